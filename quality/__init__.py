@@ -1,0 +1,36 @@
+"""A data quality engine for Spark: rules in text files, judged in as few passes over the data as there can be.
+
+`quality.run(rules, batch)` does what the command `quality run` does; `quality.load` reads a rule file; `quality.read` and
+`quality.paths` give the live rows of a data set. Importing the package imports no Spark.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from quality.results import RunResult
+    from quality.rulefile import load
+    from quality.runs import run
+    from quality.storage.readers import paths, read
+
+__all__ = ["RunResult", "load", "paths", "read", "run"]
+
+_HOMES = {
+    "RunResult": "quality.results",
+    "load": "quality.rulefile",
+    "paths": "quality.storage.readers",
+    "read": "quality.storage.readers",
+    "run": "quality.runs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are asked for: Spark takes its time."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'quality' has no attribute '{name}'")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,422 @@
+"""Runs a plan: one shared scan for everything that is an aggregate, one narrow pass for each key.
+
+A rule that Spark cannot analyse against this batch, or that makes the shared scan fail, is found and set apart: it ends
+in `error`, alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, cast
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, ParseException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.column import Column as SparkColumn
+
+from quality.analyzers import Analyzer, base_type
+from quality.backends.deequ import CheckOutcome, Deequ, Demand, bridge_holds, connect
+from quality.backends.reading import Batch, reason
+from quality.errors import EngineError, InputError, did_you_mean
+from quality.model import Metric
+from quality.planner import WORD_BITS, KeyPass, MetricCheck, Plan, RowCheck
+from quality.rule_types.base import MALFORMED, RESERVED_PREFIX, MetricRule
+from quality.sql import quote
+from quality.verification import Counts, Measured, ratio_metric
+
+ENGINES = ("auto", "deequ", "deequ-runner", "spark")
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """How often the keys of a pass occur. `rows` in scope that have a key; `keys` distinct, `once` of them occurring once, both counting
+    keys with some NULL part; `duplicated` keys without NULL that occur more than once, on `duplicate_rows` rows."""
+
+    rows: int
+    keys: int
+    once: int
+    duplicated: int
+    duplicate_rows: int
+
+
+@dataclass
+class Launched:
+    """Passes that were really made."""
+
+    wide: int = 0
+    narrow: int = 0
+    shuffles: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """As the result JSON has it."""
+        return {"wide": self.wide, "narrow": self.narrow, "shuffles": self.shuffles}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that the passes before the split found."""
+
+    plan: Plan
+    measured: Measured
+    frequencies: Mapping[KeyPass, Frequencies] = field(default_factory=dict)
+
+
+class Engine:
+    """Runs plans in one session. `kind` is one of ENGINES; `auto` is Deequ over the bridge where it holds."""
+
+    def __init__(self, spark: SparkSession, kind: str = "auto") -> None:
+        self.spark = spark
+        self.deequ: Deequ | None = None if kind == "spark" else connect(spark)
+        bridged = self.deequ is not None and kind != "deequ-runner" and bridge_holds(self.deequ)
+        self.kind = "spark" if self.deequ is None else "deequ" if bridged else "deequ-runner"
+        if kind not in ("auto", self.kind):
+            raise EngineError(
+                f"engine '{kind}' is not to be had here: Deequ's classes are missing or of an unknown version; "
+                f"'quality jars' says what Spark must be given, 'auto' does with what there is"
+            )
+        # asked for now: after the JVM has died there is no one to ask
+        self.spark_version = spark.version
+        self.launched = Launched()
+
+    def fresh(self) -> Engine:
+        """The same engine with nothing launched yet."""
+        again = copy(self)
+        again.launched = Launched()
+        return again
+
+    # before the scan
+
+    def analyse(self, frame: DataFrame, plan: Plan) -> Plan:
+        """The plan less the rules whose SQL Spark cannot resolve against the batch. No job runs."""
+        wanted = [(check.rule.id, [check.scope, check.complies, f"{check.value} is null"]) for check in plan.row_checks]
+        wanted += [(check.rule.id, [check.scope, *self._aggregate_texts(check)]) for check in plan.metric_checks]
+        errors: dict[str, str] = {}
+        self._analyse(frame, wanted, errors)
+        return plan.without(errors)
+
+    @staticmethod
+    def _aggregate_texts(check: MetricCheck) -> list[str]:
+        return [f"{reference} is null" for reference in check.references]
+
+    def _analyse(self, frame: DataFrame, wanted: list[tuple[str, list[str]]], errors: dict[str, str]) -> None:
+        """All at once; when that fails, halves, down to the rules that are to blame."""
+        if not wanted:
+            return
+        try:
+            # a filter takes no aggregate, window or generator: exactly what an expression over a row may not be
+            condition = " and ".join(f"({text})" for _, texts in wanted for text in dict.fromkeys(texts))
+            _ = frame.where(condition).schema
+        except (AnalysisException, ParseException) as error:
+            if len(wanted) == 1:
+                errors[wanted[0][0]] = _in_words(error, frame.columns)
+                return
+            middle = len(wanted) // 2
+            self._analyse(frame, wanted[:middle], errors)
+            self._analyse(frame, wanted[middle:], errors)
+
+    # the shared scan
+
+    def measure(self, batch: Batch, plan: Plan) -> Findings:
+        """Every count and metric the rules need."""
+        plan = self.analyse(batch.frame, plan)
+        try:
+            scanned = self._scan(batch, plan)
+        except (PySparkException, Py4JJavaError) as error:
+            self._refuse_unreadable(batch, error)
+            scanned = self._bisect(batch, plan, error)
+        plan = plan.without(scanned.errors)
+        frequencies = {key: self._count_keys(batch, key) for key in plan.key_passes}
+        return Findings(plan, self._measured(plan, scanned, frequencies), frequencies)
+
+    def _scan(self, batch: Batch, plan: Plan) -> _Scanned:
+        self.launched.wide += 1
+        scanned = _Scan(batch, plan, self.deequ if self.kind == "deequ" else None).run()
+        return self._by_runner(batch, plan, scanned) if self.kind == "deequ-runner" else scanned
+
+    def _refuse_unreadable(self, batch: Batch, error: BaseException) -> None:
+        """Raise InputError when the batch cannot be read without any rule either: then no rule is to blame."""
+        self.launched.wide += 1
+        # Spark hashes everything but maps
+        names = [quote(column.name) for column in batch.columns if "map<" not in column.type]
+        try:
+            batch.frame.agg(F.expr(f"max(hash({', '.join(names)}))" if names else "count(1)")).collect()
+        except (PySparkException, Py4JJavaError):
+            raise InputError(f"the batch cannot be read: {reason(error)}") from error
+
+    def _by_runner(self, batch: Batch, plan: Plan, scanned: _Scanned) -> _Scanned:
+        """Deequ's own runner measures what the bridge would have, in a scan of its own."""
+        assert self.deequ is not None
+        scan = _Scan(batch, plan, self.deequ)
+        wanted = [(index, check) for index, check in enumerate(scan.metric_checks) if scan.by_deequ(check)]
+        if not wanted:
+            return scanned
+        self.launched.wide += 1
+        inputs = [[f"m{index}_{part}" for part in range(len(check.references))] for index, check in wanted]
+        found = self.deequ.run(
+            scan.projection(), [self.deequ.analyzer(c.analyzer, i) for (_, c), i in zip(wanted, inputs, strict=False)]
+        )
+        metrics = {c.rule.id: Metric(c.analyzer.key, self.deequ.value(found[i])) for i, (_, c) in enumerate(wanted)}
+        return replace(scanned, metrics={**scanned.metrics, **metrics})
+
+    def _bisect(self, batch: Batch, plan: Plan, error: BaseException) -> _Scanned:
+        """The shared scan failed while it ran: find the rules that make it fail, by halves."""
+        ids = [*(c.rule.id for c in plan.row_checks), *(c.rule.id for c in plan.metric_checks)]
+        if not ids:
+            raise InputError(f"the batch cannot be read: {reason(error)}") from error
+        if len(ids) == 1:
+            rest = self._scan(batch, plan.without({ids[0]: ""}))
+            return replace(rest, errors={ids[0]: reason(error)})
+        halves = (ids[: len(ids) // 2], ids[len(ids) // 2 :])
+        left, right = (
+            self._scan_or_bisect(batch, plan.without(dict.fromkeys(other, ""))) for other in reversed(halves)
+        )
+        return left.merged(right)
+
+    def _scan_or_bisect(self, batch: Batch, plan: Plan) -> _Scanned:
+        try:
+            return self._scan(batch, plan)
+        except (PySparkException, Py4JJavaError) as error:
+            return self._bisect(batch, plan, error)
+
+    def _measured(self, plan: Plan, scanned: _Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Measured:
+        counts = {}
+        for check in plan.row_checks:
+            scope, failed = scanned.scopes[check.scope], scanned.failed[check.rule.id]
+            duplicates = frequencies[check.key].duplicate_rows if check.key else 0
+            counts[check.rule.id] = Counts(scope, failed + duplicates)
+        metrics = {c.rule.id: _metric(c, scanned, frequencies) for c in plan.metric_checks}
+        scopes = {c.rule.id: scanned.scopes[c.scope] for c in plan.metric_checks}
+        return Measured(scanned.rows, scanned.malformed, counts, metrics, scopes, {**plan.errors})
+
+    # keys
+
+    def _count_keys(self, batch: Batch, key: KeyPass) -> Frequencies:
+        self.launched.narrow += 1
+        self.launched.shuffles += 1
+        counted = key_counts(batch.frame, key)
+        complete = " and ".join(f"k{index} is not null" for index in range(len(key.references)))
+        row = counted.agg(
+            F.expr("coalesce(sum(n), 0)"),
+            F.expr(f"count_if({_some_part(key)})"),
+            F.expr(f"count_if(n = 1 and ({_some_part(key)}))"),
+            F.expr(f"count_if(n > 1 and {complete})"),
+            F.expr(f"coalesce(sum(if(n > 1 and {complete}, n, 0)), 0)"),
+        ).collect()[0]
+        return Frequencies(*(int(value) for value in row))
+
+    # Deequ's verdicts
+
+    def checks(self, findings: Findings, name: str) -> list[CheckOutcome]:
+        """The rules as Deequ Checks, evaluated on the metrics that were measured."""
+        if self.deequ is None:
+            return []
+        demands = [self._row_demand(self.deequ, check, findings.measured) for check in findings.plan.row_checks]
+        for check in findings.plan.metric_checks:
+            demands += self._metric_demand(self.deequ, check, findings.measured)
+        return self.deequ.evaluate(name, [demand for demand in demands if demand])
+
+    @staticmethod
+    def _row_demand(deequ: Deequ, check: RowCheck, measured: Measured) -> Demand | None:
+        counts = measured.counts.get(check.rule.id)
+        if counts is None or not counts.scope:
+            return None
+        metric = deequ.from_counts(deequ.real(check.analyzer), counts.scope - counts.failed, counts.scope)
+        tolerance = check.rule.tolerance
+        allowed = max(int(Decimal(repr(tolerance.ratio)) * counts.scope), tolerance.rows)
+        least = (counts.scope - min(allowed, counts.scope)) / counts.scope
+        hint = check.rule.check.requirement()
+        return Demand(check.rule.id, check.rule.severity, check.analyzer, metric, (("at_least", least),), hint)
+
+    @staticmethod
+    def _metric_demand(deequ: Deequ, check: MetricCheck, measured: Measured) -> list[Demand]:
+        metric, rule = measured.metrics.get(check.rule.id), check.rule
+        if metric is None or isinstance(metric.value, (str, date, type(None))) or not check.analyzer.deequ:
+            return []
+        assert isinstance(rule.check, MetricRule)
+        if any(isinstance(bound, str) for _, bound in rule.check.bounds.terms):
+            return []
+        java = deequ.real(check.analyzer)
+        value = _deequ_metric(deequ, java, check.analyzer, metric)
+        terms = tuple((word, float(bound)) for word, bound in rule.check.bounds.terms)
+        return [Demand(rule.id, rule.severity, check.analyzer, value, terms, rule.check.requirement())]
+
+
+def _in_words(error: AnalysisException | ParseException, columns: Sequence[str]) -> str:
+    """Why Spark cannot analyse an expression, in the steward's words."""
+    kind = str(error.getErrorClass() or "")
+    if kind.startswith("UNRESOLVED_COLUMN"):
+        origin = cast("Any", error)._origin
+        name = str(origin.getMessageParameters().get("objectName")).strip("`")
+        known = [column for column in columns if not column.startswith(RESERVED_PREFIX)]
+        return f"column '{name}' is not in the data; {did_you_mean(name, known, 'columns')}"
+    if kind == "INVALID_WHERE_CONDITION":
+        return "an aggregate, window or generator function is not an expression over one row"
+    return re.sub(r";? *line \d+ pos \d+;?$", "", reason(error))
+
+
+def _deequ_metric(deequ: Deequ, java: Any, analyzer: Analyzer, metric: Metric) -> Any:
+    if analyzer.name == "Size":
+        return deequ.from_size(java, int(metric.value))
+    if analyzer.source == "counts":
+        return deequ.from_counts(java, metric.numerator or 0, metric.denominator or 0)
+    if analyzer.state:
+        return deequ.from_state(java, analyzer.state, float(metric.value))
+    return deequ.from_value(metric.key, float(metric.value))
+
+
+def key_counts(frame: DataFrame, key: KeyPass) -> DataFrame:
+    """Columns `k0`... and `n`: the keys in scope and how often each occurs. A key of NULLs alone is one group: it
+    counts rows, not keys."""
+    parts = [f"{reference} as k{index}" for index, reference in enumerate(key.references)]
+    grouped = frame.where(key.scope).selectExpr(*parts).groupBy(*(f"k{index}" for index in range(len(parts))))
+    return grouped.agg(F.count(F.lit(1)).alias("n"))
+
+
+def _some_part(key: KeyPass) -> str:
+    return " or ".join(f"k{index} is not null" for index in range(len(key.references)))
+
+
+def _metric(check: MetricCheck, scanned: _Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Metric:
+    analyzer = check.analyzer
+    if analyzer.name == "Size":
+        return Metric(analyzer.key, scanned.scopes[check.scope])
+    if analyzer.source == "counts":
+        scope = scanned.scopes[check.scope]
+        return ratio_metric(analyzer, scope - scanned.failed[check.rule.id], scope)
+    if check.key:
+        numerator, denominator = analyzer.ratio(frequencies[check.key])  # type: ignore[attr-defined]
+        if denominator == 1 and analyzer.name == "CountDistinct":
+            return Metric(analyzer.key, numerator)
+        return ratio_metric(analyzer, numerator, denominator)
+    return scanned.metrics[check.rule.id]
+
+
+@dataclass(frozen=True)
+class _Scanned:
+    rows: int
+    malformed: int
+    scopes: Mapping[str, int]
+    failed: Mapping[str, int]
+    metrics: Mapping[str, Metric]
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    def merged(self, other: _Scanned) -> _Scanned:
+        return _Scanned(
+            self.rows,
+            self.malformed,
+            {**self.scopes, **other.scopes},
+            {**self.failed, **other.failed},
+            {**self.metrics, **other.metrics},
+            {**self.errors, **other.errors},
+        )
+
+
+class _Scan:
+    """The one aggregate: rules as bits of mask words that are summed per bit, metrics beside them."""
+
+    def __init__(self, batch: Batch, plan: Plan, deequ: Deequ | None) -> None:
+        self.batch, self.plan, self.deequ = batch, plan, deequ
+        scopes = [*(c.scope for c in plan.row_checks), *(c.scope for c in plan.metric_checks)]
+        self.scope_bits = list(dict.fromkeys(scopes))
+        self.fail_bits = {c.rule.id: c.fails for c in plan.row_checks}
+        for check in plan.metric_checks:
+            if check.analyzer.source == "counts":
+                self.fail_bits[check.rule.id] = f"({check.scope}) and {check.references[0]} is null"
+        self.metric_checks = [c for c in plan.metric_checks if c.analyzer.source == "scan" and c.analyzer.columns]
+
+    def run(self) -> _Scanned:
+        projected = self.projection()
+        columns: list[SparkColumn] = [
+            F.count(F.lit(1)),
+            F.expr(f"count_if({MALFORMED})") if self.plan.text else F.lit(0),
+        ]
+        columns += _bit_sums("s", len(self.scope_bits)) + _bit_sums("f", len(self.fail_bits))
+        starts: list[int] = []
+        for index, check in enumerate(self.metric_checks):
+            starts.append(len(columns))
+            columns += self._aggregates(index, check)
+        row = projected.agg(*(column.alias(f"a{i}") for i, column in enumerate(columns)))._jdf.collectAsList().get(0)
+        numbers = [int(row.get(i) or 0) for i in range(2 + len(self.scope_bits) + len(self.fail_bits))]
+        scopes, failed = numbers[2 : 2 + len(self.scope_bits)], numbers[2 + len(self.scope_bits) :]
+        metrics = {c.rule.id: self._read(c, row, start) for c, start in zip(self.metric_checks, starts, strict=False)}
+        return _Scanned(
+            numbers[0],
+            numbers[1],
+            dict(zip(self.scope_bits, scopes, strict=False)),
+            dict(zip(self.fail_bits, failed, strict=False)),
+            metrics,
+        )
+
+    def projection(self) -> DataFrame:
+        """Each expression once a row: the words of the masks, and the inputs of metrics, NULL outside their scope."""
+        selected = [f"{word} as {name}" for name, word in _words("s", self.scope_bits)]
+        selected += [f"{word} as {name}" for name, word in _words("f", list(self.fail_bits.values()))]
+        for index, check in enumerate(self.metric_checks):
+            for part, reference in enumerate(check.references):
+                value = reference if check.scope == "true" else f"if({check.scope}, {reference}, null)"
+                selected.append(f"{value} as m{index}_{part}")
+        selected += [MALFORMED] if self.plan.text else []
+        return self.batch.frame.selectExpr(*(selected or ["1 as one"]))
+
+    def _aggregates(self, index: int, check: MetricCheck) -> list[SparkColumn]:
+        inputs = [f"m{index}_{part}" for part in range(len(check.references))]
+        if self.by_deequ(check) and self.deequ:
+            return self.deequ.aggregations(self.deequ.analyzer(check.analyzer, inputs))
+        kind = self.batch.row.type(check.analyzer.columns[0])
+        cast = check.analyzer.native_type(kind)
+        text = check.analyzer.sql(*(f"cast({i} as {cast})" if cast else i for i in inputs))
+        return [F.expr(_readable(text, kind, check.analyzer))]
+
+    def by_deequ(self, check: MetricCheck) -> bool:
+        """Whether Deequ's own aggregate measures it."""
+        return self.deequ is not None and bool(check.analyzer.deequ) and not check.analyzer.state
+
+    def _read(self, check: MetricCheck, row: Any, start: int) -> Metric:
+        analyzer = check.analyzer
+        if self.by_deequ(check) and self.deequ:
+            value = self.deequ.value(self.deequ.from_row(self.deequ.real(analyzer), row, start))
+            return Metric(analyzer.key, value)
+        value = _python_value(row.get(start), self.batch.row.type(analyzer.columns[0]), analyzer)
+        return Metric(analyzer.key, value, exact=value.isoformat(sep=" ") if isinstance(value, datetime) else "")
+
+
+def _words(prefix: str, conditions: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Conditions packed into bigints, WORD_BITS to a word."""
+    for start in range(0, len(conditions), WORD_BITS):
+        bits = [f"if({c}, {1 << i}L, 0L)" for i, c in enumerate(conditions[start : start + WORD_BITS])]
+        yield f"{prefix}{start // WORD_BITS}", " | ".join(bits)
+
+
+def _bit_sums(prefix: str, count: int) -> list[SparkColumn]:
+    return [F.expr(f"sum(shiftright({prefix}{i // WORD_BITS}, {i % WORD_BITS}) & 1)") for i in range(count)]
+
+
+def _readable(text: str, kind: str, analyzer: Analyzer) -> str:
+    """Dates and times come over as text and microseconds: py4j would give Java objects."""
+    if analyzer.name not in ("Minimum", "Maximum"):
+        return text
+    return {
+        "timestamp": f"unix_micros({text})",
+        "date": f"cast({text} as string)",
+        "timestamp_ntz": f"cast({text} as string)",
+    }.get(base_type(kind), text)
+
+
+def _python_value(value: Any, kind: str, analyzer: Analyzer) -> Any:
+    if value is None or analyzer.name not in ("Minimum", "Maximum"):
+        return value
+    try:
+        if base_type(kind) == "timestamp":
+            return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=value)
+        if base_type(kind) == "date":
+            return date.fromisoformat(value)
+        return datetime.fromisoformat(value) if base_type(kind) == "timestamp_ntz" else value
+    except (ValueError, OverflowError):
+        # a year Python has no date for: kept as text, which is held against no bound
+        return str(value)

@@ -1,0 +1,233 @@
+"""From a rule set and the columns of a batch to a plan: what is asked of each row, which metrics are measured, in how
+many passes. Pure: no Spark, so a plan can be printed, compared and tested without one.
+
+A row rule has a scope S (`where`, and not NULL when `nulls: skip`) and a predicate P. Composition inside P is Kleene;
+the NULL policy is applied once, outermost. `complies` and `scope` are never NULL, so that a row lands on one side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
+from quality.errors import RuleDataError
+from quality.model import Column, Nulls
+from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
+from quality.rule_types.completeness import Required
+from quality.rule_types.custom import That
+from quality.rule_types.rules import Rule, RuleSet
+from quality.sql import conjunction
+
+#: Rules of one mask word: a bit each in a bigint, sign bit left alone.
+WORD_BITS = 62
+
+
+@dataclass(frozen=True)
+class KeyPass:
+    """A count of keys: one shuffle of the key columns of the rows in scope that have a key."""
+
+    columns: tuple[str, ...]
+    references: tuple[str, ...]
+    scope: str
+
+    @property
+    def any_part(self) -> str:
+        """SQL: some part of the key is not NULL."""
+        return " or ".join(f"{ref} is not null" for ref in self.references)
+
+    @property
+    def incomplete(self) -> str:
+        """SQL: some part of the key is NULL."""
+        return " or ".join(f"{ref} is null" for ref in self.references)
+
+
+@dataclass(frozen=True)
+class RowCheck:
+    """A row rule as SQL. `scope` and `complies` are never NULL. For a key rule `complies` says only what the row tells
+    by itself; `key` is the pass that finds its duplicates."""
+
+    rule: Rule
+    scope: str
+    complies: str
+    value: str
+    analyzer: Analyzer
+    key: KeyPass | None = None
+
+    @property
+    def fails(self) -> str:
+        """SQL: the row is in scope and does not comply."""
+        return f"({self.scope}) and not ({self.complies})" if self.scope != "true" else f"not ({self.complies})"
+
+
+@dataclass(frozen=True)
+class MetricCheck:
+    """A rule that demands bounds of a metric, with the scope its rows are counted in."""
+
+    rule: Rule
+    analyzer: Analyzer
+    scope: str
+    references: tuple[str, ...]
+    key: KeyPass | None = None
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Passes over the batch: wide ones read (nearly) all columns, narrow ones only keys."""
+
+    wide: int
+    narrow: int
+    shuffles: int
+
+    def to_dict(self) -> dict[str, int]:
+        """As the result JSON has it."""
+        return {"wide": self.wide, "narrow": self.narrow, "shuffles": self.shuffles}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run. `errors` holds, by rule id, why a rule cannot be judged against this batch."""
+
+    rule_set: RuleSet
+    rules: tuple[Rule, ...]
+    columns: tuple[Column, ...]
+    text: bool
+    row_checks: tuple[RowCheck, ...] = ()
+    metric_checks: tuple[MetricCheck, ...] = ()
+    schema_rules: tuple[Rule, ...] = ()
+    errors: Mapping[str, str] = field(default_factory=dict)
+    reading_scans: int = 0
+
+    @property
+    def well_formed(self) -> str:
+        """SQL: the row could be read."""
+        return f"not {MALFORMED}" if self.text else "true"
+
+    @cached_property
+    def key_passes(self) -> tuple[KeyPass, ...]:
+        """The distinct key passes, in order of first use."""
+        passes = [*(c.key for c in self.row_checks), *(c.key for c in self.metric_checks)]
+        return tuple(key for key in dict.fromkeys(passes) if key)
+
+    @property
+    def passes(self) -> Passes:
+        """The most that will be needed: metrics, passed, quarantined and kept rows; a second look at a key only for its
+        duplicates."""
+        joined = {check.key for check in self.row_checks if check.key}
+        narrow = len(self.key_passes) + len(joined)
+        removes = any(check.rule.quarantines for check in self.row_checks)
+        # rows that are kept are written to flags, or looked at for samples
+        keeps = any(not check.rule.quarantines for check in self.row_checks)
+        return Passes(self.reading_scans + 2 + removes + keeps, narrow, narrow + removes + keeps)
+
+    def without(self, errors: Mapping[str, str]) -> Plan:
+        """The plan less the rules that cannot be judged."""
+        if not errors:
+            return self
+        return replace(
+            self,
+            row_checks=tuple(check for check in self.row_checks if check.rule.id not in errors),
+            metric_checks=tuple(check for check in self.metric_checks if check.rule.id not in errors),
+            errors={**self.errors, **errors},
+        )
+
+
+def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (), reading_scans: int = 0) -> Plan:
+    """Compile every rule against the columns of the batch; one that does not fit becomes an error, alone.
+
+    `more_rules` are those no file states: types pinned by the last published batch. `reading_scans` are the passes it
+    took to find the columns (JSON lines)."""
+    well_formed = f"not {MALFORMED}" if text else ""
+    row_checks: list[RowCheck] = []
+    metric_checks: list[MetricCheck] = []
+    schema_rules: list[Rule] = []
+    errors: dict[str, str] = {}
+    rules = (*rule_set.rules, *more_rules)
+    for rule in rules:
+        try:
+            if isinstance(rule.check, RowRule):
+                row_checks.append(row_check(rule, rule.check, row, well_formed))
+            elif isinstance(rule.check, MetricRule):
+                metric_checks.append(_metric_check(rule, rule.check, row, well_formed))
+            else:
+                schema_rules.append(rule)
+        except RuleDataError as error:
+            errors[rule.id] = str(error)
+    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules))
+    return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
+
+
+def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:
+    """The rule's scope and verdict as SQL. Raises RuleDataError when it does not fit the columns."""
+    scope = [well_formed if check.well_formed_only else "", _where(rule)]
+    key, skipped = None, list[str]()
+    if isinstance(check, KeyRule):
+        key = _key_pass(check.columns(), row, scope)
+        complies = f"not ({key.incomplete})" if check.complete else "true"
+    else:
+        predicate = _with_nan(check.predicate(row), rule, check, row)
+        nulls = check.null_references(row)
+        complies = _complies(predicate, nulls, rule, check)
+        if rule.nulls == Nulls.SKIP:
+            skipped = [f"{ref} is not null" for ref in nulls] or [f"({predicate}) is not null"]
+    analyzer = _analyzer(rule, check, row, complies, skipped)
+    return RowCheck(rule, conjunction([*scope, *skipped]), complies, check.shown_value(row), analyzer, key)
+
+
+def _key_pass(columns: tuple[str, ...], row: Row, scope: list[str]) -> KeyPass:
+    for name in columns:
+        if "map<" in row.type(name):
+            raise RuleDataError(f"column '{name}' is {row.type(name)}: maps cannot be compared, so they are no key")
+    key = KeyPass(columns, tuple(row.ref(name) for name in columns), "")
+    # a key that is NULL in all its parts is none: it has no duplicates and no share in the metrics of keys
+    return replace(key, scope=conjunction([*scope, key.any_part]))
+
+
+def _where(rule: Rule) -> str:
+    # a NULL filter takes the row out of scope, as WHERE does
+    return f"coalesce(({rule.where}), false)" if rule.where else ""
+
+
+def _with_nan(predicate: str, rule: Rule, check: RowRule, row: Row) -> str:
+    floats = [row.ref(name) for name in check.nan_columns() if base_type(row.type(name)) in FRACTIONAL]
+    if not rule.nan_passes or not floats:
+        return predicate
+    return f"{' or '.join(f'isnan({ref})' for ref in floats)} or ({predicate})"
+
+
+def _complies(predicate: str, nulls: list[str], rule: Rule, check: RowRule) -> str:
+    if isinstance(check, That):
+        return f"coalesce(({predicate}), {'true' if rule.nulls == Nulls.PASS else 'false'})"
+    sure = f"coalesce(({predicate}), false)"
+    missing = " or ".join(f"{ref} is null" for ref in nulls)
+    if not missing or rule.nulls == Nulls.SKIP:
+        return sure
+    return f"({missing}) or {sure}" if rule.nulls == Nulls.PASS else f"not ({missing}) and {sure}"
+
+
+def _analyzer(rule: Rule, check: RowRule, row: Row, complies: str, skipped: list[str]) -> Analyzer:
+    if isinstance(check, Required):
+        return Completeness((row.find(check.column).name,), rule.where)
+    predicate = check.predicate(row) if isinstance(check, KeyRule) else complies
+    where = conjunction([rule.where, *skipped]) if rule.where or skipped else ""
+    return Compliance(tuple(check.columns()), where, instance=rule.id, predicate=predicate)
+
+
+def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
+    analyzer = check.analyzer(rule.where)
+    for name in analyzer.columns:
+        analyzer.check_type(name, row.type(name))
+    references = tuple(row.ref(name) for name in analyzer.columns)
+    scope = conjunction([well_formed, _where(rule)])
+    key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
+    return MetricCheck(rule, analyzer, scope, references, key)
+
+
+def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:
+    """What a schema rule finds; in text formats the types are those declared, and each value is judged instead."""
+    assert isinstance(rule.check, SchemaRule)
+    declared = plan.rule_set.columns
+    if plan.text:
+        declared = tuple((name, "") for name, _ in declared)
+    return rule.check.differences(actual, declared)

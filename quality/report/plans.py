@@ -1,0 +1,96 @@
+"""A plan for people: passes, what is asked of rows, what is measured, where rows go and what failing does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quality.model import OnFail, Severity
+from quality.planner import Plan
+from quality.rule_types.rules import Rule
+
+
+def to_dict(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data."""
+    return {
+        "dataset": plan.rule_set.dataset,
+        "batch": plan.rule_set.batch,
+        "rule_set": plan.rule_set.fingerprint,
+        "columns": [vars(column) for column in plan.columns],
+        "passes": plan.passes.to_dict(),
+        "key_passes": [{"columns": list(key.columns), "scope": key.scope} for key in plan.key_passes],
+        "row_rules": [
+            {"id": c.rule.id, "scope": c.scope, "complies": c.complies, "deequ": _deequ(c.analyzer), **_fate(c.rule)}
+            for c in plan.row_checks
+        ],
+        "metric_rules": [
+            {"id": c.rule.id, "metric": _deequ(c.analyzer), "requirement": c.rule.check.requirement(), **_fate(c.rule)}
+            for c in plan.metric_checks
+        ],
+        "schema_rules": [
+            {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.schema_rules
+        ],
+        "errors": dict(plan.errors),
+    }
+
+
+def _deequ(analyzer: Any) -> str:
+    where = f" where {analyzer.where}" if analyzer.where else ""
+    return f"{analyzer.name}({analyzer.key.instance}){where}"
+
+
+def _fate(rule: Rule) -> dict[str, str]:
+    return {"rows": rows_go(rule), "failing": failing_does(rule)}
+
+
+def rows_go(rule: Rule) -> str:
+    """Where the failing rows of a rule go."""
+    if not rule.is_row_rule:
+        return "stay"
+    return "quarantine" if rule.quarantines else "stay in passed, counted"
+
+
+def failing_does(rule: Rule) -> str:
+    """What it means for the batch when the rule fails."""
+    if rule.on_fail == OnFail.HOLD:
+        return "the batch is held"
+    return {
+        Severity.ERROR: "the batch fails, and is published",
+        Severity.WARNING: "a warning",
+        Severity.INFO: "recorded",
+    }[rule.severity]
+
+
+def render(plan: Plan) -> str:
+    """The plan as text."""
+    passes = plan.passes
+    lines = [
+        f"{plan.rule_set.dataset} {plan.rule_set.batch}: {len(plan.rules)} rules over {len(plan.columns)} columns",
+        f"passes: at most {passes.wide} wide (metrics, passed rows, quarantined rows), {passes.narrow} narrow, {passes.shuffles} shuffles",
+    ]
+    lines += [f"  keys of {', '.join(key.columns)}: one shuffle of these columns" for key in plan.key_passes]
+    for title, entries in (("about rows", _row_lines(plan)), ("about the batch", _batch_lines(plan))):
+        lines += ["", f"{title}:", *entries] if entries else []
+    lines += ["", "cannot be judged on this batch:"] if plan.errors else []
+    lines += [f"  {id}: {why}" for id, why in plan.errors.items()]
+    return "\n".join(lines)
+
+
+def _row_lines(plan: Plan) -> list[str]:
+    lines = []
+    for check in plan.row_checks:
+        rule = check.rule
+        tolerance = f", more than {rule.tolerance}" if rule.tolerance else ""
+        lines.append(f"  {rule.id}  [{rule.severity}]  rows: {rows_go(rule)}; failing{tolerance}: {failing_does(rule)}")
+        lines.append(f"      {_deequ(check.analyzer)}: {check.complies}")
+        lines += [f"      in scope: {check.scope}"] if check.scope not in ("true", plan.well_formed) else []
+    return lines
+
+
+def _batch_lines(plan: Plan) -> list[str]:
+    lines = [
+        f"  {c.rule.id}  [{c.rule.severity}]  {_deequ(c.analyzer)} {c.rule.check.requirement()}; failing: {failing_does(c.rule)}"
+        for c in plan.metric_checks
+    ]
+    return lines + [
+        f"  {r.id}  [{r.severity}]  {r.check.requirement()}; failing: {failing_does(r)}" for r in plan.schema_rules
+    ]

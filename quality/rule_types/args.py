@@ -1,0 +1,317 @@
+"""The arguments a rule type takes: each kind turns a plain YAML value into a typed one, says what is allowed when it
+cannot, and knows its JSON Schema. Values arrive after templates are rendered, so a number may come as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from quality import sql
+from quality.errors import did_you_mean
+from quality.model import COMPARISONS, Bounds, Scalar
+
+JsonSchema = dict[str, Any]
+SCALAR_SCHEMA: JsonSchema = {"type": ["string", "number", "boolean"]}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of argument. `parse` raises ValueError with what is wrong and what is allowed."""
+
+    parse: Callable[[Any], Any]
+    schema: JsonSchema
+    role: str = ""
+
+
+def arg(kind: Kind, doc: str, default: Any = MISSING) -> Any:
+    """A dataclass field that is an argument of a rule type."""
+    metadata = {"kind": kind, "doc": doc}
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def arguments(cls: type) -> dict[str, Field[Any]]:
+    """The argument fields of a rule type, by name, in order."""
+    return {f.name: f for f in fields(cls) if "kind" in f.metadata}
+
+
+def is_required(argument: Field[Any]) -> bool:
+    """Whether the argument must be given."""
+    return argument.default is MISSING
+
+
+def shown(value: Any) -> str:
+    """A value as a message quotes it."""
+    if isinstance(value, str):
+        return f"'{value}'" if len(value) <= 100 else f"'{value[:100]}...'"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "nothing" if value is None else _group(value) if _is_group(value) else str(value)
+
+
+def _is_group(value: Any) -> bool:
+    return isinstance(value, (list, dict))
+
+
+def _group(value: Any) -> str:
+    return "a list" if isinstance(value, list) else "a mapping"
+
+
+def parse_text(value: Any) -> str:
+    """A non-empty text; numbers and booleans are taken as they are written."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or _is_group(value) or not str(value):
+        raise ValueError(f"must be a text, got {shown(value) if value != '' else 'an empty text'}")
+    return str(value)
+
+
+def parse_list(value: Any, item: Callable[[Any], Any], noun: str) -> tuple[Any, ...]:
+    """A non-empty list, every item parsed."""
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"must be a list of {noun}, got {shown(value) if value != [] else 'an empty list'}")
+    return tuple(item(entry) for entry in value)
+
+
+def parse_columns(value: Any) -> tuple[str, ...]:
+    """A column name or a list of them, without repetition."""
+    names = parse_list([value] if isinstance(value, str) else value, parse_text, "column names")
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"names column '{min(twice)}' twice")
+    return names
+
+
+def parse_scalar(value: Any) -> Scalar:
+    """A text, number or boolean."""
+    if value is None or _is_group(value):
+        raise ValueError(f"must be a text, number or boolean, got {shown(value)}")
+    return value  # type: ignore[no-any-return]
+
+
+def parse_comparand(value: Any) -> Scalar:
+    """What a value is compared with: not NaN, which no comparison satisfies."""
+    scalar = parse_scalar(value)
+    if scalar != scalar:
+        raise ValueError("must not be NaN: no comparison with it holds")
+    return scalar
+
+
+def parse_values(value: Any) -> tuple[Scalar, ...]:
+    """A list of values; NULL is not one, because `nulls:` says what NULL means."""
+
+    def entry(item: Any) -> Scalar:
+        if item is None:
+            raise ValueError("must not hold null: 'nulls: pass | fail | skip' says what NULL means")
+        return parse_scalar(item)
+
+    # 1, 1.0 and true are equal in Python, and three values of a text column
+    return tuple({(type(item), item): item for item in parse_list(value, entry, "values")}.values())
+
+
+def parse_number(value: Any) -> int | float:
+    """A number, also as text (templates give text)."""
+    if isinstance(value, str):
+        value = _number_from_text(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        raise ValueError(f"must be a number, got {shown(value)}")
+    return float(value) if isinstance(value, Decimal) else value
+
+
+#: A number as it is written; `007` and `1_000` are texts.
+_NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,100})?(?:[eE][-+]?[0-9]{1,3})?")
+
+
+def _number_from_text(text: str) -> Any:
+    if not _NUMBER.fullmatch(text):
+        return text
+    if re.fullmatch(r"[-+]?[0-9]+", text):
+        return int(text)
+    exact, near = Decimal(text), float(text)
+    return near if exact == Decimal(repr(near)) else exact
+
+
+def parse_ratio(value: Any) -> float:
+    """A number from 0 to 1, or a percentage as text."""
+    text = str(value).strip()
+    try:
+        # 0.7 / 100 in doubles is less than 0.007: 7 rows of 1,000 would be too many
+        number = float(Decimal(text[:-1]) / 100) if text.endswith("%") else float(text)
+    except (ValueError, InvalidOperation):
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number <= 1:
+        raise ValueError(
+            f"must be between 0 and 1 or a percentage, got {value if isinstance(value, (int, float)) and not isinstance(value, bool) else shown(value)}"
+        )
+    return number
+
+
+def parse_flag(value: Any) -> bool:
+    """true or false, also as text."""
+    if not isinstance(value, (str, bool)) or str(value).lower() not in ("true", "false"):
+        raise ValueError(f"must be true or false, got {shown(value)}")
+    return str(value).lower() == "true"
+
+
+def choice(*allowed: str) -> Kind:
+    """One of a few words."""
+
+    def parse(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}, got {shown(value)}")
+        return str(value)
+
+    return Kind(parse, {"enum": list(allowed)})
+
+
+# Faults that are faults in Java's dialect too; what only Python refuses is left to Java at run time.
+_COMMON_REGEX_FAULTS = (
+    "unterminated character set",
+    "missing ), unterminated",
+    "unbalanced parenthesis",
+    "nothing to repeat",
+)
+
+
+def parse_regex(value: Any) -> str:
+    """A regular expression in Java's dialect."""
+    text = parse_text(value)
+    try:
+        re.compile(text)
+    except re.error as error:
+        if error.msg.startswith(_COMMON_REGEX_FAULTS):
+            raise ValueError(
+                f"is not a regular expression: {error.msg} at character {(error.pos or 0) + 1} of '{text}'"
+            ) from None
+    return text
+
+
+def parse_sql(value: Any) -> str:
+    """A Spark SQL expression over one row."""
+    text = parse_text(value).strip()
+    wrong = sql.problems(text)
+    if wrong:
+        raise ValueError(f"cannot be used: {'; '.join(wrong)}")
+    return text
+
+
+#: Names stewards use, and Spark's own.
+TYPE_NAMES: Mapping[str, str] = {
+    "string": "string",
+    "text": "string",
+    "integer": "int",
+    "int": "int",
+    "long": "bigint",
+    "bigint": "bigint",
+    "smallint": "smallint",
+    "tinyint": "tinyint",
+    "float": "float",
+    "double": "double",
+    "number": "double",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamp_ntz": "timestamp_ntz",
+    "binary": "binary",
+}
+_DECIMAL = re.compile(r"decimal\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+
+
+def parse_type(value: Any) -> str:
+    """A column type, as Spark writes it."""
+    text = parse_text(value).strip().lower()
+    decimal = _DECIMAL.fullmatch(text)
+    if decimal:
+        precision, scale = int(decimal[1]), int(decimal[2] or 0)
+        if not 1 <= precision <= 38 or scale > precision:
+            raise ValueError(f"must be decimal(p,s) with 1 <= p <= 38 and s <= p, got '{text}'")
+        return f"decimal({precision},{scale})"
+    if text not in TYPE_NAMES:
+        raise ValueError(f"is not a type: '{text}'; {did_you_mean(text, [*TYPE_NAMES, 'decimal(p,s)'])}")
+    return TYPE_NAMES[text]
+
+
+def parse_types(value: Any) -> tuple[tuple[str, str], ...]:
+    """A mapping of column names to types."""
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"must be a mapping of column names to types, got {shown(value)}")
+    types = []
+    for name, entry in value.items():
+        try:
+            types.append((str(name), parse_type(entry)))
+        except ValueError as error:
+            raise ValueError(f"of column '{name}' {error}") from None
+    return tuple(types)
+
+
+def parse_bounds(words: Mapping[str, Any]) -> Bounds:
+    """Comparison words with their values; at least one, none contradicting another."""
+    terms: dict[str, Scalar] = {}
+    for word, value in words.items():
+        if word == "between":
+            if words.keys() & {"at_least", "at_most"}:
+                raise ValueError("'between' is 'at_least' and 'at_most' together; write either")
+            try:
+                low, high = _pair(value)
+            except ValueError as error:
+                raise ValueError(f"'between' {error}") from None
+            terms.update(at_least=low, at_most=high)
+        else:
+            terms[word] = _bound(word, value)
+    if not terms:
+        raise ValueError(f"needs a bound: at least one of {', '.join(BOUND_WORDS)}")
+    _refuse_empty_range(terms)
+    return Bounds(tuple((word, terms[word]) for word in COMPARISONS if word in terms))
+
+
+def _pair(value: Any) -> tuple[Scalar, Scalar]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"must be a list of two values, [low, high], got {shown(value)}")
+    low, high = (_number_from_text(entry) if isinstance(entry, str) else parse_comparand(entry) for entry in value)
+    return low, high
+
+
+def _bound(word: str, value: Any) -> Scalar:
+    try:
+        scalar = parse_comparand(value)
+    except ValueError as error:
+        raise ValueError(f"'{word}' {error}") from None
+    return _number_from_text(scalar) if isinstance(scalar, str) else scalar
+
+
+def _refuse_empty_range(terms: Mapping[str, Scalar]) -> None:
+    low, high = terms.get("at_least", terms.get("above")), terms.get("at_most", terms.get("below"))
+    if low is None or high is None or isinstance(low, str) != isinstance(high, str):
+        return
+    if "{{" in f"{low}{high}":  # a template that waits for the batch
+        return
+    strict = low == high and ("above" in terms or "below" in terms)
+    if low > high or strict:  # type: ignore[operator]
+        words = " and ".join(f"{word} {value}" for word, value in terms.items() if value in (low, high))
+        raise ValueError(f"cannot hold: no value satisfies both {words}")
+
+
+BOUND_WORDS = (*COMPARISONS, "between")
+BOUND_SCHEMAS: dict[str, JsonSchema] = {
+    **dict.fromkeys(COMPARISONS, SCALAR_SCHEMA),
+    "between": {"type": "array", "items": SCALAR_SCHEMA, "minItems": 2, "maxItems": 2},
+}
+
+COLUMN = Kind(parse_text, {"type": "string"}, role="column")
+COLUMNS = Kind(parse_columns, {"type": ["string", "array"], "items": {"type": "string"}}, role="columns")
+TEXT = Kind(parse_text, {"type": "string"})
+SCALAR = Kind(parse_comparand, SCALAR_SCHEMA)
+VALUES = Kind(parse_values, {"type": "array", "items": SCALAR_SCHEMA, "minItems": 1})
+RATIO = Kind(parse_ratio, {"type": ["number", "string"]})
+FLAG = Kind(parse_flag, {"type": "boolean"})
+REGEX = Kind(parse_regex, {"type": "string", "format": "regex"}, role="regex")
+SQL = Kind(parse_sql, {"type": "string"}, role="sql")
+TYPE = Kind(parse_type, {"type": "string"})
+TYPES = Kind(parse_types, {"type": "object", "additionalProperties": {"type": "string"}}, role="types")
+PAIR = Kind(_pair, BOUND_SCHEMAS["between"])
+#: The comparison words stand beside the other arguments, so this kind is given all of them at once.
+BOUNDS = Kind(parse_bounds, {}, role="bounds")

@@ -1,0 +1,298 @@
+"""What a rule type is. A type is one frozen dataclass: its docstring is its documentation, its fields are its YAML
+arguments, its methods are pure and give SQL text and data. Defining the class registers it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+from quality import sql
+from quality.analyzers import FRACTIONAL, TEXTUAL, Analyzer, base_type, is_numeric
+from quality.errors import RuleDataError, did_you_mean
+from quality.model import Bounds, Column, Scalar
+from quality.rule_types.args import arguments
+
+REGISTRY: dict[str, type[RuleType]] = {}
+
+#: The columns the engine adds; an input column may not be called so.
+RESERVED_PREFIX = "__quality_"
+QUALITY_COLUMN = "_quality"
+#: In text formats: whether the line could not be read, and the line.
+MALFORMED = RESERVED_PREFIX + "malformed"
+MALFORMED_LINE = RESERVED_PREFIX + "malformed_line"
+FILE_COLUMN = "_file"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The columns of a batch as a rule sees them: how to refer to each in SQL, its type, its text before casting."""
+
+    columns: tuple[Column, ...]
+    raw: dict[str, str] = field(default_factory=dict)
+    timezone: str = "UTC"
+
+    def find(self, name: str) -> Column:
+        """The column of this name, compared as Spark does; a path through structs (`a.b`) reaches a field."""
+        exact = [column for column in self.columns if column.name == name]
+        same = exact or [column for column in self.columns if column.name.lower() == name.lower()]
+        if len(same) == 1:
+            return same[0]
+        if same:
+            raise RuleDataError(f"column '{name}' is ambiguous: {', '.join(column.name for column in same)}")
+        nested = self._nested(name)
+        if nested is None:
+            names = [column.name for column in self.columns]
+            raise RuleDataError(f"column '{name}' is not in the data; {did_you_mean(name, names, 'columns')}")
+        return nested
+
+    def _nested(self, name: str) -> Column | None:
+        head, dot, path = name.partition(".")
+        parents = [c for c in self.columns if c.name.lower() == head.lower() and base_type(c.type) == "struct"]
+        if not dot or len(parents) != 1:
+            return None
+        kind = parents[0].type
+        for part in path.split("."):
+            kind = struct_fields(kind).get(part.lower(), "")
+        return Column(name, kind) if kind else None
+
+    def ref(self, name: str) -> str:
+        """The column as SQL."""
+        column = self.find(name)
+        if column in self.columns:
+            return sql.quote(column.name)
+        return ".".join(sql.quote(part) for part in name.split("."))
+
+    def type(self, name: str) -> str:
+        """The column's Spark type."""
+        return self.find(name).type
+
+    def text(self, name: str) -> str:
+        """The value as it stood in the input, as SQL: the raw text of a text format, else the value cast to string."""
+        column = self.find(name)
+        if column.name in self.raw:
+            return self.raw[column.name]
+        return self.ref(name) if base_type(column.type) in TEXTUAL else f"cast({self.ref(name)} as string)"
+
+    def compare(self, name: str, sign: str, value: Scalar) -> str:
+        """`column sign value` with the value typed after the column; NaN satisfies no comparison."""
+        kind = base_type(self.type(name))
+        left = self.ref(name)
+        if kind in TEXTUAL and not isinstance(value, (str, bool)):
+            left, kind = f"try_cast({left} as double)", "double"
+        test = f"{left} {'<>' if sign == '!=' else sign} {self.literal(name, value)}"
+        return f"({test}) and not isnan({left})" if kind in FRACTIONAL else test
+
+    def literal(self, name: str, value: Scalar) -> str:
+        """The value as a literal fit to stand beside the column."""
+        kind = base_type(self.type(name))
+        if kind in TEXTUAL:
+            return _text_literal(value)
+        if is_numeric(kind):
+            return _numeric_literal(name, self.type(name), value)
+        if kind == "boolean":
+            return sql.literal(_boolean(name, value))
+        if kind in ("date", "timestamp", "timestamp_ntz"):
+            return self._temporal(name, kind, value)
+        raise RuleDataError(f"column '{name}' is {self.type(name)}, which cannot be compared with a value")
+
+    def member(self, name: str, value: Scalar) -> str:
+        """The value as a literal for a set test: texts compare as texts, so `in: [1, 2]` fits a string column."""
+        if base_type(self.type(name)) in TEXTUAL:
+            return _text_literal(value if isinstance(value, bool) else str(value))
+        return self.literal(name, value)
+
+    def _temporal(self, name: str, kind: str, value: Scalar) -> str:
+        try:
+            moment = parse_moment(str(value))
+        except ValueError:
+            raise RuleDataError(
+                f"column '{name}' is {kind}, cannot be compared with '{value}'; write YYYY-MM-DD[ HH:MM:SS]"
+            ) from None
+        if kind == "date":
+            if isinstance(moment, datetime):
+                raise RuleDataError(
+                    f"column '{name}' is a date, cannot be compared with the time '{value}'; write YYYY-MM-DD"
+                )
+            return f"date'{moment.isoformat()}'"
+        if kind == "timestamp_ntz":
+            return f"timestamp_ntz'{_as_datetime(moment).replace(tzinfo=None).isoformat(sep=' ')}'"
+        return f"timestamp_micros({epoch_micros(moment, self.timezone)}L)"
+
+
+def struct_fields(type_name: str) -> dict[str, str]:
+    """Fields of a struct type text by lower-case name: ``struct<a:int,`x,y`:date>`` -> {a: int, x,y: date}."""
+    fields, depth, start, quoted = {}, 0, 0, False
+    inner = type_name[type_name.find("<") + 1 : -1] + ","
+    for index, sign in enumerate(inner):
+        quoted ^= sign == "`"
+        depth += 0 if quoted else {"<": 1, "(": 1, ">": -1, ")": -1}.get(sign, 0)
+        if sign == "," and depth == 0 and not quoted:
+            name, _, kind = re.fullmatch(r"(`(?:[^`]|``)*`|[^:]*)(:)(.*)", inner[start:index].strip()).groups()  # type: ignore[union-attr]
+            fields[name.strip("`").replace("``", "`").lower()] = kind.strip()
+            start = index + 1
+    return fields
+
+
+def parse_moment(text: str) -> date | datetime:
+    """An ISO date or date-time. Raises ValueError."""
+    text = text.strip()
+    if len(text) == 10:
+        return date.fromisoformat(text)
+    return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text)
+
+
+#: A number as text.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+
+
+def _as_datetime(moment: date | datetime) -> datetime:
+    return moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)
+
+
+def epoch_micros(moment: date | datetime, zone: str) -> int:
+    """Microseconds since 1970 UTC; a moment without a zone is read in `zone`."""
+    at = _as_datetime(moment)
+    at = at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))
+    delta = at - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def _text_literal(value: Scalar) -> str:
+    # beside a bare true Spark would cast the text, and take 'yes' and '1' for it
+    return sql.literal(str(value).lower() if isinstance(value, bool) else value)
+
+
+def _numeric_literal(name: str, kind: str, value: Scalar) -> str:
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        # templates give text
+        value = float(value) if base_type(kind) in FRACTIONAL else Decimal(value.strip())
+    if isinstance(value, (bool, str)):
+        raise RuleDataError(f"column '{name}' is {kind}, cannot be compared with {sql.literal(value)}")
+    # 0.1 beside a decimal is the decimal 0.1; beside a double it is the nearest double
+    if isinstance(value, float) and base_type(kind) not in FRACTIONAL and value == value and abs(value) != float("inf"):
+        return f"{value!r}BD"
+    return sql.literal(value)
+
+
+def _boolean(name: str, value: Scalar) -> bool:
+    if str(value).lower() not in ("true", "false"):
+        raise RuleDataError(f"column '{name}' is boolean, cannot be compared with {sql.literal(value)}")
+    return str(value).lower() == "true"
+
+
+class RuleType:
+    """Base of all rule types.
+
+    `type` is the word in the rule file; `main` the argument that a bare value stands for (`above: 0`);
+    `keeps_tolerance` says that `defaults.tolerance` reaches it.
+    """
+
+    type: ClassVar[str] = ""
+    main: ClassVar[str] = ""
+    keeps_tolerance: ClassVar[bool] = True
+    example: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "type" in cls.__dict__:
+            REGISTRY[cls.type] = cls
+
+    def columns(self) -> tuple[str, ...]:
+        """The columns the rule names, in order."""
+        named: list[str] = []
+        for argument in arguments(type(self)).values():
+            value = getattr(self, argument.name)
+            role = argument.metadata["kind"].role
+            named += [value] if role == "column" and value else value if role == "columns" else []
+        return tuple(named)
+
+    def expressions(self) -> tuple[str, ...]:
+        """Spark SQL a steward wrote as an argument of the rule."""
+        return self._of_role("sql")
+
+    def patterns(self) -> tuple[str, ...]:
+        """Regular expressions among the arguments."""
+        return self._of_role("regex")
+
+    def _of_role(self, role: str) -> tuple[str, ...]:
+        named = arguments(type(self)).values()
+        return tuple(getattr(self, a.name) for a in named if a.metadata["kind"].role == role)
+
+    def requirement(self) -> str:
+        """What is demanded, as the end of a sentence: `must be ...`."""
+        raise NotImplementedError
+
+    def problem(self) -> str:
+        """What is wrong with the arguments taken together, empty when nothing is."""
+        return ""
+
+
+class RowRule(RuleType):
+    """A rule that gives each row in scope a verdict."""
+
+    #: False when the predicate itself speaks of NULL, so that no NULL policy comes between.
+    nulls_apply: ClassVar[bool] = True
+    #: Lines that could not be read are judged by the rule `malformed` alone.
+    well_formed_only: ClassVar[bool] = True
+    #: Whether failing rows leave the passed side whatever the severity.
+    always_quarantines: ClassVar[bool] = False
+
+    def predicate(self, row: Row) -> str:
+        """Kleene SQL that is true for a row that complies."""
+        raise NotImplementedError
+
+    def nan_columns(self) -> tuple[str, ...]:
+        """Columns whose NaN fails the rule unless `nan: pass`."""
+        return self.columns() if self.nulls_apply else ()
+
+    def null_references(self, row: Row) -> list[str]:
+        """SQL of the values whose NULL the NULL policy is about."""
+        return [row.ref(name) for name in self.columns()] if self.nulls_apply else []
+
+    def shown_value(self, row: Row) -> str:
+        """SQL of the text that stands as `value` in the reasons of a failing row."""
+        return row.text(self.columns()[0]) if self.columns() else "cast(null as string)"
+
+
+class KeyRule(RowRule):
+    """A row rule whose verdict depends on how often the row's key occurs: every row of a duplicated key fails."""
+
+    keeps_tolerance = False
+    nulls_apply = False
+    #: Whether a key with a NULL part fails (a primary key) or is no duplicate (unique).
+    complete: ClassVar[bool] = False
+
+    def predicate(self, row: Row) -> str:
+        """As a window over the key: for reading, the engine counts keys once instead."""
+        key = ", ".join(row.ref(name) for name in self.columns())
+        return f"count(1) over (partition by {key}) = 1"
+
+
+class BatchRule(RuleType):
+    """A rule about the batch as a whole."""
+
+
+class MetricRule(BatchRule):
+    """A batch rule that demands bounds of a metric."""
+
+    bounds: Bounds
+
+    def analyzer(self, where: str) -> Analyzer:
+        """The metric it is about."""
+        raise NotImplementedError
+
+    def requirement(self) -> str:
+        """The bounds."""
+        return f"must be {self.bounds}"
+
+
+class SchemaRule(BatchRule):
+    """A batch rule judged from the columns of the batch alone."""
+
+    def differences(self, actual: tuple[Column, ...], declared: tuple[tuple[str, str], ...]) -> list[str]:
+        """What is wrong with the columns; `declared` are those of `columns:`, with their types or ''."""
+        raise NotImplementedError

@@ -1,0 +1,119 @@
+"""Rules and rule sets: what a rule file says, as values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from quality.model import Location, Nulls, OnFail, Severity, Tolerance
+from quality.rule_types.base import RowRule, RuleType
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A demand on a batch, with everything a rule can carry. `canonical` is its text form for fingerprints."""
+
+    id: str
+    check: RuleType
+    location: Location
+    name: str = ""
+    where: str = ""
+    tolerance: Tolerance = Tolerance()
+    severity: Severity = Severity.ERROR
+    on_fail: OnFail = OnFail.QUARANTINE
+    nulls: Nulls = Nulls.PASS
+    nan_passes: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    canonical: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_row_rule(self) -> bool:
+        """Whether it gives each row a verdict."""
+        return isinstance(self.check, RowRule)
+
+    @property
+    def quarantines(self) -> bool:
+        """Whether failing rows leave the passed side."""
+        return self.is_row_rule and self.on_fail != OnFail.KEEP
+
+    @property
+    def column(self) -> str:
+        """The columns the rule names, as one text."""
+        return ",".join(self.check.columns())
+
+
+def default_on_fail(check: RuleType, severity: Severity) -> OnFail:
+    """Severity only chooses the default: below error nothing happens to the data."""
+    if isinstance(check, RowRule) and check.always_quarantines:
+        return OnFail.QUARANTINE
+    if severity != Severity.ERROR:
+        return OnFail.KEEP
+    return OnFail.QUARANTINE if isinstance(check, RowRule) else OnFail.HOLD
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where a batch comes from and how it is read."""
+
+    path: tuple[str, ...] = ()
+    table: str = ""
+    where: str = ""
+    format: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = "UTC"
+    batch_time: str = ""
+    allow_empty: bool = False
+    schema: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_text(self) -> bool:
+        """Whether values arrive as text (CSV, JSON lines)."""
+        return self.format in ("csv", "json")
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where results go."""
+
+    root: str = "quality-data"
+    format: str = "parquet"
+    flags: bool = False
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """Everything a rule file says, templates rendered for one batch."""
+
+    file: str
+    dataset: str
+    input: Input
+    rules: tuple[Rule, ...]
+    columns: tuple[tuple[str, str], ...] = ()
+    outputs: Outputs = Outputs()
+    quarantined_above: float = 0.5
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    batch: str = ""
+    description: str = ""
+    owner: str = ""
+    canonical: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of what the rules demand: not of their order, comments, descriptions, owners, tags, outputs, nor of the
+        values of `batch` and `env()`."""
+        rules = sorted((dict(rule.canonical) for rule in self.rules), key=lambda rule: str(rule["id"]))
+        return digest({"rules": rules, **self.canonical})
+
+    @property
+    def declared_types(self) -> dict[str, str]:
+        """Column types by lower-case name: `input.schema` over `columns.*.type`."""
+        return {name.lower(): kind for name, kind in (*self.columns, *self.input.schema) if kind}
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical JSON of plain data."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,108 @@
+"""Uniqueness: keys, and the metrics of their frequencies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quality.analyzers import Analyzer, ApproxCountDistinct, CountDistinct, Distinctness, Uniqueness, UniqueValueRatio
+from quality.model import Bounds
+from quality.rule_types.args import BOUNDS, COLUMNS, FLAG, arg
+from quality.rule_types.base import KeyRule, MetricRule
+
+
+@dataclass(frozen=True)
+class Unique(KeyRule):
+    """No two rows in scope have the same value, or the same combination of values. All rows of a duplicated key fail.
+    A key with a NULL part is no duplicate and passes."""
+
+    columns_: tuple[str, ...] = arg(COLUMNS, "the column, or the columns taken together")
+
+    type = "unique"
+    example = "unique: {columns: [order_id, line]}"
+
+    def requirement(self) -> str:
+        """As the reasons say it."""
+        return "must be unique, occurs more than once"
+
+
+@dataclass(frozen=True)
+class Key(KeyRule):
+    """A primary key: complete and unique. All rows of a duplicated key fail, and every row with a NULL part."""
+
+    columns_: tuple[str, ...] = arg(COLUMNS, "the columns of the key")
+
+    type = "key"
+    complete = True
+    example = "key: {columns: [order_id, line]}"
+
+    def requirement(self) -> str:
+        """As the reasons say it."""
+        return "must be a key: unique and without NULL"
+
+
+@dataclass(frozen=True)
+class UniquenessBounds(MetricRule):
+    """The share of rows whose key occurs exactly once lies within bounds. Rows whose key is NULL, in all its parts, are
+    left out."""
+
+    columns_: tuple[str, ...] = arg(COLUMNS, "the columns of the key")
+    bounds: Bounds = arg(BOUNDS, "bounds of the share")
+
+    type = "uniqueness"
+    example = "uniqueness: {columns: email, at_least: 0.99}"
+
+    def analyzer(self, where: str) -> Analyzer:
+        """Deequ's Uniqueness."""
+        return Uniqueness(self.columns_, where)
+
+
+@dataclass(frozen=True)
+class DistinctnessBounds(MetricRule):
+    """Distinct keys as a share of the rows lie within bounds. Rows whose key is NULL, in all its parts, are left out."""
+
+    columns_: tuple[str, ...] = arg(COLUMNS, "the columns of the key")
+    bounds: Bounds = arg(BOUNDS, "bounds of the share")
+
+    type = "distinctness"
+    example = "distinctness: {columns: session, above: 0.5}"
+
+    def analyzer(self, where: str) -> Analyzer:
+        """Deequ's Distinctness."""
+        return Distinctness(self.columns_, where)
+
+
+@dataclass(frozen=True)
+class UniqueValueRatioBounds(MetricRule):
+    """Keys that occur once, as a share of the distinct keys, lie within bounds."""
+
+    columns_: tuple[str, ...] = arg(COLUMNS, "the columns of the key")
+    bounds: Bounds = arg(BOUNDS, "bounds of the share")
+
+    type = "unique_value_ratio"
+    example = "unique_value_ratio: {columns: session, at_least: 0.1}"
+
+    def analyzer(self, where: str) -> Analyzer:
+        """Deequ's UniqueValueRatio."""
+        return UniqueValueRatio(self.columns_, where)
+
+
+@dataclass(frozen=True)
+class DistinctCount(MetricRule):
+    """The number of distinct values lies within bounds; NULL is not a value. Exact by default (a shuffle of the key);
+    `approximate: true` estimates it in the shared scan with a relative error of about 5 %."""
+
+    columns_: tuple[str, ...] = arg(COLUMNS, "the column, or the columns taken together")
+    bounds: Bounds = arg(BOUNDS, "bounds of the count")
+    approximate: bool = arg(FLAG, "estimate instead of counting; one column only", False)
+
+    type = "distinct_count"
+    example = "distinct_count: {column: country, between: [1, 249]}"
+
+    def analyzer(self, where: str) -> Analyzer:
+        """Deequ's CountDistinct or ApproxCountDistinct."""
+        kind = ApproxCountDistinct if self.approximate else CountDistinct
+        return kind(self.columns_, where)
+
+    def problem(self) -> str:
+        """Deequ estimates over one column."""
+        return "'approximate' counts one column" if self.approximate and len(self.columns_) > 1 else ""

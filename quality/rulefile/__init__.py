@@ -1,0 +1,5 @@
+"""From the text of a rule file to a RuleSet, all mistakes at once."""
+
+from quality.rulefile.loader import load
+
+__all__ = ["load"]

@@ -1,0 +1,249 @@
+"""From the rendered tree of a rule file to a RuleSet. Nothing stops at the first mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from quality.errors import Problem, RuleFileError
+from quality.model import Location
+from quality.rule_types import REGISTRY
+from quality.rule_types.args import shown
+from quality.rule_types.base import QUALITY_COLUMN, RESERVED_PREFIX
+from quality.rule_types.rules import Input, Rule, RuleSet
+from quality.rule_types.schema import Malformed, Schema
+from quality.rule_types.uniqueness import Key
+from quality.rule_types.values import Type
+from quality.rulefile import sections
+from quality.rulefile.nodes import Node
+from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
+
+SECTIONS = (
+    "version", "dataset", "description", "owner", "vars", "extends", "input", "defaults", "key", "columns", "rules",
+    "hold", "outputs",
+)  # fmt: skip
+VERSION = 1
+_DATASET = re.compile(r"[a-z0-9_.-]+")
+
+
+def interpret(
+    tree: Node, file: str, variables: Mapping[str, Any], batch: str | None, input_path: str | None, root: str | None
+) -> RuleSet:
+    """The rule set. Raises RuleFileError with every mistake found."""
+    problems = Problems()
+    problems.unknown_keys(tree, SECTIONS, "section")
+    _check_version(tree, problems)
+    dataset = _dataset(tree, problems)
+    source = Input() if _misspelt(tree, "input") else sections.read_input(tree, problems, input_path)
+    rules = _rules(tree, problems, source)
+    _refuse_clashes(rules, problems)
+    rule_set = RuleSet(
+        file=file,
+        dataset=dataset,
+        input=source,
+        rules=tuple(rules),
+        columns=_column_types(tree, rules),
+        outputs=sections.read_outputs(tree, problems, root),
+        quarantined_above=sections.read_hold(tree, problems),
+        vars=dict(variables),
+        batch=batch or "",
+        description=problems.text(tree, "description"),
+        owner=problems.text(tree, "owner"),
+        canonical=_canonical(source, tree, dataset, rules),
+    )
+    if problems.found:
+        raise RuleFileError(problems.found)
+    return rule_set
+
+
+def _check_version(tree: Node, problems: Problems) -> None:
+    node = tree.mapping.get("version")
+    if node is None:
+        if not _misspelt(tree, "version"):
+            problems.add(tree, f"'version: {VERSION}' is missing at the top")
+    elif node.value != VERSION or isinstance(node.value, bool):
+        problems.add(
+            node, f"'version' must be {VERSION}, got {shown(node.value)}; a newer language needs a newer engine"
+        )
+
+
+def _misspelt(tree: Node, section: str) -> bool:
+    """Whether the section is there under a wrong name, which is told already."""
+    others = [word for word in tree.mapping if word not in SECTIONS]
+    return section not in tree.mapping and any(meant(word, SECTIONS) == section for word in others)
+
+
+def _dataset(tree: Node, problems: Problems) -> str:
+    node = tree.mapping.get("dataset")
+    if node is None:
+        if not _misspelt(tree, "dataset"):
+            problems.add(tree, "'dataset' is missing: the id of the data set, such as 'orders'")
+        return ""
+    text = str(node.value)
+    if not _DATASET.fullmatch(text) or not text.strip("."):
+        problems.add(node, f"'dataset' must be lower-case letters, digits, '_', '.' and '-', got {shown(node.value)}")
+    return text
+
+
+def _rules(tree: Node, problems: Problems, source: Input) -> list[Rule]:
+    reader = RuleReader(problems, tree.mapping.get("defaults"))
+    rules = _key_rule(tree, reader)
+    rules += _column_rules(tree, reader)
+    rules += _listed_rules(tree, reader)
+    rules += _implicit_type_rules(tree, source, rules)
+    return _implicit_malformed_rule(tree, source, rules) + rules
+
+
+def _key_rule(tree: Node, reader: RuleReader) -> list[Rule]:
+    node = tree.mapping.get("key")
+    return [] if node is None else reader.read(Key, {"columns": node}, {}, node)
+
+
+def _column_rules(tree: Node, reader: RuleReader) -> list[Rule]:
+    section = tree.mapping.get("columns")
+    if section is None or section.value is None:
+        return []
+    if not isinstance(section.value, dict):
+        reader.problems.add(
+            section, f"'columns' must be a mapping such as {{id: {{required: true}}}}, got {shown(section.plain())}"
+        )
+        return []
+    rules = []
+    for name, node in section.mapping.items():
+        _refuse_reserved(name, node, reader.problems)
+        rules += _rules_of_column(name, node, reader)
+    return rules
+
+
+def _refuse_reserved(name: str, node: Node, problems: Problems) -> None:
+    if name.lower() == QUALITY_COLUMN or name.startswith(RESERVED_PREFIX):
+        problems.add(node, f"column '{name}' has a name the engine needs; rename it in the input")
+
+
+def _rules_of_column(name: str, node: Node, reader: RuleReader) -> list[Rule]:
+    if node.value is None:
+        return []
+    if not isinstance(node.value, dict):
+        reader.problems.add(
+            node,
+            f"column '{name}' must be a mapping such as {{type: integer, required: true}}, got {shown(node.plain())}",
+        )
+        return []
+    rules = []
+    for word, value in node.mapping.items():
+        # the value knows its file: the mapping may be merged from several
+        line = Node(None, value.file, node.key_lines.get(word, value.line))
+        kind = REGISTRY.get(word)
+        if word == "description":
+            continue
+        if kind is None:
+            reader.problems.add(
+                line, f"column '{name}': '{word}' is not a rule type; {no_type(word, reader.column_types())}"
+            )
+        elif word not in reader.column_types():
+            reader.problems.add(line, f"'{word}' is not about a single column; write it under 'rules:'")
+        else:
+            rules += reader.read_short(kind, name, value, line)
+    return rules
+
+
+def _listed_rules(tree: Node, reader: RuleReader) -> list[Rule]:
+    section = tree.mapping.get("rules")
+    if section is None or section.value is None:
+        return []
+    if not isinstance(section.value, list):
+        reader.problems.add(section, "'rules' must be a list; each entry begins with '- '")
+        return []
+    return [rule for node in section.value for rule in reader.read_entry(node)]
+
+
+def _implicit_type_rules(tree: Node, source: Input, rules: list[Rule]) -> list[Rule]:
+    """A column of a text format that `input.schema` types has a type rule: no value becomes NULL without a reason."""
+    judged = {rule.check.column.lower() for rule in rules if isinstance(rule.check, Type)}
+    node = tree.mapping.get("input") or tree
+    node = node.mapping.get("schema") or node
+    return [
+        type_rule(name, kind, Location(node.file, node.line))
+        for name, kind in source.schema
+        if kind != "string" and name.lower() not in judged
+    ]
+
+
+def _implicit_malformed_rule(tree: Node, source: Input, rules: list[Rule]) -> list[Rule]:
+    if not source.is_text or any(isinstance(rule.check, Malformed) for rule in rules):
+        return []
+    node = tree.mapping.get("input") or tree
+    return [
+        Rule("malformed", Malformed(), Location(node.file, node.line), canonical=_unwritten("malformed", "malformed"))
+    ]
+
+
+def type_rule(column: str, kind: str, location: Location) -> Rule:
+    """The rule that no one wrote: values of a typed column of a text format must be of its type."""
+    check = Type(column, kind)
+    canonical = _unwritten(f"{column}.type", "type", {"column": column, "is": kind})
+    return Rule(f"{column}.type", check, location, canonical=canonical)
+
+
+def _unwritten(id: str, kind: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The canonical form that the rule would have if it were written."""
+    return {"id": id, "type": kind, **(given or {}), "severity": "error", "on_fail": "quarantine"}
+
+
+def _refuse_clashes(rules: list[Rule], problems: Problems) -> None:
+    first: dict[str, Rule] = {}
+    for rule in rules:
+        other = first.setdefault(rule.id, rule)
+        if other is not rule:
+            here = other.location.file == rule.location.file
+            place = f"in line {other.location.line}" if here else str(other.location)
+            message = f"two rules are called '{rule.id}' (the other {place}); give one of them another 'name'"
+            problems.found.append(Problem(rule.location.file, rule.location.line, message))
+
+
+def _column_types(tree: Node, rules: list[Rule]) -> tuple[tuple[str, str], ...]:
+    """The declared columns: those of `columns:`, and those that a rule under `rules:` gives a type."""
+    typed = {rule.check.column: rule.check.is_ for rule in rules if isinstance(rule.check, Type)}
+    types = {name.lower(): kind for name, kind in typed.items()}
+    section = tree.mapping.get("columns")
+    named = list(section.mapping if section else {})
+    known = {name.lower() for name in named}
+    named += [name for name in typed if name.lower() not in known]
+    return tuple((name, types.get(name.lower(), "")) for name in named)
+
+
+def _canonical(source: Input, tree: Node, dataset: str, rules: list[Rule]) -> dict[str, Any]:
+    """What is judged beside the rules: how the batch is read, when it is held, which columns a schema rule expects."""
+    section = tree.mapping.get("input") or tree
+    share = tree.mapping["hold"].mapping.get("quarantined_above") if "hold" in tree.mapping else None
+
+    def of_input(name: str, value: Any) -> Any:
+        node = section.mapping.get(name)
+        return node.plain(canonical=True) if node is not None and node.waits else value
+
+    return {
+        "dataset": dataset,
+        "input": {
+            "format": source.format,
+            "where": of_input("where", source.where),
+            "options": of_input("options", source.options),
+            "timezone": of_input("timezone", source.timezone),
+            "batch_time": of_input("batch_time", source.batch_time),
+            "allow_empty": source.allow_empty,
+            "schema": source.schema,
+        },
+        "hold": share.plain(canonical=True) if share is not None and share.waits else _hold(tree),
+        "columns": _expected_columns(tree, rules),
+    }
+
+
+def _hold(tree: Node) -> float:
+    return sections.read_hold(tree, Problems())
+
+
+def _expected_columns(tree: Node, rules: list[Rule]) -> list[str]:
+    """The columns that a schema rule without a list of its own goes by; their order only where it is judged."""
+    judging = [rule.check for rule in rules if isinstance(rule.check, Schema) and not rule.check.declared]
+    names = [name for name, _ in _column_types(tree, rules)] if judging else []
+    return names if any(check.order == "fail" for check in judging) else sorted(names)

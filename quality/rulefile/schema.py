@@ -1,0 +1,141 @@
+"""JSON Schema of rule files, generated from the rule types, for editors. The engine's own messages come from the loader."""
+
+from __future__ import annotations
+
+from inspect import cleandoc
+from typing import Any
+
+from quality.model import OnFail, Severity
+from quality.rule_types import REGISTRY
+from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required
+from quality.rule_types.base import RowRule, RuleType
+from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema, yaml_name
+from quality.rulefile.sections import FORMATS
+
+Schema = dict[str, Any]
+_TEXT: Schema = {"type": "string"}
+_RATIO: Schema = {"type": ["number", "string"]}
+
+
+def json_schema() -> Schema:
+    """The schema of a rule file (draft 2020-12)."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Rule file of a data set",
+        "type": "object",
+        "required": ["version", "dataset", "input"],
+        "additionalProperties": False,
+        "properties": {
+            "version": {"const": 1},
+            "dataset": {"type": "string", "pattern": r"^([a-z0-9_.-]+|.*\{\{.*)$"},
+            "description": _TEXT,
+            "owner": _TEXT,
+            "vars": {"type": "object"},
+            "extends": {"type": ["string", "array"], "items": _TEXT},
+            "input": _input(),
+            "defaults": _closed({name: modifiers_schema()[name] for name in DEFAULTS}),
+            "key": {
+                "type": ["string", "array"],
+                "items": _TEXT,
+                "description": "The primary key: complete and unique.",
+            },
+            "columns": {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, _column()]}},
+            "rules": {"type": "array", "items": {"anyOf": [_entry(kind) for _, kind in sorted(REGISTRY.items())]}},
+            "hold": _closed({"quarantined_above": _RATIO}),
+            "outputs": _closed({"root": _TEXT, "format": {"enum": ["parquet"]}, "flags": {"type": "boolean"}}),
+        },
+    }
+
+
+def _closed(properties: Schema, **more: Any) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False, **more}
+
+
+def _input() -> Schema:
+    return _closed(
+        {
+            "path": {"type": ["string", "array"], "items": _TEXT},
+            "table": _TEXT,
+            "where": _TEXT,
+            "format": {"enum": list(FORMATS)},
+            "options": {"type": "object"},
+            "timezone": _TEXT,
+            "batch_time": _TEXT,
+            "allow_empty": {"type": "boolean"},
+            "schema": {"type": "object", "additionalProperties": _TEXT},
+        }
+    )
+
+
+def _argument_properties(kind: type[RuleType]) -> Schema:
+    properties: Schema = {}
+    for argument in arguments(kind).values():
+        word = yaml_name(argument)
+        if word == "bounds":
+            properties.update(BOUND_SCHEMAS)
+        else:
+            properties[word] = {**argument.metadata["kind"].schema, "description": argument.metadata["doc"]}
+        if word == "columns":
+            properties["column"] = {"type": "string", "description": "one column, instead of `columns`"}
+    return properties
+
+
+def documentation(kind: type[RuleType]) -> str:
+    """What a rule type means: its docstring."""
+    return cleandoc(kind.__doc__ or "")
+
+
+def _entry(kind: type[RuleType]) -> Schema:
+    """An entry of `rules:`: the type, with the modifiers beside it."""
+    body = _closed(_argument_properties(kind))
+    plain = [{"type": ["string", "number", "boolean", "array", "null"]}]
+    return _closed(
+        {kind.type: {"anyOf": [body, *plain], "description": documentation(kind)}, **_modifiers(kind)},
+        required=[kind.type],
+    )
+
+
+def _modifiers(kind: type[RuleType]) -> Schema:
+    """Those that go with the type: a rule about the batch has no rows to tolerate or to quarantine."""
+    found = modifiers_schema()
+    if not issubclass(kind, RowRule):
+        for word in ("tolerance", "nulls", "nan"):
+            found.pop(word)
+        found["on_fail"] = {"enum": [str(OnFail.HOLD), str(OnFail.KEEP)]}
+    elif not kind.nulls_apply:
+        found.pop("nulls")
+    return found
+
+
+def _column() -> Schema:
+    """What may stand under a column: rule types, each bare or with arguments and modifiers together."""
+    properties: Schema = {"description": _TEXT}
+    for word in RuleReader.column_types():
+        kind = REGISTRY[word]
+        own = {"column", "columns"}
+        inside = {name: schema for name, schema in _argument_properties(kind).items() if name not in own}
+        bare = _argument_properties(kind).get(kind.main, {"type": "boolean"})
+        properties[word] = {
+            "anyOf": [bare, _closed({**inside, **_modifiers(kind)})],
+            "description": documentation(kind),
+        }
+    return _closed(properties)
+
+
+def reference(kind: type[RuleType]) -> dict[str, Any]:
+    """A rule type as data: for `quality rules` and the reference page."""
+    return {
+        "type": kind.type,
+        "about": "rows" if issubclass(kind, RowRule) else "the batch",
+        "documentation": documentation(kind),
+        "example": kind.example,
+        "arguments": [
+            {
+                "name": yaml_name(argument),
+                "required": is_required(argument),
+                "documentation": argument.metadata["doc"],
+            }
+            for argument in arguments(kind).values()
+        ],
+        "severities": [str(severity) for severity in Severity],
+    }

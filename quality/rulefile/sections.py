@@ -1,0 +1,147 @@
+"""The sections of a rule file that are not rules: input, outputs, hold."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from quality.rule_types.args import choice, parse_flag, parse_ratio, parse_sql, parse_text, parse_types, shown
+from quality.rule_types.rules import Input, Outputs
+from quality.rulefile.nodes import Node
+from quality.rulefile.ruleforms import Problems
+
+INPUT_KEYS = ("path", "table", "where", "format", "options", "timezone", "batch_time", "allow_empty", "schema")
+OUTPUT_KEYS = ("root", "format", "flags")
+FORMATS = ("csv", "json", "parquet", "orc")
+_EXTENSIONS = {
+    "csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "ndjson": "json", "parquet": "parquet", "orc": "orc",
+}  # fmt: skip
+_COMPRESSIONS = ("gz", "bz2", "zst", "lz4", "snappy", "deflate")
+#: Options that would let the reader type, drop or hide what is malformed.
+_OWN_OPTIONS = {
+    "mode": "malformed lines are quarantined",
+    "inferschema": "types are declared, never inferred",
+    "columnnameofcorruptrecord": "malformed lines are quarantined",
+    "columnpruning": "every pass must see the same rows",
+    "enforceschema": "columns are found by the header of each file",
+    "primitivesasstring": "text formats are read as text",
+    "ignorecorruptfiles": "a skipped file is rows that nobody counts",
+    "ignoremissingfiles": "a skipped file is rows that nobody counts",
+}
+
+
+def read_input(tree: Node, problems: Problems, input_path: str | None) -> Input:
+    """Where the batch comes from; `input_path` takes the place of path and table."""
+    node = tree.mapping.get("input")
+    if node is None and input_path is None:
+        problems.add(
+            tree, "'input' is missing: 'path' (files) or 'table' (catalog), with 'format' when the name does not tell"
+        )
+        return Input()
+    node = node or Node({}, tree.file, tree.line)
+    if not isinstance(node.value, dict):
+        problems.add(node, f"'input' must be a mapping such as {{path: data/orders.csv}}, got {shown(node.plain())}")
+        return Input()
+    problems.unknown_keys(node, INPUT_KEYS, "key of 'input'")
+    paths = (input_path,) if input_path is not None else _paths(node, problems)
+    table = "" if input_path is not None else problems.text(node, "table")
+    if bool(paths) == bool(table) and "path" not in node.mapping:
+        problems.add(node, "'input' needs either 'path' or 'table'")
+    elif paths and table:
+        problems.add(node, "'input' has both 'path' and 'table'; one is enough")
+    where = problems.parsed(node.mapping.get("where"), "'where' of 'input'", parse_sql, "")
+    before = len(problems.found)
+    kind = "table" if table else _format(node, paths, problems)
+    if where and len(problems.found) == before and kind in ("csv", "json"):
+        problems.add(
+            node, "'where' of 'input' is for tables and typed formats: a line of text it drops would be lost silently"
+        )
+    if "schema" in node.mapping and kind not in ("csv", "json"):
+        problems.add(node.mapping["schema"], f"'schema' of 'input' is for text formats; {kind} has types of its own")
+    return Input(
+        path=paths,
+        table=table,
+        format=kind,
+        where=where,
+        options=_options(node, problems),
+        timezone=problems.parsed(node.mapping.get("timezone"), "'timezone'", _parse_zone, "UTC"),
+        batch_time=problems.text(node, "batch_time"),
+        allow_empty=problems.parsed(node.mapping.get("allow_empty"), "'allow_empty'", parse_flag, False),
+        schema=problems.parsed(node.mapping.get("schema"), "'schema' of 'input'", parse_types, ()),
+    )
+
+
+def _paths(node: Node, problems: Problems) -> tuple[str, ...]:
+    path = node.mapping.get("path")
+    if path and path.value == []:
+        problems.add(path, "'path' must be a path or a list of them, got an empty list")
+    entries = path.value if path and isinstance(path.value, list) else [path] if path else []
+    texts = (problems.parsed(entry, "'path'", parse_text, "") for entry in entries)
+    return tuple(text for text in texts if text)
+
+
+def _format(node: Node, paths: tuple[str, ...], problems: Problems) -> str:
+    given = node.mapping.get("format")
+    if given is not None:
+        return str(problems.parsed(given, "'format' of 'input'", choice(*FORMATS).parse, "csv"))
+    guesses = {guess_format(path) for path in paths}
+    if len(guesses) == 1 and "" not in guesses:
+        return guesses.pop()
+    if paths:
+        problems.add(node, f"'format' of 'input' is needed, the path does not tell it; one of {', '.join(FORMATS)}")
+    return "csv"
+
+
+def guess_format(path: str) -> str:
+    """The format a path's extension tells, empty when it does not."""
+    parts = path.rstrip("/").rsplit("/", 1)[-1].lower().split(".")
+    while len(parts) > 1 and parts[-1] in _COMPRESSIONS:
+        parts.pop()
+    return _EXTENSIONS.get(parts[-1], "") if len(parts) > 1 else ""
+
+
+def _options(node: Node, problems: Problems) -> dict[str, str]:
+    options = node.mapping.get("options")
+    if options is None:
+        return {}
+    if not isinstance(options.value, dict):
+        problems.add(options, f"'options' of 'input' must be a mapping, got {shown(options.plain())}")
+        return {}
+    for name, value in options.mapping.items():
+        if name.lower() in _OWN_OPTIONS:
+            problems.add(value, f"option '{name}' is not yours to set: {_OWN_OPTIONS[name.lower()]}")
+    return {name: _option_text(value.plain()) for name, value in options.mapping.items()}
+
+
+def _option_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def _parse_zone(value: Any) -> str:
+    name = parse_text(value)
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"must be a time zone such as UTC or Europe/Berlin, got '{name}'") from None
+    return name
+
+
+def read_outputs(tree: Node, problems: Problems, root: str | None) -> Outputs:
+    """Where results go; `root` takes the place of what the file says."""
+    node = tree.mapping.get("outputs") or Node({}, tree.file, tree.line)
+    if not isinstance(node.value, dict):
+        problems.add(node, "'outputs' must be a mapping such as {root: quality-data}")
+    problems.unknown_keys(node, OUTPUT_KEYS, "key of 'outputs'")
+    problems.parsed(node.mapping.get("format"), "'format' of 'outputs'", choice("parquet").parse, "")
+    flags = problems.parsed(node.mapping.get("flags"), "'flags'", parse_flag, False)
+    return Outputs(root or problems.text(node, "root") or Outputs.root, flags=flags)
+
+
+def read_hold(tree: Node, problems: Problems) -> float:
+    """The share of quarantined rows above which a batch is held."""
+    node = tree.mapping.get("hold") or Node({}, tree.file, tree.line)
+    if not isinstance(node.value, dict):
+        problems.add(node, "'hold' must be a mapping such as {quarantined_above: 20%}")
+    problems.unknown_keys(node, ("quarantined_above",), "key of 'hold'")
+    share = problems.parsed(node.mapping.get("quarantined_above"), "'quarantined_above'", parse_ratio, 0.5)
+    return float(share)

@@ -1,0 +1,272 @@
+"""One run of one batch: load, compile, run, judge, decide, commit, report.
+
+What is written becomes visible by the commit record alone, so a run that dies anywhere leaves nothing that a reader
+sees. A user's mistake raises UsageError before anything is read; all else ends in a result.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+import quality
+from quality import planner, publishing, results, verification
+from quality.backends.parsing import refuse_unparsable
+from quality.backends.reading import Batch, PinnedFile, Reader, pinned_digest, reason
+from quality.backends.session import session
+from quality.engine import ENGINES, Engine
+from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
+from quality.model import Column, Location, RowCounts
+from quality.planner import Plan
+from quality.results import Context, Progress, RunResult
+from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
+from quality.rule_types.rules import Rule, RuleSet, digest
+from quality.rulefile import load
+from quality.rulefile.interpret import type_rule
+from quality.sql import words
+from quality.storage import commit, layout
+from quality.storage.commit import CommitRecord
+from quality.storage.store import open_store
+
+LOG = logging.getLogger("quality")
+
+
+def run(
+    rules: str | Path,
+    batch: str,
+    *,
+    input: str | None = None,
+    variables: Mapping[str, Any] | None = None,
+    root: str | None = None,
+    spark: SparkSession | None = None,
+    force: bool = False,
+    engine: str = "auto",
+    allow_env: frozenset[str] = frozenset(),
+    progress: Progress | None = None,
+) -> RunResult:
+    """Run a rule file on one batch.
+
+    `input` and `root` take the place of what the file says; `variables` override its `vars:`. A given `spark` is left as
+    it was found. Raises UsageError (RuleFileError for a rule file) before anything is read; whatever happens after that
+    is in the result: see its `exit_code`.
+    """
+    given: Any = {"input": input, "variables": variables, "root": root, "allow_env": allow_env}
+    return run_batches([rules], [batch], spark=spark, force=force, engine=engine, progress=progress, **given)[0]
+
+
+def run_batches(
+    rules: Sequence[str | Path],
+    batches: Sequence[str],
+    *,
+    input: str | None = None,
+    variables: Mapping[str, Any] | None = None,
+    root: str | None = None,
+    spark: SparkSession | None = None,
+    force: bool = False,
+    engine: str = "auto",
+    allow_env: frozenset[str] = frozenset(),
+    progress: Progress | None = None,
+) -> list[RunResult]:
+    """Run every rule file on every batch, in order, in one session; the arguments are those of `run`. Every rule file is
+    read before anything runs. A batch that fails does not keep the next from running."""
+    if engine not in ENGINES:
+        raise UsageError(f"engine '{engine}' is not known; {did_you_mean(engine, ENGINES)}")
+    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
+    pairs = [(path, layout.check_batch(batch)) for path in rules for batch in batches]
+    rule_sets = [load(path, batch=batch, **given) for path, batch in pairs]
+    for rule_set in rule_sets:
+        resolve_batch_time(rule_set, datetime.now(timezone.utc))
+    told = progress or (lambda _words: None)
+    if spark is None:
+        told("starting Spark")
+    with session(spark, s3=any(map(_uses_s3, rule_sets))) as own:
+        for rule_set in rule_sets[:: len(batches)]:
+            refuse_unparsable(own.spark, rule_set)
+        connected = Engine(own.spark, engine)
+        found = []
+        for path, batch in pairs:
+            run_time = datetime.now(timezone.utc)
+            rule_set = load(path, batch=batch, run_time=run_time, **given)
+            prefix = f"{batch}: " if len(pairs) > 1 else ""
+            found.append(_run(rule_set, connected, run_time, force, _prefixed(told, prefix)))
+        return found
+
+
+def _uses_s3(rule_set: RuleSet) -> bool:
+    places = (rule_set.outputs.root, *rule_set.input.path)
+    return any(place.startswith(("s3://", "s3a://", "s3n://")) for place in places)
+
+
+def _prefixed(told: Progress, prefix: str) -> Progress:
+    return lambda words: told(prefix + words)
+
+
+def _run(rule_set: RuleSet, engine: Engine, run_time: datetime, force: bool, progress: Progress) -> RunResult:
+    spark = engine.spark
+    context = Context(
+        rule_set,
+        spark,
+        open_store(rule_set.outputs.root, spark),
+        engine.fresh(),
+        layout.new_run_id(),
+        run_time,
+        resolve_batch_time(rule_set, run_time),
+        progress,
+    )
+    try:
+        spark.sparkContext.setJobGroup(context.run, f"quality run {rule_set.dataset} {rule_set.batch}")
+        return _execute(context, force)
+    except UsageError:
+        raise
+    except (QualityError, PySparkException, Py4JError, OSError) as error:  # OSError: the JVM died
+        LOG.debug("run %s of %s %s failed", context.run, context.dataset, context.batch, exc_info=True)
+        return _failed(context, error)
+    finally:
+        with suppress(Py4JError, OSError):
+            spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
+
+
+def resolve_batch_time(rule_set: RuleSet, run_time: datetime) -> datetime:
+    """When the batch is about, in UTC: `input.batch_time`, else the batch id when it is a date or time, else the time of
+    the run. Raises UsageError for a `batch_time` that is neither."""
+    text = rule_set.input.batch_time or rule_set.batch
+    try:
+        micros = epoch_micros(parse_moment(text), rule_set.input.timezone)
+    except ValueError:
+        if rule_set.input.batch_time:
+            raise UsageError(f"{rule_set.file}: 'batch_time' must be an ISO-8601 date or time, got '{text}'") from None
+        return run_time
+    return datetime.fromtimestamp(micros // 1_000_000, timezone.utc).replace(microsecond=micros % 1_000_000)
+
+
+def _execute(context: Context, force: bool) -> RunResult:
+    rule_set = context.rule_set
+    with context.step("pin", "looking for the input"):
+        live = commit.live_records(context.store, context.dataset)
+        types, pinned_rules = _types(rule_set, live)
+        reader = Reader(context.spark, rule_set.input, types, _mentions_file(rule_set))
+        files = reader.pin()
+        batch = reader.read(files) if rule_set.input.table else None
+        prints = _fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
+        last = commit.latest(context.store, context.dataset, context.batch)
+    if last and not force and prints["input"] and dict(last.fingerprints) == prints:
+        return _unchanged(context, last)
+    with context.step("read", "reading the schema"):
+        batch = batch or reader.read(files)
+        context.engine.launched.wide += batch.scans
+        plan = planner.plan(rule_set, batch.row, batch.text, _applying(pinned_rules, batch.columns), batch.scans)
+    with context.step("metrics", "measuring"):
+        findings = context.engine.measure(batch, plan)
+        verdicts = verification.judge(findings.plan, findings.measured, batch.columns)
+        checks = tuple(context.engine.checks(findings, context.dataset))
+    with context.step("split", "splitting and writing rows"):
+        sides, samples = publishing.write_sides(context, batch, findings)
+    rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in sides[side]) for side in layout.SIDES))
+    publishing.check_conservation(rows)
+    outcome = verification.decide(verdicts, rows, rule_set.quarantined_above, rule_set.input.allow_empty)
+    _refuse_moved(reader, batch)
+    with context.step("store", "keeping the results"):
+        data = results.judged(context, findings, verdicts, rows, outcome, sides)
+        publishing.publish(context, last, batch, verdicts, rows, outcome, sides, prints, data, samples)
+    return RunResult(data, checks)
+
+
+def _types(rule_set: RuleSet, live: Sequence[CommitRecord]) -> tuple[dict[str, str], list[Rule]]:
+    """Column types of a text format: declared, else those of the batch published last. A pinned type is judged by a rule
+    nobody wrote, so that no value becomes NULL without a reason."""
+    declared = rule_set.declared_types
+    if not rule_set.input.is_text or not live:
+        return declared, []
+    last = max(live, key=lambda record: record.run_time)
+    pinned = {c.name: c.type for c in last.columns if c.type != "string" and c.name.lower() not in declared}
+    place = Location(rule_set.file, 1)
+    return {**pinned, **declared}, [type_rule(name, kind, place) for name, kind in pinned.items()]
+
+
+def _applying(rules: Iterable[Rule], columns: Iterable[Column]) -> list[Rule]:
+    names = {column.name.lower() for column in columns}
+    return [rule for rule in rules if rule.column.lower() in names]
+
+
+def _mentions_file(rule_set: RuleSet) -> bool:
+    texts = [text for rule in rule_set.rules for text in (rule.where, *rule.check.expressions(), *rule.check.columns())]
+    return any(FILE_COLUMN in words(text) for text in texts)
+
+
+def _fingerprints(
+    context: Context, files: tuple[PinnedFile, ...], snapshot: str, live: Sequence[CommitRecord]
+) -> dict[str, str]:
+    """All that a run depends on; equal to the last run's means there is nothing to do."""
+    earlier = [[r.batch, r.seq, r.run] for r in live if r.batch_time < context.batch_time and r.batch != context.batch]
+    return {
+        "input": pinned_digest(files, snapshot),
+        "rule_set": context.rule_set.fingerprint,
+        "vars": digest(context.rule_set.vars),
+        "references": digest([]),
+        "engine_version": quality.__version__,
+        "history": digest(earlier),
+    }
+
+
+def _unchanged(context: Context, last: CommitRecord) -> RunResult:
+    try:
+        data = json.loads(context.store.read(last.result))
+    except (FileNotFoundError, ValueError) as error:
+        raise StorageError(f"{context.store.uri(last.result)}: the stored result cannot be read: {error}") from error
+    # a run that was killed between its commit and its manifest is made whole here
+    publishing.renew_manifest(context)
+    return RunResult({**data, "unchanged": True})
+
+
+def _refuse_moved(reader: Reader, batch: Batch) -> None:
+    """Raise InputError when the files of the batch are not what they were at the start."""
+    if batch.snapshot:
+        return
+    moved = sorted(file.path for file in {*reader.pinned_now(batch)}.symmetric_difference(batch.files))
+    if moved:
+        raise InputError(f"the input changed while it was read: {moved[0]}; run again when it is complete")
+
+
+def _failed(context: Context, error: BaseException) -> RunResult:
+    """A run that ended before there was anything to decide."""
+    message = str(error) if isinstance(error, QualityError) else f"Spark gave up: {reason(error)}"
+    data = results.failed(context, message)
+    try:
+        publishing.store_result(context, data)
+    except StorageError as not_stored:
+        data["outputs"]["report"] = None
+        data["message"] = f"{message}; and the result could not be stored: {not_stored}"
+    return RunResult(data)
+
+
+def describe(
+    rules: str | Path,
+    batch: str,
+    *,
+    input: str | None = None,
+    variables: Mapping[str, Any] | None = None,
+    root: str | None = None,
+    spark: SparkSession | None = None,
+    allow_env: frozenset[str] = frozenset(),
+) -> Plan:
+    """What a run would do. Nothing is read but the schema of the batch, nothing is written. Raises what `run` raises,
+    and InputError when there is no batch."""
+    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
+    rule_set = load(rules, batch=layout.check_batch(batch), **given)
+    with session(spark, s3=_uses_s3(rule_set)) as own:
+        refuse_unparsable(own.spark, rule_set)
+        store = open_store(rule_set.outputs.root, own.spark)
+        types, pinned = _types(rule_set, commit.live_records(store, rule_set.dataset))
+        reader = Reader(own.spark, rule_set.input, types, _mentions_file(rule_set))
+        found = reader.read(reader.pin())
+        plan = planner.plan(rule_set, found.row, found.text, _applying(pinned, found.columns), found.scans)
+        return Engine(own.spark).analyse(found.frame, plan)

@@ -1,0 +1,242 @@
+"""Spark SQL as text: quoting of names and literals, and what a steward's expression may not contain.
+
+Expressions are code from a colleague. Here they are only tokenised (no Spark); Spark's own parser and analyser
+have the last word before anything runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from quality.model import Scalar
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+)
+  | (?P<comment>--|/\*)
+  | (?P<string>[rR]?'(?:[^'\\]|\\.)*' | [rR]?"(?:[^"\\]|\\.)*")
+  | (?P<quoted>`(?:[^`]|``)*`)
+  | (?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?\w* | \.\d+(?:[eE][+-]?\d+)?\w*)
+  | (?P<word>[^\W\d]\w*)
+  | (?P<open>['"`])
+  | (?P<sign>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+#: Functions whose value changes between two looks at the same row, or that leave Spark SQL.
+FORBIDDEN_FUNCTIONS = {
+    name: reason
+    for reason, names in {
+        "gives another value each time it is read": (
+            "rand randn random uuid shuffle monotonically_increasing_id spark_partition_id input_file_name "
+            "input_file_block_start input_file_block_length"
+        ),
+        "depends on the clock; write {{ run_time }} or {{ batch }} instead": (
+            "current_timestamp current_date now localtimestamp curdate"
+        ),
+        "runs code outside Spark SQL": "reflect java_method try_reflect",
+    }.items()
+    for name in names.split()
+}
+#: Functions over many rows: they would change what a row is.
+AGGREGATES = frozenset(
+    [
+        "any",
+        "any_value",
+        "approx_count_distinct",
+        "approx_percentile",
+        "array_agg",
+        "avg",
+        "bit_and",
+        "bit_or",
+        "bit_xor",
+        "bitmap_construct_agg",
+        "bool_and",
+        "bool_or",
+        "collect_list",
+        "collect_set",
+        "corr",
+        "count",
+        "count_if",
+        "count_min_sketch",
+        "covar_pop",
+        "covar_samp",
+        "every",
+        "first",
+        "first_value",
+        "grouping",
+        "hll_sketch_agg",
+        "hll_union_agg",
+        "kurtosis",
+        "last",
+        "last_value",
+        "max",
+        "max_by",
+        "mean",
+        "median",
+        "min",
+        "min_by",
+        "mode",
+        "percentile",
+        "percentile_approx",
+        "regr_avgx",
+        "regr_avgy",
+        "regr_count",
+        "regr_intercept",
+        "regr_r2",
+        "regr_slope",
+        "regr_sxx",
+        "regr_sxy",
+        "regr_syy",
+        "skewness",
+        "some",
+        "std",
+        "stddev",
+        "stddev_pop",
+        "stddev_samp",
+        "sum",
+        "try_avg",
+        "try_sum",
+        "var_pop",
+        "var_samp",
+        "variance",
+        "row_number",
+        "rank",
+        "dense_rank",
+        "ntile",
+        "lag",
+        "lead",
+        "nth_value",
+        "cume_dist",
+        "percent_rank",
+        "explode",
+        "explode_outer",
+        "posexplode",
+        "posexplode_outer",
+        "inline",
+        "inline_outer",
+        "stack",
+    ]
+)
+_FORBIDDEN_WORDS = {"select", "from", "insert", "update", "delete", "drop", "create", "alter", "union"}
+_BARE_CLOCKS = {"current_timestamp", "current_date", "localtimestamp"}
+
+
+def quote(name: str) -> str:
+    """A column name as an identifier, whatever characters it holds."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def literal(value: Scalar) -> str:
+    """A value as a Spark SQL literal. Decimals and integers keep every digit."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    if isinstance(value, int):
+        return _integer(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}BD"
+    return f"double('{value!r}')" if value != value or abs(value) == float("inf") else f"{value!r}D"
+
+
+def _integer(value: int) -> str:
+    if -(2**31) < value < 2**31:
+        return str(value)
+    return f"{value}L" if -(2**63) < value < 2**63 else f"{value}BD"
+
+
+def conjunction(parts: Iterable[str]) -> str:
+    """Parts joined by AND, each in parentheses; `true` for none."""
+    texts = [part for part in dict.fromkeys(parts) if part]
+    if len(texts) == 1:
+        return texts[0]
+    return " and ".join(f"({text})" for text in texts) or "true"
+
+
+@dataclass(frozen=True)
+class Token:
+    """A lexical unit of an expression; white space is left out."""
+
+    kind: str
+    text: str
+
+
+def tokens(text: str) -> list[Token]:
+    """The tokens of an expression."""
+    found = []
+    for match in _TOKEN.finditer(text):
+        kind = match.lastgroup or "sign"
+        if kind != "space":
+            found.append(Token(kind, match.group()))
+    return found
+
+
+def problems(text: str) -> list[str]:
+    """What is wrong with an expression before any parser sees it: empty, comments, a second statement,
+    unbalanced quotes or brackets, subqueries, functions that may not be used."""
+    found = tokens(text)
+    if not found:
+        return ["the expression is empty"]
+    kinds = {token.kind for token in found}
+    wrong = []
+    if "comment" in kinds:
+        wrong.append("comments (-- or /*) are not allowed in an expression; use a YAML comment")
+    if "open" in kinds:
+        wrong.append("a quote is opened and not closed")
+    if any(token == Token("sign", ";") for token in found):
+        wrong.append("';' is not allowed: one expression, not a statement")
+    return wrong + _bracket_problems(found) + _word_problems(found)
+
+
+def _bracket_problems(found: list[Token]) -> list[str]:
+    depth: list[str] = []
+    pairs = {")": "(", "]": "[", "}": "{"}
+    for token in found:
+        if token.kind != "sign":
+            continue
+        if token.text in pairs.values():
+            depth.append(token.text)
+        elif token.text in pairs and (not depth or depth.pop() != pairs[token.text]):
+            return [f"'{token.text}' closes nothing"]
+    return [f"'{depth[-1]}' is not closed"] if depth else []
+
+
+def _word_problems(found: list[Token]) -> list[str]:
+    wrong = []
+    for index, token in enumerate(found):
+        called = index + 1 < len(found) and found[index + 1] == Token("sign", "(")
+        # a quoted name is a column, unless it is called; so is a name behind a dot
+        is_name = token.kind == "quoted" or (index > 0 and found[index - 1] == Token("sign", "."))
+        if token.kind not in ("word", "quoted") or (is_name and not called):
+            continue
+        word = token.text.strip("`").lower()
+        if word in FORBIDDEN_FUNCTIONS and (called or word in _BARE_CLOCKS):
+            wrong.append(f"{word}() {FORBIDDEN_FUNCTIONS[word]}")
+        elif word in AGGREGATES and called:
+            wrong.append(f"{word}() looks at many rows or makes many of one")
+        elif word == "unix_timestamp" and called and found[index + 2 : index + 3] == [Token("sign", ")")]:
+            wrong.append("unix_timestamp() without an argument depends on the clock; write {{ run_time }}")
+        elif word in _FORBIDDEN_WORDS and not called and _is_statement_word(found, index):
+            wrong.append(f"'{word}' makes a query of it: an expression over one row is expected")
+    return wrong
+
+
+def _is_statement_word(found: list[Token], index: int) -> bool:
+    # `extract(year from t)`, `trim(both from x)` and `overlay(... from n)` use FROM inside a call
+    return found[index].text.lower() != "from" or not any(token == Token("sign", "(") for token in found[:index])
+
+
+def words(text: str) -> set[str]:
+    """Bare and quoted identifiers an expression mentions, functions and keywords among them."""
+    named = set()
+    for token in tokens(text):
+        if token.kind == "word":
+            named.add(token.text)
+        elif token.kind == "quoted":
+            named.add(token.text[1:-1].replace("``", "`"))
+    return named

@@ -1,0 +1,226 @@
+"""Judging: from counts and metrics to verdicts on rules, then on the batch. Plain Python over numbers, no Spark, so that
+stored metrics can be judged again by changed rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from quality.analyzers import Analyzer
+from quality.model import (
+    BatchStatus,
+    Bounds,
+    Column,
+    Decision,
+    Metric,
+    OnFail,
+    RowCounts,
+    RuleResult,
+    RuleStatus,
+    Severity,
+    number_text,
+)
+from quality.planner import MetricCheck, Plan, RowCheck, schema_differences
+from quality.rule_types.base import MetricRule, parse_moment
+from quality.rule_types.rules import Rule
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows a row rule looked at, and those of them that failed."""
+
+    scope: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the engine found out about a batch.
+
+    `rows` are all rows read, `malformed` the lines that could not be read; `counts` by rule id; `metrics` and `scopes`
+    (rows the metric's filter leaves) by rule id; `errors` by rule id.
+    """
+
+    rows: int
+    malformed: int = 0
+    counts: Mapping[str, Counts] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    scopes: Mapping[str, int] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The verdict on a batch, by the first line of the outcome table that applies."""
+
+    status: BatchStatus
+    decision: Decision
+    exit_code: int
+    message: str = ""
+
+
+def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[RuleResult]:
+    """The verdict on every rule, in file order."""
+    verdicts: dict[str, RuleResult] = {}
+    errors = {**plan.errors, **measured.errors}
+    for check in plan.row_checks:
+        if check.rule.id not in errors:
+            verdicts[check.rule.id] = _judge_rows(check, measured.counts[check.rule.id])
+    for metric_check in plan.metric_checks:
+        if metric_check.rule.id not in errors:
+            verdicts[metric_check.rule.id] = _judge_metric(metric_check, measured, plan.rule_set.input.timezone)
+    for rule in plan.schema_rules:
+        verdicts[rule.id] = _judge_schema(rule, schema_differences(rule, plan, columns))
+    return [verdicts.get(rule.id) or could_not_tell(rule, errors.get(rule.id, "was not run")) for rule in plan.rules]
+
+
+def could_not_tell(rule: Rule, why: str) -> RuleResult:
+    """A rule that cannot be judged against this batch."""
+    expected = str(rule.check.bounds) if isinstance(rule.check, MetricRule) else rule.check.requirement()
+    return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}")
+
+
+def _result(rule: Rule, status: RuleStatus, expected: str, message: str, **found: Any) -> RuleResult:
+    return RuleResult(
+        id=rule.id,
+        name=rule.name,
+        type=rule.check.type,
+        column=rule.column,
+        severity=rule.severity,
+        on_fail=rule.on_fail,
+        status=status,
+        metric=found.get("metric"),
+        expected=expected,
+        rows_in_scope=found.get("rows_in_scope"),
+        failed_rows=found.get("failed_rows"),
+        message=message,
+        location=str(rule.location),
+        filter=rule.where,
+        metadata=rule.metadata,
+    )
+
+
+def ratio_metric(analyzer: Analyzer, numerator: int, denominator: int) -> Metric:
+    """A share as a metric; None over nothing."""
+    value = numerator / denominator if denominator else None
+    return Metric(analyzer.key, value, numerator=numerator, denominator=denominator)
+
+
+def _judge_rows(check: RowCheck, counts: Counts) -> RuleResult:
+    rule = check.rule
+    scope, failed = counts.scope, counts.failed
+    expected = rule.check.requirement() + (f" (up to {rule.tolerance} may fail)" if rule.tolerance else "")
+    metric = ratio_metric(check.analyzer, scope - failed, scope)
+    found = {"metric": metric, "rows_in_scope": scope, "failed_rows": failed}
+    if scope == 0:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, "no row in scope", **found)
+    if rule.tolerance.allows(failed, scope):
+        message = f"{failed:,} of {scope:,} rows fail, within the tolerance of {rule.tolerance}" if failed else ""
+        return _result(rule, RuleStatus.PASSED, expected, message, **found)
+    subject = f"{rule.column}: " if rule.column else ""
+    tolerance = f", more than {rule.tolerance}" if rule.tolerance else ""
+    message = f"{subject}{failed:,} of {scope:,} rows fail{tolerance}; {rule.check.requirement()}"
+    return _result(rule, RuleStatus.FAILED, expected, message, **found)
+
+
+def _judge_metric(check: MetricCheck, measured: Measured, zone: str) -> RuleResult:
+    rule = check.rule
+    assert isinstance(rule.check, MetricRule)
+    bounds, metric, scope = rule.check.bounds, measured.metrics[rule.id], measured.scopes[rule.id]
+    found = {"metric": metric, "rows_in_scope": scope}
+    what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
+    if scope == 0 and not _counts_rows(check):
+        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), "no row in scope", **found)
+    if metric.value is None or isinstance(metric.value, str):
+        why = f"{what} {_missing(metric, scope)}"
+        return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {why}", **found)
+    try:
+        holds = (
+            bounds.accepts(metric.value)
+            if not _is_moment(metric.value)
+            else _typed(bounds, metric.value, zone).accepts(metric.value)
+        )
+    except (TypeError, ValueError) as error:
+        return _result(
+            rule, RuleStatus.ERROR, str(bounds), f"could not tell: {what} is {metric.text}; {error}", **found
+        )
+    message = "" if holds else f"{what} is {_shown(metric.value)}, must be {bounds}{_share(metric)}"
+    return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, str(bounds), message, **found)
+
+
+def _missing(metric: Metric, scope: int) -> str:
+    """Why there is no value to hold against bounds."""
+    if metric.value is not None:
+        return f"is {metric.value}, beyond the year 9999"
+    overflow = ", or their sum has more than 38 digits" if metric.key.name == "Sum" else ""
+    return f"does not exist: all {scope:,} rows in scope are NULL{overflow}"
+
+
+def _counts_rows(check: MetricCheck) -> bool:
+    # "at least 300 rows" is a fair question about no rows at all, unless a filter says which rows it means
+    return not check.analyzer.columns and not check.rule.where
+
+
+def _is_moment(value: Any) -> bool:
+    return isinstance(value, date)
+
+
+def _typed(bounds: Bounds, value: Any, zone: str) -> Bounds:
+    """Bounds written as texts, as dates or times like the metric; a time without a zone is one of the input's zone."""
+    return Bounds(tuple((word, _moment_like(str(bound), value, zone)) for word, bound in bounds.terms))
+
+
+def _moment_like(text: str, value: date, zone: str) -> Any:
+    try:
+        moment = parse_moment(text)
+    except ValueError:
+        raise ValueError(f"the bound '{text}' is not a date; write YYYY-MM-DD[ HH:MM:SS]") from None
+    if not isinstance(value, datetime):
+        return moment.date() if isinstance(moment, datetime) else moment
+    moment = moment if isinstance(moment, datetime) else datetime(moment.year, moment.month, moment.day)
+    if value.tzinfo is None:
+        return moment.replace(tzinfo=None)
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
+
+
+def _shown(value: Any) -> str:
+    return number_text(value) if isinstance(value, (int, float)) else str(value)
+
+
+def _share(metric: Metric) -> str:
+    if metric.denominator is None or metric.numerator is None or metric.key.name == "CountDistinct":
+        return ""
+    return f" ({metric.numerator:,} of {metric.denominator:,})"
+
+
+def _judge_schema(rule: Rule, differences: Sequence[str]) -> RuleResult:
+    status = RuleStatus.FAILED if differences else RuleStatus.PASSED
+    shown = "; ".join(differences[:20]) + ("; ..." if len(differences) > 20 else "")
+    return _result(rule, status, rule.check.requirement(), shown)
+
+
+def decide(results: Sequence[RuleResult], rows: RowCounts, quarantined_above: float, allow_empty: bool) -> Outcome:
+    """The first line of the outcome table that applies."""
+    unsure = [r for r in results if r.status == RuleStatus.ERROR]
+    failed = [r for r in results if r.status == RuleStatus.FAILED]
+    if any(r.severity == Severity.ERROR for r in unsure):
+        return Outcome(BatchStatus.ERROR, Decision.HELD, 4, "a rule of severity error could not be judged")
+    if any(r.on_fail == OnFail.HOLD for r in failed):
+        return Outcome(BatchStatus.FAILED, Decision.HELD, 4, "a rule that holds the batch failed")
+    if rows.quarantined > Decimal(repr(quarantined_above)) * rows.input:
+        share = f"{rows.quarantined:,} of {rows.input:,} rows"
+        message = f"{share} would be quarantined, more than {quarantined_above * 100:.6g}%"
+        return Outcome(BatchStatus.FAILED, Decision.HELD, 4, message)
+    if rows.input == 0 and not allow_empty:
+        return Outcome(
+            BatchStatus.WARNING, Decision.HELD, 4, "the batch has no rows; 'input.allow_empty: true' lets it pass"
+        )
+    if any(r.severity == Severity.ERROR for r in failed):
+        return Outcome(BatchStatus.FAILED, Decision.PUBLISHED, 1)
+    if any(r.severity == Severity.WARNING for r in (*failed, *unsure)):
+        return Outcome(BatchStatus.WARNING, Decision.PUBLISHED, 0)
+    return Outcome(BatchStatus.PASSED, Decision.PUBLISHED, 0)
