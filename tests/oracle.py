@@ -1,0 +1,432 @@
+"""What every rule type must find, said a second time: plain Python over lists of dicts, one row after the other.
+
+Written from the documentation of the rule types and nothing else. No SQL, no Spark, no code of the engine: where the two
+agree, two independent readings of the documentation agree. Expressions of Spark SQL (`where`, `that`) come with a Python
+twin each.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
+from typing import Any
+
+Row = Mapping[str, Any]
+Twins = Mapping[str, Callable[[Row], "bool | None"]]
+SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "at_least": operator.ge,
+    "above": operator.gt,
+    "at_most": operator.le,
+    "below": operator.lt,
+    "equals": operator.eq,
+    "not_equals": operator.ne,
+}
+WORDS = (*SIGNS, "between")
+MODIFIERS = ("name", "where", "nulls", "nan", "tolerance", "severity", "on_fail")
+#: A malformed line: a row that holds the line under this key and nothing else.
+LINE = "\0line"
+#: The texts of a text format before they became values, by column.
+RAW = "\0raw"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """`value` is the metric: None when there is nothing to measure. `failing` are positions of rows, for row rules."""
+
+    status: str
+    scope: int | None
+    failed: int | None
+    value: Any
+    failing: frozenset[int] = frozenset()
+
+
+def rule_type(rule: Mapping[str, Any]) -> str:
+    """The word of a rule, whose other keys are modifiers."""
+    (word,) = [key for key in rule if key not in MODIFIERS]
+    return word
+
+
+def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expected:
+    """The verdict on a rule, written as in a rule file in its long form."""
+    word = rule_type(rule)
+    arguments = rule[word] if isinstance(rule[word], dict) else {}
+    well_formed = [index for index, row in enumerate(rows) if LINE not in row]
+    inside = [i for i in well_formed if "where" not in rule or twins[rule["where"]](rows[i]) is True]
+    if word == "malformed":
+        return _rows(rule, range(len(rows)), {i for i in range(len(rows)) if LINE in rows[i]})
+    if word in ("unique", "key"):
+        return _rows(rule, inside, _duplicates(word, _names(arguments), rows, inside))
+    if word == "that":
+        results = {i: twins[rule["that"]](rows[i]) for i in inside}
+        inside = [i for i in inside if results[i] is not None or rule.get("nulls") != "skip"]
+        null_passes = rule.get("nulls", "pass") == "pass"
+        return _rows(rule, inside, {i for i in inside if not (null_passes if results[i] is None else results[i])})
+    if word in PREDICATES:
+        return _row_rule(rule, word, arguments, rows, inside)
+    return _metric_rule(word, arguments, "where" in rule, [rows[i] for i in inside])
+
+
+# rules about rows
+
+
+def _row_rule(
+    rule: Mapping[str, Any], word: str, arguments: Mapping[str, Any], rows: Sequence[Row], inside: list[int]
+) -> Expected:
+    column, policy = arguments["column"], rule.get("nulls", "pass")
+    failing, scope = set(), []
+    for index in inside:
+        value = column_value(rows[index], column)
+        # a text that is not of the column's type is NULL for all rules but `type`
+        missing = value is None if word != "type" else text_of(rows[index], column) is None
+        if missing and word != "required":
+            if policy == "skip":
+                continue
+            complies = policy == "pass"
+        elif _is_nan(value) and rule.get("nan") == "pass" and word not in ("type", "required"):
+            complies = True
+        else:
+            complies = PREDICATES[word](rows[index], column, value, arguments) is True
+        scope.append(index)
+        failing |= set() if complies else {index}
+    return _rows(rule, scope, failing)
+
+
+def _rows(rule: Mapping[str, Any], scope: Iterable[int], failing: set[int]) -> Expected:
+    count, failed = len(list(scope)), len(failing)
+    if not count:
+        return Expected("not_applicable", 0, 0, None)
+    status = "passed" if failed <= allowance(rule.get("tolerance", 0), count) else "failed"
+    return Expected(status, count, failed, (count - failed) / count, frozenset(failing))
+
+
+def allowance(tolerance: Any, scope: int) -> Decimal:
+    """The rows that may fail: the larger of a share of the scope and a number of rows."""
+    if isinstance(tolerance, dict):
+        return max(allowance(tolerance.get("ratio", 0), scope), Decimal(tolerance.get("rows", 0)))
+    text = str(tolerance)
+    if text.endswith("rows"):
+        return Decimal(text[:-4].strip())
+    return (Decimal(text[:-1]) / 100 if text.endswith("%") else Decimal(text)) * scope
+
+
+def _duplicates(word: str, names: list[str], rows: Sequence[Row], inside: list[int]) -> set[int]:
+    keys = {index: _key(rows[index], names) for index in inside}
+    counts = Counter(key for key in keys.values() if None not in key)
+    incomplete = {i for i, key in keys.items() if None in key} if word == "key" else set()
+    return incomplete | {i for i, key in keys.items() if counts[key] > 1}
+
+
+def _key(row: Row, names: list[str]) -> tuple[Any, ...]:
+    return tuple(_key_part(column_value(row, name)) for name in names)
+
+
+def _key_part(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple(_key_part(part) for part in value.values())
+    # as keys, NaN equals NaN
+    return "NaN" if _is_nan(value) else value
+
+
+def column_value(row: Row, name: str) -> Any:
+    """The value of a column; names compare without case, `s.f` reaches into a struct."""
+    if name in row:
+        return row[name]
+    fields = {key.lower(): value for key, value in row.items()}
+    if name.lower() in fields:
+        return fields[name.lower()]
+    head, _, rest = name.lower().partition(".")
+    return None if fields[head] is None else column_value(fields[head], rest)
+
+
+def text_of(row: Row, name: str) -> str | None:
+    """The value as text: as it stood in a text format, else as Spark prints it."""
+    if RAW in row:
+        raw: str | None = row[RAW][name]
+        return raw
+    value = column_value(row, name)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(str(value), repr(value))
+    if isinstance(value, datetime):
+        fraction = f"{value.microsecond:06d}".rstrip("0")
+        return f"{value:%Y-%m-%d %H:%M:%S}".zfill(19) + (f".{fraction}" if fraction else "")
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _like(bound: Any, value: Any) -> Any:
+    """The bound as something that compares with the value."""
+    if isinstance(value, bool):
+        return str(bound).lower() == "true"
+    if isinstance(value, datetime):
+        moment = datetime.fromisoformat(str(bound))
+        return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    if isinstance(value, date):
+        return date.fromisoformat(str(bound))
+    if isinstance(value, (Decimal, int)) and isinstance(bound, float):
+        return Decimal(repr(bound)) if math.isfinite(bound) else bound
+    return bound
+
+
+def compares(value: Any, word: str, bound: Any) -> bool | None:
+    """One comparison of a value that is not NULL; None when a text is no number beside a number."""
+    if isinstance(value, str) and not isinstance(bound, (str, bool)):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, str) and isinstance(bound, bool):
+        bound = str(bound).lower()
+    if _is_nan(value):
+        return False
+    bound = _like(bound, value)
+    return bool(SIGNS[word](value, bound))
+
+
+def within(value: Any, arguments: Mapping[str, Any]) -> bool:
+    """Whether a value satisfies all comparison words among the arguments."""
+    terms = [(word, bound) for word, bound in arguments.items() if word in SIGNS]
+    if "between" in arguments:
+        low, high = arguments["between"]
+        terms += [("at_least", low), ("at_most", high)]
+    return all(compares(value, word, bound) is True for word, bound in terms)
+
+
+def _member(value: Any, members: Iterable[Any]) -> bool:
+    if isinstance(value, str):
+        return value in [str(m).lower() if isinstance(m, bool) else str(m) for m in members]
+    return any(compares(value, "equals", member) for member in members)
+
+
+def _matches(find: Callable[..., Any]) -> Callable[[Row, str, Any, Mapping[str, Any]], bool]:
+    # Java's \d is ASCII
+    return lambda row, column, value, a: find(a["pattern"], str(text_of(row, column)), re.ASCII) is not None
+
+
+def _comparing(word: str) -> Callable[[Row, str, Any, Mapping[str, Any]], bool | None]:
+    return lambda row, column, value, a: compares(value, word, a["value"])
+
+
+PREDICATES: Mapping[str, Callable[[Row, str, Any, Mapping[str, Any]], Any]] = {
+    "required": lambda row, column, value, a: value is not None,
+    "values": lambda row, column, value, a: within(value, a),
+    "between": lambda row, column, value, a: within(value, {"between": a["range"]}),
+    **{word: _comparing(word) for word in SIGNS},
+    "in": lambda row, column, value, a: _member(value, a["values"]),
+    "not_in": lambda row, column, value, a: not _is_nan(value) and not _member(value, a["values"]),
+    "matches": _matches(re.fullmatch),
+    "contains_match": _matches(re.search),
+    "length": lambda row, column, value, a: within(len(str(text_of(row, column))), a),
+    "type": lambda row, column, value, a: (
+        value is not None if RAW in row else fits(value, a["is"]) if value is not None else True
+    ),
+}
+
+
+# types
+
+_RANGES = {"tinyint": 7, "smallint": 15, "int": 31, "integer": 31, "bigint": 63, "long": 63}
+_DECIMAL_TYPE = re.compile(r"decimal\((\d+),(\d+)\)")
+
+
+def fits(value: Any, kind: str) -> bool:
+    """Whether a value that is not NULL can be had in another type, and be had back from it unchanged."""
+    if kind == "string":
+        return True
+    if isinstance(value, str):
+        return parse(value, kind) is not None
+    if kind in ("double", "float"):
+        return _is_nan(value) or _exact_in(value, kind)
+    if kind == "boolean":
+        return value in (0, 1)
+    if kind == "date":
+        return not isinstance(value, datetime) or value == datetime.combine(value, datetime.min.time(), value.tzinfo)
+    if kind == "timestamp":
+        return isinstance(value, date)
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    decimal = _DECIMAL_TYPE.fullmatch(kind)
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(int(value) if value is True else value)
+    if decimal:
+        return _digits_fit(number, int(decimal[1]), int(decimal[2]))
+    return number == number.to_integral_value() and -(2 ** _RANGES[kind]) <= number < 2 ** _RANGES[kind]
+
+
+def _exact_in(value: Any, kind: str) -> bool:
+    if isinstance(value, (datetime, date)):
+        return False
+    double = float(value)
+    if kind == "float":
+        import numpy as np
+
+        with np.errstate(over="ignore"):
+            single = float(np.float32(double))
+        return single == double
+    # a decimal comes back from its nearest double when the double's shortest text says it
+    return Decimal(repr(double)) == value if isinstance(value, Decimal) else double == value
+
+
+def _digits_fit(number: Decimal, precision: int, scale: int) -> bool:
+    whole = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP) if abs(number) < 10**20 else number
+    return whole == number and abs(number) < 10 ** (precision - scale)
+
+
+def parse(text: str, kind: str) -> Any:
+    """A text as a value of a type, None when it is not one. Blanks around it do not matter."""
+    stripped = text.strip()
+    try:
+        if kind in _RANGES:
+            return _parse_whole(stripped, kind)
+        if kind == "double":
+            return float(stripped) if re.fullmatch(r"[+-]?(NaN|Infinity|[\d.]+([eE][+-]?\d+)?)", stripped) else None
+        if kind == "boolean":
+            return {"true": True, "false": False}.get(stripped.lower())
+        if kind == "date":
+            return date.fromisoformat(stripped)
+        if kind == "timestamp":
+            moment = datetime.fromisoformat(stripped)
+            return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        return _parse_decimal(stripped, kind) if kind != "string" else text
+    except (ValueError, InvalidOperation):
+        return None
+
+
+def _parse_whole(text: str, kind: str) -> int | None:
+    number = int(text) if re.fullmatch(r"[+-]?\d+", text, re.ASCII) else None
+    return number if number is not None and -(2 ** _RANGES[kind]) <= number < 2 ** _RANGES[kind] else None
+
+
+def _parse_decimal(text: str, kind: str) -> Decimal | None:
+    size = _DECIMAL_TYPE.fullmatch(kind)
+    assert size, kind
+    number = Decimal(text) if re.fullmatch(r"[+-]?[\d.]+([eE][+-]?\d+)?", text) else None
+    return number if number is not None and _digits_fit(number, int(size[1]), int(size[2])) else None
+
+
+# rules about a metric
+
+
+def _metric_rule(word: str, arguments: Mapping[str, Any], filtered: bool, rows: Sequence[Row]) -> Expected:
+    if not rows and (word != "row_count" or filtered):
+        # a count of nothing is 0, anything else does not exist
+        return Expected("not_applicable", 0, None, 0 if word in ("row_count", "distinct_count") else None)
+    value = metric(word, arguments, rows)
+    if value is None:
+        return Expected("error", len(rows), None, None)
+    return Expected("passed" if within(value, arguments) else "failed", len(rows), None, value)
+
+
+def metric(word: str, arguments: Mapping[str, Any], rows: Sequence[Row]) -> Any:
+    """The metric of a rule type over rows that are all in scope; None when there is nothing to measure."""
+    if word == "row_count":
+        return len(rows)
+    names = _names(arguments)
+    if word in ("uniqueness", "distinctness", "unique_value_ratio", "distinct_count"):
+        return _key_metric(word, names, rows)
+    if word == "correlation":
+        return _correlation([(column_value(row, names[0]), column_value(row, names[1])) for row in rows])
+    column = [column_value(row, names[0]) for row in rows]
+    values = [value for value in column if value is not None]
+    if word == "completeness":
+        return len(values) / len(rows)
+    if not values:
+        return None
+    if word == "quantile":
+        return quantile([float(value) for value in values], arguments["q"])
+    return STATISTICS[word](values)
+
+
+def _names(arguments: Mapping[str, Any]) -> list[str]:
+    given = arguments.get("columns", arguments.get("column"))
+    return [given] if isinstance(given, str) else list(given or ())
+
+
+def _key_metric(word: str, names: list[str], rows: Sequence[Row]) -> Any:
+    keys = [key for key in (_key(row, names) for row in rows) if any(part is not None for part in key)]
+    counts = Counter(keys)
+    once = sum(count == 1 for count in counts.values())
+    if word == "distinct_count":
+        return len(counts)
+    whole = len(counts) if word == "unique_value_ratio" else len(keys)
+    part = len(counts) if word == "distinctness" else once
+    return part / whole if whole else None
+
+
+def _total(values: list[Any]) -> Any:
+    """Exact, but for doubles; opposite infinities give NaN."""
+    if not isinstance(values[0], float):
+        # Python keeps 28 digits unless told otherwise
+        with localcontext(Context(prec=80)):
+            return sum(values)
+    finite = all(math.isfinite(value) for value in values)
+    return math.fsum(values) if finite else sum(values)
+
+
+def _deviation(values: list[Any]) -> float:
+    numbers = [float(value) for value in values]
+    if not all(map(math.isfinite, numbers)):
+        return math.nan
+    mean = math.fsum(numbers) / len(numbers)
+    return math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / len(numbers))
+
+
+def _largest_is_nan(values: list[Any]) -> tuple[list[Any], bool]:
+    numbers = [value for value in values if not _is_nan(value)]
+    return numbers, len(numbers) < len(values)
+
+
+def _smallest(values: list[Any]) -> Any:
+    numbers, _ = _largest_is_nan(values)
+    return min(numbers) if numbers else math.nan
+
+
+def _largest(values: list[Any]) -> Any:
+    numbers, has_nan = _largest_is_nan(values)
+    return math.nan if has_nan else max(numbers)
+
+
+def quantile(values: list[float], q: float) -> float:
+    """The smallest value whose cumulative share is at least q; NaN is larger than any number."""
+    ordered = sorted(values, key=lambda value: (_is_nan(value), value))
+    return ordered[max(math.ceil(Decimal(repr(q)) * len(ordered)), 1) - 1]
+
+
+def _correlation(pairs: list[tuple[Any, Any]]) -> float | None:
+    whole = [(float(x), float(y)) for x, y in pairs if x is not None and y is not None]
+    if not whole:
+        return None
+    if not all(math.isfinite(number) for pair in whole for number in pair):
+        return math.nan
+    mean_x, mean_y = (math.fsum(side) / len(whole) for side in zip(*whole, strict=True))
+    xy = math.fsum((x - mean_x) * (y - mean_y) for x, y in whole)
+    xx, yy = math.fsum((x - mean_x) ** 2 for x, _ in whole), math.fsum((y - mean_y) ** 2 for _, y in whole)
+    return xy / math.sqrt(xx * yy) if xx and yy else math.nan
+
+
+STATISTICS: Mapping[str, Callable[[list[Any]], Any]] = {
+    "mean": lambda values: float(_total(values) / len(values)),
+    "sum": _total,
+    "stddev": _deviation,
+    "min": _smallest,
+    "max": _largest,
+    "min_length": lambda values: min(map(len, values)),
+    "max_length": lambda values: max(map(len, values)),
+}
+
+#: Every rule type that has an oracle here; `schema` is about columns and tested by hand.
+TYPES = frozenset(
+    {"malformed", "unique", "key", "that", *PREDICATES, *STATISTICS, "row_count", "completeness", "quantile"}
+    | {"correlation", "uniqueness", "distinctness", "unique_value_ratio", "distinct_count"}
+)

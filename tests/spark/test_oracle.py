@@ -1,0 +1,722 @@
+"""Every rule type over awkward values, judged by the engine and by the naive oracle of tests/oracle.py: scope, failing rows,
+status, metric, and each quarantined row with exactly its reasons, read from the files themselves.
+
+Many rules share a run, because a run takes a second; each is a test of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import quality
+from quality.rule_types import REGISTRY
+from tests import oracle
+
+UTC = timezone.utc
+INF, NAN = math.inf, math.nan
+BATCH = "2024-01-01"
+
+# data: the values of each column repeat, at lengths without a common divisor, so that they meet each other
+
+MIXED: dict[str, tuple[pa.DataType, list[Any]]] = {
+    "i": (pa.int32(), [0, 1, 2, None, -1, 5, 2**31 - 1]),
+    "l": (pa.int64(), [2**53 + 1, None, 2**53, -(2**63), 2**63 - 1, 0, 7, 1, 12, 3, 4]),
+    "d": (pa.float64(), [0.0, -0.0, NAN, INF, -INF, None, 1.5, 0.1, 2.0, -7.25, 1e300, 5.0, 3.0]),
+    "f": (pa.float32(), [0.5, None, NAN, -0.0, 2.0]),
+    "dec": (pa.decimal128(10, 2), [*map(Decimal, ("0.10", "-0.10", "99999999.99", "0.00", "12.34")), None, Decimal(5)]),
+    "big": (
+        pa.decimal128(38, 18),
+        [Decimal("0.000000000000000001"), None, Decimal("1234567890123456789.123456789012345678"), Decimal(1)],
+    ),
+    "s": (
+        pa.string(),
+        ["a", "", None, "ä€😀", "it's", 'say "x"', "back\\slash", "line\n", "A", "true", "5", " a", "NaN", "007", "a\nb"],
+    ),
+    "day": (
+        pa.date32(),
+        [date(2020, 2, 29), None, date(1, 1, 1), date(1582, 10, 4), date(1582, 10, 15), date(9999, 12, 31)],
+    ),
+    "ts": (
+        pa.timestamp("us", tz="UTC"),
+        [
+            datetime(2020, 1, 1, tzinfo=UTC),
+            datetime(2020, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
+            None,
+            datetime(1500, 6, 1, 12, 30, 0, 999999, tzinfo=UTC),
+            datetime(2019, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+        ],
+    ),
+    "b": (pa.bool_(), [True, None, False]),
+    "st": (pa.struct([("f", pa.int32()), ("t", pa.string())]), [{"f": 1, "t": "x"}, None, {"f": None, "t": "y"}, {"f": 9, "t": None}]),
+    "n": (pa.int32(), [None]),
+    "g": (pa.string(), ["a", "b", None, "a"]),
+}  # fmt: skip
+MIXED_ROWS: list[dict[str, Any]] = [
+    {name: values[index % len(values)] for name, (_, values) in MIXED.items()} for index in range(44)
+]
+# whole rows that occur again, some of them twice
+MIXED_ROWS += [MIXED_ROWS[3], MIXED_ROWS[3], MIXED_ROWS[17], MIXED_ROWS[40]]
+
+
+def _and_known(*values: bool | None) -> bool | None:
+    return False if False in values else None if None in values else True
+
+
+TWINS: dict[str, Any] = {
+    "g = 'a'": lambda row: None if row["g"] is None else row["g"] == "a",
+    # NULL for the rows without i: they are out of scope, as in WHERE
+    "i >= 0": lambda row: None if row["i"] is None else row["i"] >= 0,
+    "i > 0 and g = 'a'": lambda row: _and_known(
+        None if row["i"] is None else row["i"] > 0, None if row["g"] is None else row["g"] == "a"
+    ),
+    "g = 'nowhere'": lambda row: None if row["g"] is None else False,
+    "i <= l": lambda row: None if row["i"] is None or row["l"] is None else row["i"] <= row["l"],
+    "i is not null or b": lambda row: True if row["i"] is not None else row["b"],
+    "d is null or d = d": lambda row: True,
+    "s = 'it\\'s' or s like 'A%'": lambda row: None if row["s"] is None else row["s"] == "it's" or row["s"][:1] == "A",
+    "false": lambda row: False,
+}
+
+# rules
+
+
+def rows_of(word: str, column: str, **arguments: Any) -> dict[str, Any]:
+    return {word: {"column": column, **arguments}}
+
+
+VALUE_RULES: list[dict[str, Any]] = [
+    *(rows_of("required", column) for column in ("i", "d", "s", "st", "ST.F", "n")),
+    rows_of("values", "i", at_least=0, below=5),
+    rows_of("values", "d", between=[-7.25, 5]),
+    rows_of("values", "dec", above=-0.1, not_equals=0),
+    rows_of("values", "day", at_least="1582-10-15"),
+    rows_of("values", "st.f", at_most=5),
+    rows_of("between", "l", range=[0, 2**53]),
+    rows_of("between", "s", range=["A", "a"]),
+    rows_of("between", "ts", range=["2020-01-01 00:00:00", "2020-01-01T00:00:00.000001Z"]),
+    rows_of("between", "f", range=[0, 2]),
+    *(rows_of(word, "i", value=1) for word in oracle.SIGNS),
+    *(rows_of(word, "d", value=0) for word in oracle.SIGNS),
+    *(rows_of(word, "dec", value=0.1) for word in oracle.SIGNS),
+    rows_of("at_least", "i", value=0.5),
+    rows_of("equals", "l", value=2**53 + 1),
+    rows_of("not_equals", "big", value=1),
+    rows_of("below", "big", value=1234567890123456790),
+    rows_of("at_most", "d", value=INF),
+    rows_of("above", "day", value="1582-10-04"),
+    rows_of("at_most", "day", value="0001-01-01"),
+    rows_of("below", "ts", value="2019-12-31 23:59:59.999999"),
+    rows_of("equals", "b", value=True),
+    rows_of("not_equals", "b", value="false"),
+    rows_of("equals", "s", value="ä€😀"),
+    rows_of("equals", "s", value=True),
+    rows_of("not_equals", "s", value="back\\slash"),
+    rows_of("equals", "s", value="line\n"),
+    rows_of("above", "s", value=4),
+    rows_of("at_most", "n", value=1),
+]
+SET_RULES: list[dict[str, Any]] = [
+    rows_of("in", "i", values=[0, 1, 2**31 - 1]),
+    rows_of("in", "i", values=[0, 1.0, 2.5]),
+    rows_of("in", "d", values=[0, 1.5]),
+    # above ten values Spark looks them up by hash
+    rows_of("in", "d", values=[0, *range(10, 30), 1.5]),
+    rows_of("not_in", "d", values=[0, 1.5]),
+    rows_of("not_in", "d", values=[0, *range(10, 30)]),
+    rows_of("in", "dec", values=[0.1, 5, 12.34]),
+    rows_of("in", "l", values=[2**53, 2**63 - 1]),
+    rows_of("in", "s", values=["a", "it's", 'say "x"', "back\\slash", "line\n", "ä€😀", ""]),
+    rows_of("in", "s", values=["A", 5, True, 7]),
+    rows_of("in", "s", values=[1, True, 1.0]),
+    rows_of("not_in", "s", values=["it's", "\\", "a\nb"]),
+    rows_of("in", "day", values=["1582-10-04", "2020-02-29"]),
+    rows_of("not_in", "ts", values=["1500-06-01 12:30:00.999999", "2020-01-01"]),
+    rows_of("in", "b", values=[True]),
+    rows_of("matches", "s", pattern="[a-z ]+"),
+    rows_of("matches", "s", pattern="line"),
+    rows_of("matches", "s", pattern="a|it's|\\\\|.*\\\\.*"),
+    rows_of("matches", "s", pattern=""" "x"|say "x" """.strip()),
+    rows_of("matches", "s", pattern=".*"),
+    rows_of("matches", "i", pattern="-?\\d"),
+    rows_of("matches", "day", pattern="\\d{4}-02-29"),
+    rows_of("contains_match", "s", pattern="[a€]"),
+    rows_of("contains_match", "s", pattern="e$"),
+    rows_of("contains_match", "s", pattern="^$"),
+    rows_of("contains_match", "b", pattern="rue"),
+    rows_of("length", "s", at_least=1, at_most=4),
+    rows_of("length", "s", equals=3),
+    rows_of("length", "s", not_equals=0),
+    rows_of("length", "l", between=[1, 16]),
+    rows_of("length", "n", at_least=1),
+    rows_of("length", "st.t", equals=1),
+]
+TYPE_RULES: list[dict[str, Any]] = [
+    *(rows_of("type", "i", **{"is": kind}) for kind in ("integer", "smallint", "double", "string", "boolean", "decimal(3,1)")),
+    *(rows_of("type", "l", **{"is": kind}) for kind in ("integer", "double", "decimal(18,0)")),
+    *(rows_of("type", "d", **{"is": kind}) for kind in ("integer", "float", "decimal(5,2)", "double", "string")),
+    *(rows_of("type", "dec", **{"is": kind}) for kind in ("integer", "decimal(4,1)", "double")),
+    *(rows_of("type", "big", **{"is": kind}) for kind in ("double", "decimal(20,0)")),
+    *(rows_of("type", "s", **{"is": kind}) for kind in ("integer", "double", "boolean", "date", "timestamp", "decimal(4,1)")),
+    rows_of("type", "day", **{"is": "timestamp"}),
+    rows_of("type", "ts", **{"is": "date"}),
+]  # fmt: skip
+#: Each set of columns, and each filter, is a pass of its own: a second or two.
+KEY_RULES: list[dict[str, Any]] = [
+    *(
+        {word: {"columns": columns}}
+        for columns in (["i", "s"], ["d"], ["ST.f"], ["n"], [*MIXED][:11])
+        for word in ("unique", "key")
+    ),
+    {"unique": {"column": "d"}, "tolerance": "25%", "severity": "warning"},
+    {"key": {"columns": ["d"]}, "tolerance": {"rows": 45}, "on_fail": "hold"},
+    {"key": {"columns": ["day", "b"]}, "where": "i > 0 and g = 'a'"},
+    {"unique": {"columns": ["day", "b"]}, "where": "g = 'nowhere'"},
+]
+THAT_RULES: list[dict[str, Any]] = [
+    {"that": text, "name": f"that {index}"}
+    for index, text in enumerate(
+        ("i <= l", "i is not null or b", "d is null or d = d", "s = 'it\\'s' or s like 'A%'", "false")
+    )
+]
+
+
+def statistics(column: str, words: Sequence[str], **bounds: Any) -> list[dict[str, Any]]:
+    return [{word: {"column": column, **(bounds or {"at_least": 0})}} for word in words]
+
+
+METRIC_RULES: list[dict[str, Any]] = [
+    {"row_count": {"at_least": 48}, "name": "size"},
+    {"row_count": {"below": 48}, "name": "size below"},
+    *(rule for column in ("i", "l", "d", "f", "dec", "big") for rule in statistics(column, ("mean", "sum", "stddev", "min", "max"))),
+    *statistics("day", ("min", "max"), above="0001-01-01"),
+    *statistics("ts", ("min", "max"), between=["1500-06-01 12:30:00.999999", "2020-01-01"]),
+    *statistics("n", ("mean", "sum", "stddev", "min", "max")),
+    *statistics("st.f", ("mean", "sum", "max")),
+    *statistics("s", ("min_length", "max_length"), below=10),
+    *(statistics(column, ("completeness",), above=0.5)[0] for column in ("i", "d", "s", "n", "st", "st.f")),
+    *(
+        {"quantile": {"column": column, "q": q, "at_most": 2}}
+        for column in ("i", "dec")
+        for q in (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
+    ),
+    {"quantile": {"column": "d", "q": 0.5, "at_most": 2}},
+    {"quantile": {"column": "n", "q": 0.5, "at_most": 2}},
+    *({"correlation": {"columns": pair, "at_least": -1}} for pair in (["i", "dec"], ["i", "d"], ["i", "n"], ["dec", "st.f"])),
+    *(
+        {word: {"columns": columns, "above": 0.2}}
+        for word in ("uniqueness", "distinctness", "unique_value_ratio", "distinct_count")
+        for columns in (["i"], ["d"], ["s"], ["n"], ["i", "g"], ["b", "n"])
+    ),
+]  # fmt: skip
+APPROXIMATE_RULES: list[dict[str, Any]] = [
+    {"distinct_count": {"column": column, "approximate": True, "at_least": 2}}
+    for column in ("i", "d", "s", "day", "ts", "b", "dec", "n")
+]
+
+#: Each is put beside every rule that can carry it; the tolerances are on either side of what some rules need.
+MODIFIERS: list[dict[str, Any]] = [
+    {},
+    {"nulls": "fail"},
+    {"nulls": "skip"},
+    {"nan": "pass"},
+    {"where": "g = 'a'"},
+    {"where": "i >= 0", "nulls": "fail"},
+    {"where": "i > 0 and g = 'a'", "nulls": "skip", "nan": "pass"},
+    {"where": "g = 'nowhere'"},
+    {"tolerance": "25%"},
+    {"tolerance": {"ratio": "0.1%", "rows": 9}, "severity": "warning"},
+    {"tolerance": "12 rows", "on_fail": "hold", "nulls": "fail"},
+    {"severity": "info"},
+]
+
+
+def varied(rules: Sequence[dict[str, Any]], step: int = 5) -> list[dict[str, Any]]:
+    """Each rule as it is, and with some of the modifiers: which ones shifts from rule to rule, so that all are met."""
+    found = []
+    for index, rule in enumerate(rules):
+        for offset, modifiers in enumerate(MODIFIERS):
+            if modifiers == {} or (index + offset) % step == 0:
+                carried = {word: value for word, value in modifiers.items() if carries(rule, word)}
+                if carried == modifiers:
+                    found.append({**rule, **carried})
+    return found
+
+
+def carries(rule: Mapping[str, Any], word: str) -> bool:
+    kind = oracle.rule_type(rule)
+    row_rule = kind in oracle.PREDICATES or kind in ("that", "unique", "key")
+    if word == "nulls":
+        return row_rule and kind not in ("required", "unique", "key")
+    if word == "nan":
+        return row_rule and kind not in ("required", "unique", "key", "that")
+    return word in ("where", "severity") or row_rule
+
+
+FAMILIES = {
+    "values": varied(VALUE_RULES),
+    "sets and texts": varied(SET_RULES),
+    "types": varied(TYPE_RULES),
+    "keys": KEY_RULES,
+    "that": varied(THAT_RULES, 1),
+    "metrics": varied(METRIC_RULES, 12),
+    "approximate": APPROXIMATE_RULES,
+}
+
+
+def numbered(rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rules with a name each, which is their id too."""
+    return [{**rule, "name": f"r{index}"} for index, rule in enumerate(rules)]
+
+
+def label(rule: Mapping[str, Any]) -> str:
+    kind = oracle.rule_type(rule)
+    body = json.dumps(rule[kind], ensure_ascii=True, default=str)
+    beside = {word: value for word, value in rule.items() if word not in (kind, "name")}
+    return f"{rule['name']} {kind} {body[:70]} {json.dumps(beside) if beside else ''}".strip()
+
+
+CASES = [
+    pytest.param(family, rule, id=f"{family}: {label(rule)}")
+    for family, rules in FAMILIES.items()
+    for rule in numbered(rules)
+]
+
+# running
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run with what it was to find: `expected` by rule id."""
+
+    result: quality.RunResult
+    record: Mapping[str, Any]
+    root: Path
+    rules: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]]
+    expected: Mapping[str, oracle.Expected]
+
+    def files(self, side: str) -> list[Path]:
+        return [self.root / file["path"] for file in self.record[side]]
+
+    def written(self, side: str) -> list[dict[str, Any]]:
+        return [row for path in self.files(side) for row in pq.ParquetFile(path).read().to_pylist()]
+
+
+def write_rules(folder: Path, path: str, rules: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> Path:
+    tree = {
+        "version": 1,
+        "dataset": "awkward",
+        "input": {"path": path, **more.get("input", {})},
+        "rules": list(rules),
+        "hold": {"quarantined_above": "100%"},
+        "outputs": {"root": str(folder / "root")},
+    }
+    file = folder / "rules.yml"
+    text = yaml.safe_dump(
+        {**{k: v for k, v in more.items() if k != "input"}, **tree}, allow_unicode=True, sort_keys=False
+    )
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def run_rules(spark, folder: Path, data: Path, rules, rows, twins=TWINS, engine="auto", **more: Any) -> Done:
+    file = write_rules(folder, str(data), rules, more)
+    result = quality.run(file, BATCH, spark=spark, engine=engine)
+    assert result.exit_code != 3, result.data["message"]
+    (commit,) = (folder / "root" / "commits" / "awkward").rglob("*.json")
+    expected = {rule["name"]: oracle.judge(rule, rows, twins) for rule in rules}
+    return Done(result, json.loads(commit.read_text(encoding="utf-8")), folder / "root", rules, rows, expected)
+
+
+def write_parquet(
+    path: Path, columns: Mapping[str, tuple[pa.DataType, Any]], rows: Sequence[Mapping[str, Any]]
+) -> Path:
+    schema = pa.schema([(name, kind) for name, (kind, _) in columns.items()])
+    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def family(spark, tmp_path_factory):
+    """Runs each family once; when that fails, once too."""
+    done: dict[str, Done | Exception] = {}
+
+    def run(name: str) -> Done:
+        if name not in done:
+            folder = tmp_path_factory.mktemp("family")
+            data = write_parquet(folder / "data.parquet", MIXED, MIXED_ROWS)
+            try:
+                done[name] = run_rules(spark, folder, data, numbered(FAMILIES[name]), MIXED_ROWS)
+            except Exception as error:
+                done[name] = error
+        found = done[name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return run
+
+
+# comparing
+
+
+def same(found: Any, expected: Any) -> bool:
+    """Equal, doubles to twelve digits, NaN to NaN."""
+    if isinstance(expected, float) and found is not None:
+        number = float(found)
+        return (
+            math.isnan(number)
+            if math.isnan(expected)
+            else number == expected or math.isclose(number, expected, rel_tol=1e-12, abs_tol=1e-300)
+        )
+    if isinstance(expected, datetime):
+        moment = datetime.fromisoformat(str(found))
+        return bool((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) == expected)
+    if isinstance(expected, date):
+        return bool(date.fromisoformat(str(found)) == expected)
+    if isinstance(expected, (int, Decimal)):
+        return Decimal(str(found)) == expected
+    return bool(found == expected)
+
+
+def check_rule(entry: Mapping[str, Any], expected: oracle.Expected, exact: bool = True) -> None:
+    assert (entry["status"], entry["message"] if entry["status"] == "error" else "") == (
+        expected.status,
+        entry["message"] if expected.status == "error" else "",
+    )
+    assert entry["rows_in_scope"] == expected.scope
+    assert entry["failed_rows"] == expected.failed
+    text = entry["metric"]["value_text"] if entry["metric"] else ""
+    if expected.value is None:
+        assert text == ""
+    elif exact:
+        assert same(text, expected.value), (text, expected.value)
+    else:
+        assert float(text) == pytest.approx(expected.value, abs=1, rel=0.1)
+
+
+def hashable(value: Any) -> Any:
+    if isinstance(value, float):
+        # as values of rows 0.0 and -0.0 are two
+        return "NaN" if math.isnan(value) else (value, math.copysign(1, value))
+    return tuple(sorted((key, hashable(entry)) for key, entry in value.items())) if isinstance(value, dict) else value
+
+
+def content(row: Mapping[str, Any], columns: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(hashable(row[name]) for name in columns)
+
+
+def reasons_of(done: Done) -> dict[int, tuple[str, ...]]:
+    """The rules that put a row into quarantine, and all that it fails, in file order, by position of the row."""
+    names = [rule["name"] for rule in done.rules]
+    reasons = {i: tuple(name for name in names if i in done.expected[name].failing) for i in range(len(done.rows))}
+    removing = {rule["name"] for rule in done.rules if quarantines(rule)}
+    return {i: failed for i, failed in reasons.items() if removing.intersection(failed)}
+
+
+def quarantines(rule: Mapping[str, Any]) -> bool:
+    if rule.get("on_fail"):
+        return bool(rule["on_fail"] != "keep")
+    return bool(rule.get("severity", "error") == "error")
+
+
+def check_sides(done: Done, columns: Sequence[str]) -> None:
+    reasons = reasons_of(done)
+    expected = Counter((content(done.rows[i], columns), failed) for i, failed in reasons.items())
+    quarantined = done.written("quarantine")
+    found = Counter(
+        (content(row, columns), tuple(failure["rule"] for failure in row["_quality"]["failures"]))
+        for row in quarantined
+    )
+    assert found == expected
+    stay = Counter(content(row, columns) for i, row in enumerate(done.rows) if i not in reasons)
+    assert Counter(content(row, columns) for row in done.written("passed")) == stay
+    assert len({row["_quality"]["row_id"] for row in quarantined}) == len(quarantined)
+    in_footers = {s: sum(pq.ParquetFile(p).metadata.num_rows for p in done.files(s)) for s in ("passed", "quarantine")}
+    assert sum(in_footers.values()) == len(done.rows)
+    counted = done.result.data["rows"]
+    assert (counted["input"], counted["passed"], counted["quarantined"]) == (len(done.rows), *in_footers.values())
+
+
+# tests
+
+
+def test_the_oracle_knows_every_rule_type_and_each_is_tried_here():
+    tried = {oracle.rule_type(rule) for rules in FAMILIES.values() for rule in rules}
+    assert set(REGISTRY) == oracle.TYPES | {"schema"}
+    # lines that cannot be read exist in text formats alone, see below
+    assert tried == oracle.TYPES - {"malformed"}
+
+
+@pytest.mark.parametrize(("name", "rule"), CASES)
+def test_a_rule_finds_what_the_oracle_finds(family, name, rule):
+    done = family(name)
+    check_rule(done.result.rule(rule["name"]), done.expected[rule["name"]], exact=name != "approximate")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_exactly_the_failing_rows_are_quarantined_with_all_their_reasons_in_file_order(family, name):
+    check_sides(family(name), list(MIXED))
+
+
+@pytest.mark.parametrize("name", ("values", "keys"))
+def test_a_reason_names_severity_column_and_the_value_as_text(family, name):
+    done = family(name)
+    rules = {rule["name"]: rule for rule in done.rules}
+    seen = 0
+    for row in done.written("quarantine"):
+        for failure in row["_quality"]["failures"]:
+            rule = rules[failure["rule"]]
+            arguments = rule[oracle.rule_type(rule)]
+            columns = arguments.get("columns", [arguments.get("column")])
+            assert (failure["severity"], failure["column"]) == (rule.get("severity", "error"), ",".join(columns))
+            if not isinstance(oracle.column_value(row, columns[0].lower()), (float, dict)):
+                assert failure["value"] == oracle.text_of(row, columns[0].lower())
+                seen += 1
+    assert seen > 100
+
+
+def test_the_files_of_the_record_are_those_that_paths_lists(family):
+    done = family("that")
+    listed = quality.paths(str(done.root), "awkward", BATCH, run=done.record["run"])
+    assert sorted(urlparse(uri).path for uri in listed) == sorted(str(path) for path in done.files("passed"))
+
+
+def test_a_sum_beyond_38_digits_is_no_number_and_no_pass(spark, tmp_path):
+    columns = {"big": (pa.decimal128(38, 0), None)}
+    rows = [{"big": Decimal("9" * 38)}] * 2
+    data = write_parquet(tmp_path / "data.parquet", columns, rows)
+    done = run_rules(spark, tmp_path, data, [{"sum": {"column": "big", "above": 0}, "name": "sum"}], rows)
+    assert done.result.rule("sum")["status"] == "error"
+    assert done.result.exit_code == 4
+
+
+# text
+
+CSV_TYPES = {"n": "integer", "x": "double", "amount": "decimal(6,2)", "day": "date", "at": "timestamp", "ok": "boolean"}
+CSV_VALUES: dict[str, list[str | None]] = {
+    "n": ["1", "abc", None, "-7", "1.5", " 8 ", "2147483648", "12"],
+    "x": ["0.5", "NaN", "x", None, "1e3", "-0.0", "Infinity"],
+    "amount": ["1.20", "1.234", "9999.99", None, "10000", "-3", "1,5", "0.10", "2.500"],
+    "day": ["2020-02-29", "2021-02-29", None, "2020-01-01 garbage", "1582-10-04", "0001-01-01", "29.02.2020"],
+    "at": ["2020-01-01 00:00:00.000001", None, "2020-01-01T10:00:00Z", "10:00:00", "never"],
+    "ok": ["true", "FALSE", None, "maybe"],
+    "word": ["a", None, "", "ä€😀", "it's", "x,y", 'say "x"', "back\\slash", " padded ", "NULL", "two\nlines"],
+}
+CSV_RULES: list[dict[str, Any]] = [
+    {"malformed": True},
+    *(rows_of("type", name, **{"is": kind}) for name, kind in CSV_TYPES.items()),
+    *(rows_of("required", name) for name in CSV_VALUES),
+    rows_of("at_least", "n", value=1),
+    {**rows_of("between", "n", range=[-7, 8]), "nulls": "fail"},
+    {**rows_of("at_most", "x", value=100), "nan": "pass"},
+    rows_of("above", "x", value=-1),
+    {**rows_of("below", "amount", value=2.5), "nulls": "skip"},
+    rows_of("at_least", "day", value="1582-10-05"),
+    {**rows_of("equals", "at", value="2020-01-01 10:00:00"), "where": "ok"},
+    rows_of("in", "word", values=["a", "", "it's", "x,y", "back\\slash", "two\nlines"]),
+    rows_of("matches", "n", pattern="-?[0-9]+"),
+    rows_of("length", "amount", at_most=4),
+    rows_of("length", "word", between=[1, 8]),
+    {"that": "n > amount", "nulls": "skip"},
+    {"unique": {"columns": ["n", "ok"]}},
+    *({word: {"column": "amount", "above": 0}} for word in ("sum", "mean", "max")),
+    {"completeness": {"column": "day", "above": 0.9}},
+    {"row_count": {"equals": 35}},
+]
+CSV_TWINS = {
+    "ok": lambda row: row["ok"],
+    "n > amount": lambda row: None if None in (row["n"], row["amount"]) else row["n"] > row["amount"],
+}
+CSV_LINES = 35
+
+
+def csv_field(text: str | None) -> str:
+    if text is None:
+        return "NA"
+    return '"' + text.replace('"', '""') + '"'
+
+
+def csv_row(index: int) -> dict[str, Any]:
+    raw = {name: texts[index % len(texts)] for name, texts in CSV_VALUES.items()}
+    typed = {n: None if t is None else oracle.parse(t, CSV_TYPES.get(n, "string")) for n, t in raw.items()}
+    return {**typed, oracle.RAW: raw}
+
+
+def test_values_of_a_csv_file_are_judged_as_their_types_and_lines_that_are_none_apart(spark, tmp_path):
+    rows = [csv_row(index) for index in range(CSV_LINES)]
+    lines = [",".join(csv_field(row[oracle.RAW][name]) for name in CSV_VALUES) for row in rows]
+    broken = ["1,2,3", "a,b,c,d,e,f,g,h,i"]
+    data = tmp_path / "data.csv"
+    data.write_text("\n".join([",".join(CSV_VALUES), *lines, *broken]) + "\n", encoding="utf-8")
+    rows += [{oracle.LINE: line} for line in broken]
+    rules = numbered(CSV_RULES)
+    options = {"header": True, "multiLine": True, "escape": '"', "nullValue": "NA"}
+    more = {"input": {"options": options, "schema": CSV_TYPES}, "columns": {name: {} for name in CSV_VALUES}}
+    done = run_rules(spark, tmp_path, data, rules, rows, CSV_TWINS, **more)
+    for rule in rules:
+        check_rule(done.result.rule(rule["name"]), done.expected[rule["name"]])
+    empty = dict.fromkeys(CSV_VALUES)
+    shown = [{**empty, **row} for row in rows]
+    check_sides(Done(done.result, done.record, done.root, rules, shown, done.expected), list(CSV_VALUES))
+    lines_kept = [
+        failure["value"]
+        for row in done.written("quarantine")
+        for failure in row["_quality"]["failures"]
+        if failure["rule"] == rules[0]["name"]
+    ]
+    assert sorted(lines_kept) == sorted(broken)
+
+
+# names
+
+ZOO = [
+    "a.b",
+    "a b",
+    "select",
+    "ä€😀",
+    "it`s",
+    "x,y",
+    "1st",
+    'say "x"',
+    "it's",
+    "Case",
+    "new\nline",
+    "{{",
+    "*",
+    "s",
+    "k0",
+    "_1",
+]
+
+
+def test_any_name_of_a_column_can_be_demanded_of(spark, tmp_path):
+    columns = {**{name: (pa.int32(), None) for name in ZOO}, "st": (pa.struct([("f g", pa.int32())]), None)}
+    rows = [{**{n: (i + p) % 5 or None for p, n in enumerate(ZOO)}, "st": {"f g": i % 3}} for i in range(12)]
+    named = ["{{ '{{' }}" if name == "{{" else name for name in [*ZOO, "cAsE", "ST.F G"]]
+    plain = [*ZOO, "cAsE", "ST.F G"]
+    data = write_parquet(tmp_path / "data.parquet", columns, rows)
+
+    def rules(names: Sequence[str]) -> list[dict[str, Any]]:
+        return [
+            *(rows_of(word, name, **arguments) for name in names for word, arguments in
+              (("required", {}), ("at_most", {"value": 3}), ("in", {"values": [1, 2, 3]}))),
+            *({word: {"column": name, "at_least": 2}} for name in names for word in ("mean", "max", "completeness")),
+            {"unique": {"columns": list(names[:6])}},
+            {"key": {"columns": list(names[6:])}},
+            {"distinct_count": {"columns": list(names[3:6]), "at_least": 5}},
+            {"correlation": {"columns": list(names[:2]), "at_least": -1}},
+        ]  # fmt: skip
+
+    expected = {rule["name"]: oracle.judge(rule, rows, {}) for rule in numbered(rules(plain))}
+    file = write_rules(tmp_path, str(data), numbered(rules(named)), {})
+    result = quality.run(file, BATCH, spark=spark)
+    for name, found in expected.items():
+        check_rule(result.rule(name), found)
+    (commit,) = (tmp_path / "root" / "commits" / "awkward").rglob("*.json")
+    record = json.loads(commit.read_text(encoding="utf-8"))
+    check_sides(Done(result, record, tmp_path / "root", numbered(rules(plain)), rows, expected), list(columns))
+
+
+# nothing
+
+EMPTY_RULES = numbered(
+    [
+        rows_of("required", "i"),
+        rows_of("between", "d", range=[0, 1]),
+        {"unique": {"column": "s"}},
+        {"that": "i > 0"},
+        {"mean": {"column": "d", "above": 0}},
+        {"min": {"column": "day", "above": "2020-01-01"}},
+        {"completeness": {"column": "i", "equals": 1}},
+        {"uniqueness": {"column": "i", "equals": 1}},
+        {"distinct_count": {"column": "i", "equals": 0}},
+        {"quantile": {"column": "i", "q": 0.5, "above": 0}},
+        {"correlation": {"columns": ["i", "d"], "above": 0}},
+        {"row_count": {"at_most": 0}},
+    ]
+)
+
+
+@pytest.mark.parametrize(("allowed", "status", "decision", "exit_code"), (
+    (True, "passed", "published", 0),
+    (False, "warning", "held", 4),
+))  # fmt: skip
+def test_a_batch_without_rows_is_published_only_where_that_is_allowed(
+    spark, tmp_path, allowed, status, decision, exit_code
+):
+    data = write_parquet(tmp_path / "data.parquet", MIXED, [])
+    done = run_rules(spark, tmp_path, data, EMPTY_RULES, [], input={"allow_empty": allowed})
+    for rule in EMPTY_RULES:
+        check_rule(done.result.rule(rule["name"]), done.expected[rule["name"]])
+    assert (str(done.result.status), str(done.result.decision), done.result.exit_code) == (status, decision, exit_code)
+    assert sum(pq.ParquetFile(path).metadata.num_rows for path in done.files("passed")) == 0
+    assert pq.ParquetFile(done.files("passed")[0]).schema_arrow.names == list(MIXED)
+
+
+# generated
+
+GENERATED: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
+    "i": (pa.int32(), st.integers(-3, 3) | st.integers(-(2**31), 2**31 - 1)),
+    "d": (pa.float64(), st.sampled_from([0.0, -0.0, 1.0, NAN, INF, -INF]) | st.floats()),
+    "dec": (pa.decimal128(10, 2), st.decimals(-(10**7), 10**7, places=2, allow_nan=False)),
+    "s": (pa.string(), st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=4)),
+    "day": (pa.date32(), st.dates()),
+    "ts": (pa.timestamp("us", tz="UTC"), st.datetimes(timezones=st.just(UTC))),
+    "b": (pa.bool_(), st.booleans()),
+    "g": (pa.string(), st.sampled_from(["a", "b"])),
+}
+FRAMES = st.lists(
+    st.fixed_dictionaries({name: st.none() | values for name, (_, values) in GENERATED.items()}),
+    min_size=1,
+    max_size=12,
+)
+GENERATED_RULES = numbered(
+    [
+        *(rows_of(word, "i", value=0) for word in oracle.SIGNS),
+        *({**rows_of(word, "d", value=0), "nulls": "skip"} for word in oracle.SIGNS),
+        {**rows_of("values", "dec", between=[-0.5, 0.5]), "nulls": "fail"},
+        {**rows_of("in", "d", values=[0, 1]), "nan": "pass"},
+        rows_of("matches", "s", pattern="[a-z]*"),
+        rows_of("length", "s", below=3),
+        rows_of("above", "day", value="1582-10-10"),
+        {**rows_of("at_most", "ts", value="2000-01-01 00:00:00"), "where": "g = 'a'"},
+        {"unique": {"columns": ["i", "b"]}},
+        {"that": "i >= 0", "nulls": "fail", "tolerance": "50%"},
+        *({word: {"column": "dec", "at_least": 0}} for word in ("sum", "min", "max")),
+        *({word: {"column": "day", "above": "1000-01-01"}} for word in ("min", "max")),
+        {"quantile": {"column": "i", "q": 0.5, "at_most": 0}},
+        {"completeness": {"column": "s", "at_least": 0.5}, "where": "g = 'a'"},
+        {"min_length": {"column": "s", "at_least": 1}},
+    ]
+)
+
+
+@settings(
+    max_examples=4, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
+)  # fmt: skip
+@given(rows=FRAMES)
+def test_generated_rows_are_judged_as_the_oracle_judges_them(spark, tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("generated")
+    columns = {name: (kind, None) for name, (kind, _) in GENERATED.items()}
+    data = write_parquet(folder / "data.parquet", columns, rows)
+    done = run_rules(spark, folder, data, GENERATED_RULES, rows)
+    for rule in GENERATED_RULES:
+        check_rule(done.result.rule(rule["name"]), done.expected[rule["name"]])
+    check_sides(done, list(GENERATED))
