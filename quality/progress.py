@@ -59,7 +59,8 @@ def _spark_tasks() -> str:
     from pyspark import SparkContext
 
     context = SparkContext._active_spark_context
-    if context is None or context._jsc is None:
+    # a context that is being made is known before its parts are there
+    if context is None or getattr(context, "_jsc", None) is None:
         return ""
     try:
         tracker = context.statusTracker()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -238,3 +239,29 @@ def test_paths_of_what_is_not_known_says_what_is(quality, place, words, message)
     code, out, err = quality("paths", *words, "--root", place.root)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert message in err
+
+
+def test_a_terminal_is_told_what_is_going_on(tmp_path):
+    (tmp_path / "a.csv").write_text("n\n1\n")
+    (tmp_path / "rules.yml").write_text(
+        f"version: 1\ndataset: d\ninput: {{path: {tmp_path}/a.csv, options: {{header: true}}}}\nrules: [row_count: {{above: 0}}]\n"
+    )
+    screen, terminal = pty.openpty()
+    words = [sys.executable, "-m", "quality", "run", "rules.yml", "--batch", "b", "--root", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=terminal, stderr=terminal) as process:
+        os.close(terminal)
+        said = b"".join(iter(lambda: _read(screen), b"")).decode()
+    os.close(screen)
+    assert process.returncode == 0
+    assert "starting Spark" in said
+    assert "measuring" in said
+    assert "Exception" not in said
+    assert "published" in said
+
+
+def _read(screen: int) -> bytes:
+    try:
+        return os.read(screen, 65_536)
+    except OSError:  # the other end is closed
+        return b""
