@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field
 from typing import Any
 
-from quality import sql
 from quality.analyzers import TEMPORAL
 from quality.errors import Problem, did_you_mean
 from quality.model import Bounds, Location, Nulls, OnFail, Severity, Tolerance, Word
@@ -483,8 +482,3 @@ def modifiers_schema() -> dict[str, Any]:
             ]
         },
     }
-
-
-def columns_mentioned(text: str) -> set[str]:
-    """Identifiers of an expression, lower case."""
-    return {word.lower() for word in sql.words(text)}

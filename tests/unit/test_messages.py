@@ -28,7 +28,6 @@ def test_there_are_enough_ways_to_be_wrong():
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
 def test_a_broken_file_is_told_its_mistakes(path, capsys, monkeypatch):
-    pytest.importorskip("sqlglot")
     expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
     count = f"{len(expected)} mistake{'s' if len(expected) > 1 else ''}"
     assert told(path, capsys, monkeypatch) == [*expected, count]

@@ -364,7 +364,6 @@ class TestStreams:
         assert "\x1b" not in shown(result())
 
     def test_colours_on_a_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        pytest.importorskip("rich")
         monkeypatch.delenv("NO_COLOR", raising=False)
         monkeypatch.setenv("TERM", "xterm-256color")
         assert "\x1b[1;31m✗ flights 2013-01-05: failed\x1b[0m" in shown(result(), terminal=True)
@@ -375,9 +374,10 @@ class TestStreams:
         assert "\x1b" not in shown(result(), terminal=True)
 
     def test_colour_changes_no_word(self) -> None:
-        text = pytest.importorskip("rich.text").Text
+        from rich.text import Text
+
         colored = terminal.render(result(), color=True, verbose=True)
-        assert text.from_ansi(colored).plain.rstrip() == plain(result(), verbose=True).rstrip()
+        assert Text.from_ansi(colored).plain.rstrip() == plain(result(), verbose=True).rstrip()
 
     def test_without_rich_the_words_are_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "rich.console", None)
