@@ -4,7 +4,6 @@ alone decides what readers see."""
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 import quality
-from quality import history
+from quality import history, targets
 from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
@@ -32,7 +31,6 @@ SAMPLED_ROWS = 200
 SAMPLES_PER_RULE = 3
 
 Samples = dict[str, list[dict[str, Any]]]
-LOG = logging.getLogger("quality")
 
 
 def write_sides(context: Context, batch: Batch, findings: Findings) -> tuple[dict[str, tuple[DataFile, ...]], Samples]:
@@ -159,16 +157,15 @@ def publish(
         # a history that is read by listing files must not show a run that never was
         context.store.delete(keys)
         raise
-    renew_manifest(context)
+    follow(context)
 
 
-def renew_manifest(context: Context) -> None:
-    """Bring the symlink manifest in line with the record. What failed after the commit does not undo it: readers by the
-    record see the batch, and the next run of it, even one with nothing to do, renews the manifest."""
-    try:
-        readers.write_manifest(context.store, context.dataset, context.batch)
-    except StorageError as error:
-        LOG.warning("%s %s: the symlink manifest lags behind the commit: %s", context.dataset, context.batch, error)
+def follow(context: Context) -> None:
+    """Bring everything readers look at in line with the records of the batch, also after a run with nothing to do."""
+    outputs = context.rule_set.outputs
+    targets.follow(
+        targets.targets(outputs, context.store, context.dataset, context.spark), context.dataset, context.batch
+    )
 
 
 def _tables(

@@ -223,7 +223,7 @@ def _unchanged(context: Context, last: CommitRecord) -> RunResult:
     except (FileNotFoundError, ValueError) as error:
         raise StorageError(f"{context.store.uri(last.result)}: the stored result cannot be read: {error}") from error
     # a run that was killed between its commit and its manifest is made whole here
-    publishing.renew_manifest(context)
+    publishing.follow(context)
     return RunResult({**data, "unchanged": True})
 
 

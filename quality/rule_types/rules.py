@@ -76,10 +76,15 @@ class Input:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where results go."""
+    """Where results go. `root` holds everything; the rest follows its commit records: `table` and `quarantine_table` get
+    the live rows in `format`, `mirror` copies them to a plain directory, `views` is a file of views to switch."""
 
     root: str = "quality-data"
     format: str = "parquet"
+    table: str = ""
+    quarantine_table: str = ""
+    mirror: bool = False
+    views: str = ""
     flags: bool = False
 
 

@@ -10,7 +10,7 @@ from quality.rule_types import REGISTRY
 from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required
 from quality.rule_types.base import RowRule, RuleType
 from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema, yaml_name
-from quality.rulefile.sections import FORMATS
+from quality.rulefile.sections import FORMATS, TABLE_FORMATS
 
 Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
@@ -42,7 +42,17 @@ def json_schema() -> Schema:
             "columns": {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, _column()]}},
             "rules": {"type": "array", "items": {"anyOf": [_entry(kind) for _, kind in sorted(REGISTRY.items())]}},
             "hold": _closed({"quarantined_above": _RATIO}),
-            "outputs": _closed({"root": _TEXT, "format": {"enum": ["parquet"]}, "flags": {"type": "boolean"}}),
+            "outputs": _closed(
+                {
+                    "root": _TEXT,
+                    "format": {"enum": list(TABLE_FORMATS)},
+                    "table": _TEXT,
+                    "quarantine_table": _TEXT,
+                    "mirror": {"type": "boolean"},
+                    "views": _TEXT,
+                    "flags": {"type": "boolean"},
+                }
+            ),
         },
     }
 

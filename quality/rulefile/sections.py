@@ -11,7 +11,9 @@ from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import Problems
 
 INPUT_KEYS = ("path", "table", "where", "format", "options", "timezone", "batch_time", "allow_empty", "schema")
-OUTPUT_KEYS = ("root", "format", "flags")
+OUTPUT_KEYS = ("root", "format", "table", "quarantine_table", "mirror", "views", "flags")
+#: What the tables of `outputs` may be. `parquet` is a catalog table whose partitions are switched.
+TABLE_FORMATS = ("parquet", "iceberg", "delta")
 FORMATS = ("csv", "json", "parquet", "orc")
 _EXTENSIONS = {
     "csv": "csv", "tsv": "csv", "json": "json", "jsonl": "json", "ndjson": "json", "parquet": "parquet", "orc": "orc",
@@ -132,9 +134,21 @@ def read_outputs(tree: Node, problems: Problems, root: str | None) -> Outputs:
     if not isinstance(node.value, dict):
         problems.add(node, "'outputs' must be a mapping such as {root: quality-data}")
     problems.unknown_keys(node, OUTPUT_KEYS, "key of 'outputs'")
-    problems.parsed(node.mapping.get("format"), "'format' of 'outputs'", choice("parquet").parse, "")
-    flags = problems.parsed(node.mapping.get("flags"), "'flags'", parse_flag, False)
-    return Outputs(root or problems.text(node, "root") or Outputs.root, flags=flags)
+    kind = problems.parsed(node.mapping.get("format"), "'format' of 'outputs'", choice(*TABLE_FORMATS).parse, "parquet")
+    table, quarantine = (problems.text(node, key) for key in ("table", "quarantine_table"))
+    if kind != "parquet" and not (table or quarantine):
+        problems.add(node, f"'format: {kind}' of 'outputs' needs a 'table' or a 'quarantine_table' to write to")
+    if table and table == quarantine:
+        problems.add(node.mapping["quarantine_table"], "'quarantine_table' must not be the table of the passed rows")
+    return Outputs(
+        root=root or problems.text(node, "root") or Outputs.root,
+        format=str(kind),
+        table=table,
+        quarantine_table=quarantine,
+        mirror=problems.parsed(node.mapping.get("mirror"), "'mirror'", parse_flag, False),
+        views=problems.text(node, "views"),
+        flags=problems.parsed(node.mapping.get("flags"), "'flags'", parse_flag, False),
+    )
 
 
 def read_hold(tree: Node, problems: Problems) -> float:

@@ -14,8 +14,8 @@ MODULES = sorted((ROOT / "quality").rglob("*.py"))
 LAYERS = (
     "errors", "model", "sql", "casts", "analyzers", "rule_types", "rulefile", "planner", "verification",
     "backends jars",
-    "engine", "rows", "storage", "history", "report", "results", "publishing", "runs",
-    "demo_data", "demo", "progress", "doctor", "entry", "cli", "__main__",
+    "engine", "rows", "storage", "targets", "history", "report", "results", "publishing", "runs",
+    "demo_data", "demo", "progress", "doctor", "entry", "commands", "cli", "__main__",
 )  # fmt: skip
 RANKS = {unit: rank for rank, units in enumerate(LAYERS) for unit in units.split()}
 

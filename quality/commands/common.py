@@ -1,0 +1,51 @@
+"""What the commands share: how one is added, and the options that go with a rule file."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from quality.errors import UsageError
+
+EXIT_CODES = """exit codes: 0 passed (warnings too)  1 rules failed, published  2 usage or rule file wrong
+            3 input, Spark or storage failed  4 held: readers keep the previous version"""
+
+
+def command(commands: Any, name: str, action: Callable[[argparse.Namespace], int], help: str, example: str) -> Any:
+    """Add a command and return its parser. `action` gets the options and returns the exit code."""
+    parser = commands.add_parser(
+        name, help=help, description=help, epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
+    parser.set_defaults(command=action)
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and what the engine does")
+    return parser
+
+
+def add_rule_arguments(parser: Any) -> None:
+    """The options of every command that loads a rule file for a batch."""
+    parser.add_argument("--var", action="append", default=[], metavar="NAME=VALUE", help="a value for the file's vars")
+    parser.add_argument(
+        "--allow-env", action="append", default=[], metavar="NAME", help="a variable that env() may read"
+    )
+    parser.add_argument("--input", metavar="PATH", help="read this instead of the file's input")
+    parser.add_argument("--root", metavar="PATH", help="keep results here instead of the file's outputs.root")
+
+
+def _variables(options: argparse.Namespace) -> dict[str, str]:
+    pairs = [text.partition("=") for text in options.var]
+    for name, sign, _ in pairs:
+        if not sign or not name:
+            raise UsageError(f"--var takes NAME=VALUE, got '{name}'")
+    return {name: value for name, _, value in pairs}
+
+
+def rule_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The same options as the engine takes them."""
+    return {
+        "variables": _variables(options),
+        "allow_env": frozenset(options.allow_env),
+        "input": options.input,
+        "root": options.root,
+    }
