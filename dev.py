@@ -68,7 +68,9 @@ def test(arguments: List[str]) -> int:
     """Runs pytest in the checkout."""
     install(DEV_EXTRAS)
     use_a_writable_cache()
-    return subprocess.call([str(program("python")), "-m", "pytest", *arguments], cwd=str(ROOT))
+    # two side by side, but only for the whole suite: each process starts a Spark of its own
+    options = arguments or ["-n", "2", "--dist", "worksteal"]
+    return subprocess.call([str(program("python")), "-m", "pytest", *options], cwd=str(ROOT))
 
 
 def lint(arguments: List[str]) -> int:

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from quality.rulefile import load
     from quality.runs import run
     from quality.storage.readers import paths, read
+    from quality.versions import publish, rollback
 
-__all__ = ["RunResult", "load", "paths", "read", "run"]
+__all__ = ["RunResult", "load", "paths", "publish", "read", "rollback", "run"]
 
 _HOMES = {
     "RunResult": "quality.results",
     "load": "quality.rulefile",
     "paths": "quality.storage.readers",
+    "publish": "quality.versions",
     "read": "quality.storage.readers",
+    "rollback": "quality.versions",
     "run": "quality.runs",
 }
 

@@ -70,10 +70,15 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parser_of(whole: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.ArgumentParser:
-    word = next((word for word in arguments if not word.startswith("-")), "")
-    groups = whole._subparsers._group_actions if whole._subparsers else []
-    found = [group.choices[word] for group in groups if isinstance(group.choices, dict) and word in group.choices]
-    return found[0] if found else whole
+    """The parser of the command that the words name, or of the command within it (`history athena-ddl`)."""
+    parser = whole
+    for word in (word for word in arguments if not word.startswith("-")):
+        groups = parser._subparsers._group_actions if parser._subparsers else []
+        found = [group.choices[word] for group in groups if isinstance(group.choices, dict) and word in group.choices]
+        if not found:
+            return parser
+        parser = found[0]
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -7,10 +7,10 @@ in `error`, alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 from decimal import Decimal
 from typing import Any, cast
 
@@ -18,31 +18,36 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.column import Column as SparkColumn
 
-from quality.analyzers import Analyzer, base_type
+from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, bridge_holds, connect
 from quality.backends.reading import Batch, reason
 from quality.errors import EngineError, InputError, did_you_mean
 from quality.model import Metric
-from quality.planner import WORD_BITS, KeyPass, MetricCheck, Plan, RowCheck
-from quality.rule_types.base import MALFORMED, RESERVED_PREFIX, MetricRule
+from quality.planner import KeyPass, MetricCheck, Plan, RowCheck
+from quality.rule_types.base import RESERVED_PREFIX, MetricRule
+from quality.scan import Scan, Scanned
 from quality.sql import quote
 from quality.verification import Counts, Measured, ratio_metric
 
+#: Up to so many duplicated keys are kept, and sent to every executor; beyond, both sides are shuffled.
+BROADCAST_KEYS = 500_000
+_FREQUENCIES = ("f_rows", "f_keys", "f_once", "f_duplicated", "f_duplicate_rows")
 ENGINES = ("auto", "deequ", "deequ-runner", "spark")
 
 
 @dataclass(frozen=True)
 class Frequencies:
-    """How often the keys of a pass occur. `rows` in scope that have a key; `keys` distinct, `once` of them occurring once, both counting
-    keys with some NULL part; `duplicated` keys without NULL that occur more than once, on `duplicate_rows` rows."""
+    """How often the keys of a pass occur. `rows` in scope that have a key; `keys` distinct, `once` of them occurring once,
+    both counting keys with some NULL part; `duplicated` keys without NULL that occur more than once, on `duplicate_rows`
+    rows. `doubled` holds those keys (columns `k0`...) until the engine lets go; None when they are none, or too many to keep."""
 
     rows: int
     keys: int
     once: int
     duplicated: int
     duplicate_rows: int
+    doubled: DataFrame | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass
@@ -83,11 +88,17 @@ class Engine:
         # asked for now: after the JVM has died there is no one to ask
         self.spark_version = spark.version
         self.launched = Launched()
+        self.kept: list[DataFrame] = []
+
+    def release(self) -> None:
+        """Let Spark forget what was kept between passes."""
+        while self.kept:
+            self.kept.pop().unpersist()
 
     def fresh(self) -> Engine:
         """The same engine with nothing launched yet."""
         again = copy(self)
-        again.launched = Launched()
+        again.launched, again.kept = Launched(), []
         return again
 
     # before the scan
@@ -123,20 +134,31 @@ class Engine:
     # the shared scan
 
     def measure(self, batch: Batch, plan: Plan) -> Findings:
-        """Every count and metric the rules need."""
-        plan = self.analyse(batch.frame, plan)
+        """Every count and metric the rules need. The plan has been analysed."""
         try:
-            scanned = self._scan(batch, plan)
+            scanned = self.scan(batch, plan)
         except (PySparkException, Py4JJavaError) as error:
             self._refuse_unreadable(batch, error)
             scanned = self._bisect(batch, plan, error)
         plan = plan.without(scanned.errors)
-        frequencies = {key: self._count_keys(batch, key) for key in plan.key_passes}
+        return self.findings(plan, scanned, self.frequencies(batch, plan))
+
+    def frequencies(self, batch: Batch, plan: Plan) -> dict[KeyPass, Frequencies]:
+        """How often the keys of every key pass occur: a narrow pass for each."""
+        return {key: self._count_keys(batch, key) for key in plan.key_passes}
+
+    def findings(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Findings:
+        """What the passes found, by rule."""
         return Findings(plan, self._measured(plan, scanned, frequencies), frequencies)
 
-    def _scan(self, batch: Batch, plan: Plan) -> _Scanned:
-        self.launched.wide += 1
-        scanned = _Scan(batch, plan, self.deequ if self.kind == "deequ" else None).run()
+    def scan(self, batch: Batch, plan: Plan, *, verdicts: bool = True) -> Scanned:
+        """One pass over the columns that are needed. Without `verdicts` the failing rows of row rules are not counted.
+        Raises what Spark raises."""
+        scan = Scan(batch, plan, self.deequ if self.kind == "deequ" else None, verdicts=verdicts)
+        narrow = not verdicts
+        self.launched.narrow += narrow
+        self.launched.wide += not narrow
+        scanned = scan.run()
         return self._by_runner(batch, plan, scanned) if self.kind == "deequ-runner" else scanned
 
     def _refuse_unreadable(self, batch: Batch, error: BaseException) -> None:
@@ -149,28 +171,28 @@ class Engine:
         except (PySparkException, Py4JJavaError):
             raise InputError(f"the batch cannot be read: {reason(error)}") from error
 
-    def _by_runner(self, batch: Batch, plan: Plan, scanned: _Scanned) -> _Scanned:
+    def _by_runner(self, batch: Batch, plan: Plan, scanned: Scanned) -> Scanned:
         """Deequ's own runner measures what the bridge would have, in a scan of its own."""
         assert self.deequ is not None
-        scan = _Scan(batch, plan, self.deequ)
+        scan = Scan(batch, plan, self.deequ)
         wanted = [(index, check) for index, check in enumerate(scan.metric_checks) if scan.by_deequ(check)]
         if not wanted:
             return scanned
         self.launched.wide += 1
-        inputs = [[f"m{index}_{part}" for part in range(len(check.references))] for index, check in wanted]
+        inputs = [scan.input_names(index, check) for index, check in wanted]
         found = self.deequ.run(
             scan.projection(), [self.deequ.analyzer(c.analyzer, i) for (_, c), i in zip(wanted, inputs, strict=False)]
         )
         metrics = {c.rule.id: Metric(c.analyzer.key, self.deequ.value(found[i])) for i, (_, c) in enumerate(wanted)}
         return replace(scanned, metrics={**scanned.metrics, **metrics})
 
-    def _bisect(self, batch: Batch, plan: Plan, error: BaseException) -> _Scanned:
+    def _bisect(self, batch: Batch, plan: Plan, error: BaseException) -> Scanned:
         """The shared scan failed while it ran: find the rules that make it fail, by halves."""
         ids = [*(c.rule.id for c in plan.row_checks), *(c.rule.id for c in plan.metric_checks)]
         if not ids:
             raise InputError(f"the batch cannot be read: {reason(error)}") from error
         if len(ids) == 1:
-            rest = self._scan(batch, plan.without({ids[0]: ""}))
+            rest = self.scan(batch, plan.without({ids[0]: ""}))
             return replace(rest, errors={ids[0]: reason(error)})
         halves = (ids[: len(ids) // 2], ids[len(ids) // 2 :])
         left, right = (
@@ -178,13 +200,13 @@ class Engine:
         )
         return left.merged(right)
 
-    def _scan_or_bisect(self, batch: Batch, plan: Plan) -> _Scanned:
+    def _scan_or_bisect(self, batch: Batch, plan: Plan) -> Scanned:
         try:
-            return self._scan(batch, plan)
+            return self.scan(batch, plan)
         except (PySparkException, Py4JJavaError) as error:
             return self._bisect(batch, plan, error)
 
-    def _measured(self, plan: Plan, scanned: _Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Measured:
+    def _measured(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Measured:
         counts = {}
         for check in plan.row_checks:
             scope, failed = scanned.scopes[check.scope], scanned.failed[check.rule.id]
@@ -200,15 +222,29 @@ class Engine:
         self.launched.narrow += 1
         self.launched.shuffles += 1
         counted = key_counts(batch.frame, key)
-        complete = " and ".join(f"k{index} is not null" for index in range(len(key.references)))
-        row = counted.agg(
+        keys = [f"k{index}" for index in range(len(key.references))]
+        complete = " and ".join(f"{name} is not null" for name in keys)
+        frequencies = counted.agg(
             F.expr("coalesce(sum(n), 0)"),
             F.expr(f"count_if({_some_part(key)})"),
             F.expr(f"count_if(n = 1 and ({_some_part(key)}))"),
             F.expr(f"count_if(n > 1 and {complete})"),
             F.expr(f"coalesce(sum(if(n > 1 and {complete}, n, 0)), 0)"),
-        ).collect()[0]
-        return Frequencies(*(int(value) for value in row))
+        ).toDF(*_FREQUENCIES)
+        types = {field.name: field.dataType.simpleString() for field in counted.schema}
+        absent = [f"cast(null as {types[name]}) as {name}" for name in keys]
+        numbers = [f"cast(null as bigint) as {name}" for name in _FREQUENCIES]
+        doubled = counted.where(f"n > 1 and {complete}").limit(BROADCAST_KEYS + 1)
+        # the numbers and the doubled keys of one shuffle: Spark makes the exchange that both stand on once
+        both = frequencies.selectExpr(*_FREQUENCIES, *absent).union(doubled.selectExpr(*numbers, *keys)).persist()
+        row = both.where(f"{_FREQUENCIES[0]} is not null").select(*_FREQUENCIES).collect()[0]
+        rows, distinct, once, duplicated, duplicate_rows = map(int, row)
+        found = Frequencies(rows, distinct, once, duplicated, duplicate_rows)
+        if not 0 < found.duplicated <= BROADCAST_KEYS:
+            both.unpersist()
+            return found
+        self.kept.append(both)
+        return replace(found, doubled=both.where(f"{_FREQUENCIES[0]} is null").select(*keys))
 
     # Deequ's verdicts
 
@@ -282,7 +318,7 @@ def _some_part(key: KeyPass) -> str:
     return " or ".join(f"k{index} is not null" for index in range(len(key.references)))
 
 
-def _metric(check: MetricCheck, scanned: _Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Metric:
+def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Metric:
     analyzer = check.analyzer
     if analyzer.name == "Size":
         return Metric(analyzer.key, scanned.scopes[check.scope])
@@ -295,128 +331,3 @@ def _metric(check: MetricCheck, scanned: _Scanned, frequencies: Mapping[KeyPass,
             return Metric(analyzer.key, numerator)
         return ratio_metric(analyzer, numerator, denominator)
     return scanned.metrics[check.rule.id]
-
-
-@dataclass(frozen=True)
-class _Scanned:
-    rows: int
-    malformed: int
-    scopes: Mapping[str, int]
-    failed: Mapping[str, int]
-    metrics: Mapping[str, Metric]
-    errors: Mapping[str, str] = field(default_factory=dict)
-
-    def merged(self, other: _Scanned) -> _Scanned:
-        return _Scanned(
-            self.rows,
-            self.malformed,
-            {**self.scopes, **other.scopes},
-            {**self.failed, **other.failed},
-            {**self.metrics, **other.metrics},
-            {**self.errors, **other.errors},
-        )
-
-
-class _Scan:
-    """The one aggregate: rules as bits of mask words that are summed per bit, metrics beside them."""
-
-    def __init__(self, batch: Batch, plan: Plan, deequ: Deequ | None) -> None:
-        self.batch, self.plan, self.deequ = batch, plan, deequ
-        scopes = [*(c.scope for c in plan.row_checks), *(c.scope for c in plan.metric_checks)]
-        self.scope_bits = list(dict.fromkeys(scopes))
-        self.fail_bits = {c.rule.id: c.fails for c in plan.row_checks}
-        for check in plan.metric_checks:
-            if check.analyzer.source == "counts":
-                self.fail_bits[check.rule.id] = f"({check.scope}) and {check.references[0]} is null"
-        self.metric_checks = [c for c in plan.metric_checks if c.analyzer.source == "scan" and c.analyzer.columns]
-
-    def run(self) -> _Scanned:
-        projected = self.projection()
-        columns: list[SparkColumn] = [
-            F.count(F.lit(1)),
-            F.expr(f"count_if({MALFORMED})") if self.plan.text else F.lit(0),
-        ]
-        columns += _bit_sums("s", len(self.scope_bits)) + _bit_sums("f", len(self.fail_bits))
-        starts: list[int] = []
-        for index, check in enumerate(self.metric_checks):
-            starts.append(len(columns))
-            columns += self._aggregates(index, check)
-        row = projected.agg(*(column.alias(f"a{i}") for i, column in enumerate(columns)))._jdf.collectAsList().get(0)
-        numbers = [int(row.get(i) or 0) for i in range(2 + len(self.scope_bits) + len(self.fail_bits))]
-        scopes, failed = numbers[2 : 2 + len(self.scope_bits)], numbers[2 + len(self.scope_bits) :]
-        metrics = {c.rule.id: self._read(c, row, start) for c, start in zip(self.metric_checks, starts, strict=False)}
-        return _Scanned(
-            numbers[0],
-            numbers[1],
-            dict(zip(self.scope_bits, scopes, strict=False)),
-            dict(zip(self.fail_bits, failed, strict=False)),
-            metrics,
-        )
-
-    def projection(self) -> DataFrame:
-        """Each expression once a row: the words of the masks, and the inputs of metrics, NULL outside their scope."""
-        selected = [f"{word} as {name}" for name, word in _words("s", self.scope_bits)]
-        selected += [f"{word} as {name}" for name, word in _words("f", list(self.fail_bits.values()))]
-        for index, check in enumerate(self.metric_checks):
-            for part, reference in enumerate(check.references):
-                value = reference if check.scope == "true" else f"if({check.scope}, {reference}, null)"
-                selected.append(f"{value} as m{index}_{part}")
-        selected += [MALFORMED] if self.plan.text else []
-        return self.batch.frame.selectExpr(*(selected or ["1 as one"]))
-
-    def _aggregates(self, index: int, check: MetricCheck) -> list[SparkColumn]:
-        inputs = [f"m{index}_{part}" for part in range(len(check.references))]
-        if self.by_deequ(check) and self.deequ:
-            return self.deequ.aggregations(self.deequ.analyzer(check.analyzer, inputs))
-        kind = self.batch.row.type(check.analyzer.columns[0])
-        cast = check.analyzer.native_type(kind)
-        text = check.analyzer.sql(*(f"cast({i} as {cast})" if cast else i for i in inputs))
-        return [F.expr(_readable(text, kind, check.analyzer))]
-
-    def by_deequ(self, check: MetricCheck) -> bool:
-        """Whether Deequ's own aggregate measures it."""
-        return self.deequ is not None and bool(check.analyzer.deequ) and not check.analyzer.state
-
-    def _read(self, check: MetricCheck, row: Any, start: int) -> Metric:
-        analyzer = check.analyzer
-        if self.by_deequ(check) and self.deequ:
-            value = self.deequ.value(self.deequ.from_row(self.deequ.real(analyzer), row, start))
-            return Metric(analyzer.key, value)
-        value = _python_value(row.get(start), self.batch.row.type(analyzer.columns[0]), analyzer)
-        return Metric(analyzer.key, value, exact=value.isoformat(sep=" ") if isinstance(value, datetime) else "")
-
-
-def _words(prefix: str, conditions: Sequence[str]) -> Iterable[tuple[str, str]]:
-    """Conditions packed into bigints, WORD_BITS to a word."""
-    for start in range(0, len(conditions), WORD_BITS):
-        bits = [f"if({c}, {1 << i}L, 0L)" for i, c in enumerate(conditions[start : start + WORD_BITS])]
-        yield f"{prefix}{start // WORD_BITS}", " | ".join(bits)
-
-
-def _bit_sums(prefix: str, count: int) -> list[SparkColumn]:
-    return [F.expr(f"sum(shiftright({prefix}{i // WORD_BITS}, {i % WORD_BITS}) & 1)") for i in range(count)]
-
-
-def _readable(text: str, kind: str, analyzer: Analyzer) -> str:
-    """Dates and times come over as text and microseconds: py4j would give Java objects."""
-    if analyzer.name not in ("Minimum", "Maximum"):
-        return text
-    return {
-        "timestamp": f"unix_micros({text})",
-        "date": f"cast({text} as string)",
-        "timestamp_ntz": f"cast({text} as string)",
-    }.get(base_type(kind), text)
-
-
-def _python_value(value: Any, kind: str, analyzer: Analyzer) -> Any:
-    if value is None or analyzer.name not in ("Minimum", "Maximum"):
-        return value
-    try:
-        if base_type(kind) == "timestamp":
-            return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=value)
-        if base_type(kind) == "date":
-            return date.fromisoformat(value)
-        return datetime.fromisoformat(value) if base_type(kind) == "timestamp_ntz" else value
-    except (ValueError, OverflowError):
-        # a year Python has no date for: kept as text, which is held against no bound
-        return str(value)

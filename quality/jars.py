@@ -75,18 +75,35 @@ S3A = (
     Artifact("com.amazonaws", "aws-java-sdk-bundle", "1.12.262"),
 )
 
+#: Tables as Apache Iceberg keeps them (47 MB).
+ICEBERG = (Artifact("org.apache.iceberg", "iceberg-spark-runtime-3.5_2.12", "1.10.1"),)
+#: Tables as Delta Lake keeps them (7 MB). Spark brings the parser.
+DELTA = (
+    Artifact("io.delta", "delta-spark_2.12", "3.3.2", excludes=("org.antlr:antlr4-runtime",)),
+    Artifact("io.delta", "delta-storage", "3.3.2"),
+)
+#: What can be had beside Deequ, by the word for it.
+FORMATS = {"s3": S3A, "iceberg": ICEBERG, "delta": DELTA}
+#: Delta works only in a session that was started with these.
+DELTA_SETTINGS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
 _FETCH_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class ClusterJars:
-    """What a cluster has to be told to have Deequ. `cached` is the jar on this machine, to be uploaded."""
+    """What a cluster has to be told to have Deequ, and the formats asked for. `cached` is the jar on this machine, to be
+    uploaded; `settings` are those Spark has to be started with."""
 
     coordinate: str
     excludes: tuple[str, ...]
     cached: Path | None
     packages_options: tuple[str, ...]
     jars_options: tuple[str, ...]
+    settings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """As `quality jars --format json` prints it."""
@@ -96,20 +113,31 @@ class ClusterJars:
             "cached": None if self.cached is None else str(self.cached),
             "packages_options": list(self.packages_options),
             "jars_options": list(self.jars_options),
+            "settings": list(self.settings),
         }
 
 
-def describe(location: str | None = None) -> ClusterJars:
+def describe(location: str | None = None, formats: Sequence[str] = ()) -> ClusterJars:
     """The two ways to give a cluster Deequ: by coordinate (it needs a way to a repository) or as a jar at `location`
-    (default: the jar on this machine), which is the only way without internet."""
+    (default: the jar on this machine), which is the only way without internet. `formats`: those of FORMATS too; Glue and
+    EMR have them, switched on by a parameter of theirs."""
     cached = deequ_jar()
     jar = location or (str(cached) if cached else DEEQU.file_name)
+    more = [artifact for name in formats for artifact in FORMATS[name]]
+    wanted = (DEEQU, *more)
+    excludes = [exclude for artifact in wanted for exclude in artifact.excludes]
     return ClusterJars(
         coordinate=DEEQU.coordinate,
         excludes=DEEQU.excludes,
         cached=cached,
-        packages_options=("--packages", DEEQU.coordinate, "--exclude-packages", ",".join(DEEQU.excludes)),
-        jars_options=("--jars", jar),
+        packages_options=(
+            "--packages",
+            ",".join(artifact.coordinate for artifact in wanted),
+            "--exclude-packages",
+            ",".join(excludes),
+        ),
+        jars_options=("--jars", ",".join([jar, *(str(_present(extra) or extra.file_name) for extra in more)])),
+        settings=tuple(f"{key}={value}" for key, value in DELTA_SETTINGS.items()) if "delta" in formats else (),
     )
 
 
@@ -157,10 +185,10 @@ def fetch() -> Path:
     return found if found is not None else _fetched((DEEQU,))[0]
 
 
-def fetch_s3a() -> list[Path]:
-    """The jars plain Spark needs to reach S3, fetched into the cache when they are not on this machine yet. Raises
-    EngineError when they cannot be had."""
-    return _fetched(S3A)
+def fetch_format(name: str) -> list[Path]:
+    """The jars of one of FORMATS, fetched into the cache when they are not on this machine yet. Raises EngineError when
+    they cannot be had."""
+    return _fetched(FORMATS[name])
 
 
 def _fetched(artifacts: Sequence[Artifact]) -> list[Path]:

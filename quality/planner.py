@@ -87,7 +87,8 @@ class Passes:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will run. `errors` holds, by rule id, why a rule cannot be judged against this batch."""
+    """What will run. `errors` holds, by rule id, why a rule cannot be judged against this batch; `together`: one pass
+    measures and writes every side."""
 
     rule_set: RuleSet
     rules: tuple[Rule, ...]
@@ -98,6 +99,7 @@ class Plan:
     schema_rules: tuple[Rule, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
+    together: bool = False
 
     @property
     def well_formed(self) -> str:
@@ -112,14 +114,19 @@ class Plan:
 
     @property
     def passes(self) -> Passes:
-        """The most that will be needed: metrics, passed, quarantined and kept rows; a second look at a key only for its
-        duplicates."""
-        joined = {check.key for check in self.row_checks if check.key}
-        narrow = len(self.key_passes) + len(joined)
+        """What will be needed, or at most so much: a side is not written when no row is on it."""
+        narrow = len(self.key_passes)
+        if self.together:
+            # one more over the columns of metrics, which also counts the rows
+            return Passes(self.reading_scans + 1, narrow + 1, narrow)
         removes = any(check.rule.quarantines for check in self.row_checks)
         # rows that are kept are written to flags, or looked at for samples
         keeps = any(not check.rule.quarantines for check in self.row_checks)
         return Passes(self.reading_scans + 2 + removes + keeps, narrow, narrow + removes + keeps)
+
+    def only_rows(self) -> Plan:
+        """The plan less everything that is no verdict on a row."""
+        return replace(self, metric_checks=(), schema_rules=())
 
     def without(self, errors: Mapping[str, str]) -> Plan:
         """The plan less the rules that cannot be judged."""

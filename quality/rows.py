@@ -6,20 +6,18 @@ duplicated keys alone, which are few, and only when there are any.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from quality.backends.reading import Batch
-from quality.engine import Findings, key_counts
+from quality.engine import Findings, Frequencies, key_counts
 from quality.planner import KeyPass, RowCheck
 from quality.rule_types.base import MALFORMED, MALFORMED_LINE, QUALITY_COLUMN, RESERVED_PREFIX
-from quality.sql import literal, quote
+from quality.sql import disjunction, literal, quote
 
-#: Up to so many duplicated keys are sent to every executor; beyond, both sides are shuffled.
-BROADCAST_KEYS = 500_000
 VALUE_LENGTH = 256
 #: Expressions of reasons in one array; more are concatenated, so that no expression grows without bound.
 REASONS_CHUNK = 50
@@ -36,13 +34,48 @@ class Origin:
 
 @dataclass(frozen=True)
 class Split:
-    """The sides of a batch. `quarantined` and `flagged` are None when no row can be on them. `cached` are frames of
-    duplicated keys, to be released when the sides are written."""
+    """The sides of a batch. `quarantined` and `flagged` are None when no row can be on them."""
 
     passed: DataFrame
     quarantined: DataFrame | None
     flagged: DataFrame | None
-    cached: tuple[DataFrame, ...] = ()
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A batch whose rows know whether their key is doubled: `markers` names the column that says so for each key."""
+
+    joined: DataFrame
+    markers: Mapping[KeyPass, str]
+
+
+def duplicates(frame: DataFrame, checks: Iterable[RowCheck], frequencies: Mapping[KeyPass, Frequencies]) -> Marked:
+    """Mark the rows of doubled keys. The keys were kept when they were counted; only too many are counted again, and then
+    both sides of the join are shuffled."""
+    doubled = [check.key for check in checks if check.key and frequencies[check.key].duplicated]
+    markers = {key: f"{RESERVED_PREFIX}duplicate_{index}" for index, key in enumerate(dict.fromkeys(doubled))}
+    for key, marker in markers.items():
+        kept = frequencies[key].doubled
+        names = [f"{marker}_{index}" for index in range(len(key.references))]
+        found = (_counted_again(frame, key) if kept is None else kept).toDF(*names).selectExpr("*", f"true as {marker}")
+        # equality is enough: the keys of this side hold no NULL, and a row with one has no duplicate
+        matches = [F.expr(ref) == F.col(name) for ref, name in zip(key.references, names, strict=True)]
+        frame = frame.join(found if kept is None else F.broadcast(found), matches, "left").drop(*names)
+    return Marked(frame, markers)
+
+
+def _counted_again(frame: DataFrame, key: KeyPass) -> DataFrame:
+    names = [f"k{index}" for index in range(len(key.references))]
+    complete = " and ".join(f"{name} is not null" for name in names)
+    return key_counts(frame, key).where(f"n > 1 and {complete}").select(*names)
+
+
+def side_expression(checks: Sequence[RowCheck], marked: Marked) -> str:
+    """SQL: 1 for a row that is quarantined, 2 for one that passes although some rule failed on it, else 0."""
+    removes = [_fails(check, marked.markers) for check in checks if check.rule.quarantines]
+    keeps = [_fails(check, marked.markers) for check in checks if not check.rule.quarantines]
+    cases = [f"when {disjunction(texts)} then {side}" for side, texts in ((1, removes), (2, keeps)) if texts]
+    return f"case {' '.join(cases)} else 0 end"
 
 
 def split(batch: Batch, findings: Findings, origin: Origin) -> Split:
@@ -50,52 +83,20 @@ def split(batch: Batch, findings: Findings, origin: Origin) -> Split:
     failing = [check for check in findings.plan.row_checks if findings.measured.counts[check.rule.id].failed]
     removing = [check for check in failing if check.rule.quarantines]
     keeping = [check for check in failing if not check.rule.quarantines]
-    keys = _duplicated(failing, findings)
-    duplicates = {key: _duplicates(batch.frame, key, marker).persist() for key, marker in keys.items()}
-    frame = _with_duplicates(batch.frame, keys, duplicates, findings)
-    fails = {check.rule.id: _fails(check, keys) for check in failing}
-    bad = _any(fails[check.rule.id] for check in removing)
-    odd = f"not ({bad}) and ({_any(fails[check.rule.id] for check in keeping)})"
+    marked = duplicates(batch.frame, failing, findings.frequencies)
+    frame = marked.joined
+    fails = {check.rule.id: _fails(check, marked.markers) for check in failing}
+    bad = disjunction([fails[check.rule.id] for check in removing])
+    odd = f"not ({bad}) and ({disjunction([fails[check.rule.id] for check in keeping])})"
     names = [quote(column.name) for column in batch.columns]
     return Split(
         passed=(frame.where(f"not ({bad})") if removing else batch.frame).selectExpr(*names),
         quarantined=_with_reasons(frame.where(bad), batch, failing, fails, origin) if removing else None,
         flagged=_with_reasons(frame.where(odd), batch, failing, fails, origin) if keeping else None,
-        cached=tuple(duplicates.values()),
     )
 
 
-def _any(conditions: Iterable[str]) -> str:
-    return " or ".join(f"({text})" for text in conditions) or "false"
-
-
-def _duplicated(failing: list[RowCheck], findings: Findings) -> dict[KeyPass, str]:
-    """The keys that have duplicates, each with the name of the column that marks them."""
-    keys = [check.key for check in failing if check.key and findings.frequencies[check.key].duplicated]
-    return {key: f"{RESERVED_PREFIX}duplicate_{index}" for index, key in enumerate(dict.fromkeys(keys))}
-
-
-def _duplicates(frame: DataFrame, key: KeyPass, marker: str) -> DataFrame:
-    """The duplicated keys, marked. They are few, and every side asks for them: they are kept until all are written."""
-    complete = " and ".join(f"k{index} is not null" for index in range(len(key.references)))
-    names = [f"k{index} as {marker}_{index}" for index in range(len(key.references))]
-    return key_counts(frame, key).where(f"n > 1 and {complete}").selectExpr(*names, f"true as {marker}")
-
-
-def _with_duplicates(
-    frame: DataFrame, keys: dict[KeyPass, str], duplicates: dict[KeyPass, DataFrame], findings: Findings
-) -> DataFrame:
-    for key, marker in keys.items():
-        few = findings.frequencies[key].duplicated <= BROADCAST_KEYS
-        names = [f"{marker}_{index}" for index in range(len(key.references))]
-        # equality is enough: the keys of this side hold no NULL, and a row with one has no duplicate
-        matches = [F.expr(ref) == F.col(name) for ref, name in zip(key.references, names, strict=True)]
-        side = F.broadcast(duplicates[key]) if few else duplicates[key]
-        frame = frame.join(side, matches, "left").drop(*names)
-    return frame
-
-
-def _fails(check: RowCheck, keys: dict[KeyPass, str]) -> str:
+def _fails(check: RowCheck, keys: Mapping[KeyPass, str]) -> str:
     """The rule's verdict, the marker of a duplicate key included."""
     marker = keys.get(check.key) if check.key else None
     if marker is None:

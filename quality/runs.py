@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 import quality
-from quality import planner, publishing, results, verification
+from quality import planner, publishing, results, sides, targets, verification
+from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
-from quality.backends.reading import Batch, PinnedFile, Reader, pinned_digest, reason
+from quality.backends.pinning import PinnedFile, pinned_digest
+from quality.backends.reading import Batch, Reader, reason
 from quality.backends.session import session
 from quality.engine import ENGINES, Engine
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
@@ -35,7 +38,8 @@ from quality.rulefile.interpret import type_rule
 from quality.sql import words
 from quality.storage import commit, layout
 from quality.storage.commit import CommitRecord
-from quality.storage.store import open_store
+from quality.storage.leases import Lease
+from quality.storage.store import Store, open_store
 
 LOG = logging.getLogger("quality")
 
@@ -75,9 +79,13 @@ def run_batches(
     engine: str = "auto",
     allow_env: frozenset[str] = frozenset(),
     progress: Progress | None = None,
+    conf: Mapping[str, str] | None = None,
 ) -> list[RunResult]:
     """Run every rule file on every batch, in order, in one session; the arguments are those of `run`. Every rule file is
-    read before anything runs. A batch that fails does not keep the next from running."""
+    read before anything runs. A batch that fails does not keep the next from running. `conf` are settings for a Spark
+    that is started here; UsageError beside a `spark` that runs already."""
+    if spark is not None and conf:
+        raise UsageError("'conf' is for a Spark that is started here, and 'spark' runs already: configure that one")
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is not known; {did_you_mean(engine, ENGINES)}")
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
@@ -88,9 +96,10 @@ def run_batches(
     told = progress or (lambda _words: None)
     if spark is None:
         told("starting Spark")
-    with session(spark, s3=any(map(_uses_s3, rule_sets))) as own:
+    with session(spark, extra=conf, needs=needs(rule_sets, conf)) as own:
         for rule_set in rule_sets[:: len(batches)]:
             refuse_unparsable(own.spark, rule_set)
+            targets.refuse_wrong(rule_set, own.spark)
         connected = Engine(own.spark, engine)
         found = []
         for path, batch in pairs:
@@ -99,11 +108,6 @@ def run_batches(
             prefix = f"{batch}: " if len(pairs) > 1 else ""
             found.append(_run(rule_set, connected, run_time, force, _prefixed(told, prefix)))
         return found
-
-
-def _uses_s3(rule_set: RuleSet) -> bool:
-    places = (rule_set.outputs.root, *rule_set.input.path)
-    return any(place.startswith(("s3://", "s3a://", "s3n://")) for place in places)
 
 
 def _prefixed(told: Progress, prefix: str) -> Progress:
@@ -124,7 +128,8 @@ def _run(rule_set: RuleSet, engine: Engine, run_time: datetime, force: bool, pro
     )
     try:
         spark.sparkContext.setJobGroup(context.run, f"quality run {rule_set.dataset} {rule_set.batch}")
-        return _execute(context, force)
+        with Lease(context.store, context.dataset, context.batch, context.run) as lease:
+            return _execute(context, force, lease)
     except UsageError:
         raise
     except (QualityError, PySparkException, Py4JError, OSError) as error:  # OSError: the JVM died
@@ -148,7 +153,7 @@ def resolve_batch_time(rule_set: RuleSet, run_time: datetime) -> datetime:
     return datetime.fromtimestamp(micros // 1_000_000, timezone.utc).replace(microsecond=micros % 1_000_000)
 
 
-def _execute(context: Context, force: bool) -> RunResult:
+def _execute(context: Context, force: bool, lease: Lease) -> RunResult:
     rule_set = context.rule_set
     with context.step("pin", "looking for the input"):
         live = commit.live_records(context.store, context.dataset)
@@ -160,24 +165,37 @@ def _execute(context: Context, force: bool) -> RunResult:
         last = commit.latest(context.store, context.dataset, context.batch)
     if last and not force and prints["input"] and dict(last.fingerprints) == prints:
         return _unchanged(context, last)
+    if last and last.told and last.published:
+        told = f"run {last.run} was {last.told}; this run takes its place when it is published"
+        LOG.warning("%s %s: %s", context.dataset, context.batch, told)
     with context.step("read", "reading the schema"):
         batch = batch or reader.read(files)
         context.engine.launched.wide += batch.scans
-        plan = planner.plan(rule_set, batch.row, batch.text, _applying(pinned_rules, batch.columns), batch.scans)
-    with context.step("metrics", "measuring"):
-        findings = context.engine.measure(batch, plan)
+        plan = _plan(context.engine, context.store, rule_set, batch, pinned_rules)
+    written = sides.measure_and_write(context, batch, plan)
+    findings = written.findings
+    with context.step("judge", "judging"):
         verdicts = verification.judge(findings.plan, findings.measured, batch.columns)
         checks = tuple(context.engine.checks(findings, context.dataset))
-    with context.step("split", "splitting and writing rows"):
-        sides, samples = publishing.write_sides(context, batch, findings)
-    rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in sides[side]) for side in layout.SIDES))
+    rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
     publishing.check_conservation(rows)
     outcome = verification.decide(verdicts, rows, rule_set.quarantined_above, rule_set.input.allow_empty)
     _refuse_moved(reader, batch)
+    lease.confirm(file for side in written.files.values() for file in side)
     with context.step("store", "keeping the results"):
-        data = results.judged(context, findings, verdicts, rows, outcome, sides)
-        publishing.publish(context, last, batch, verdicts, rows, outcome, sides, prints, data, samples)
+        data = results.judged(context, findings, verdicts, rows, outcome, written.files)
+        publishing.publish(context, last, batch, verdicts, rows, outcome, written.files, prints, data, written.samples)
     return RunResult(data, checks)
+
+
+def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned: Iterable[Rule]) -> Plan:
+    plan = planner.plan(rule_set, batch.row, batch.text, _applying(pinned, batch.columns), batch.scans)
+    return replace(
+        plan,
+        together=sides.writes_together(
+            batch, store, plan, needs_file=_mentions_file(rule_set), by_runner=engine.kind == "deequ-runner"
+        ),
+    )
 
 
 def _types(rule_set: RuleSet, live: Sequence[CommitRecord]) -> tuple[dict[str, str], list[Rule]]:
@@ -224,7 +242,9 @@ def _unchanged(context: Context, last: CommitRecord) -> RunResult:
         raise StorageError(f"{context.store.uri(last.result)}: the stored result cannot be read: {error}") from error
     # a run that was killed between its commit and its manifest is made whole here
     publishing.follow(context)
-    return RunResult({**data, "unchanged": True})
+    # a run that was held may have been published since, by someone who looked at it
+    now = {"decision": str(last.decision), "exit_code": last.exit_code, "message": last.told or data.get("message")}
+    return RunResult({**data, **now, "unchanged": True})
 
 
 def _refuse_moved(reader: Reader, batch: Batch) -> None:
@@ -262,11 +282,11 @@ def describe(
     and InputError when there is no batch."""
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
     rule_set = load(rules, batch=layout.check_batch(batch), **given)
-    with session(spark, s3=_uses_s3(rule_set)) as own:
+    with session(spark, needs=needs([rule_set])) as own:
         refuse_unparsable(own.spark, rule_set)
         store = open_store(rule_set.outputs.root, own.spark)
         types, pinned = _types(rule_set, commit.live_records(store, rule_set.dataset))
         reader = Reader(own.spark, rule_set.input, types, _mentions_file(rule_set))
         found = reader.read(reader.pin())
-        plan = planner.plan(rule_set, found.row, found.text, _applying(pinned, found.columns), found.scans)
-        return Engine(own.spark).analyse(found.frame, plan)
+        engine = Engine(own.spark)
+        return engine.analyse(found.frame, _plan(engine, store, rule_set, found, pinned))

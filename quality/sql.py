@@ -158,6 +158,16 @@ def conjunction(parts: Iterable[str]) -> str:
     return " and ".join(f"({text})" for text in texts) or "true"
 
 
+def disjunction(parts: Iterable[str]) -> str:
+    """Parts joined by OR, each in parentheses; `false` for none. Joined by halves: a thousand parts in one chain are a
+    tree as deep, which Spark walks by recursion."""
+    texts = [f"({part})" for part in dict.fromkeys(parts)]
+    while len(texts) > 1:
+        pairs = zip(texts[::2], texts[1::2], strict=False)
+        texts = [f"({left} or {right})" for left, right in pairs] + (texts[-1:] if len(texts) % 2 else [])
+    return texts[0] if texts else "false"
+
+
 @dataclass(frozen=True)
 class Token:
     """A lexical unit of an expression; white space is left out."""

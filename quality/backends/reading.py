@@ -6,8 +6,6 @@ pruning, because Spark decides what is malformed by the columns a query happens 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +15,17 @@ from functools import cached_property, reduce
 from typing import Any
 from urllib.parse import unquote
 
-from py4j.protocol import Py4JError, Py4JJavaError
-from pyspark.errors import AnalysisException, PySparkException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
+from quality.backends import tables
 from quality.backends.json_lines import JsonLines
+from quality.backends.pinning import PinnedFile, hidden, pinned
 from quality.backends.schemas import columns_of, literal_path
 from quality.casts import text_as
-from quality.errors import InputError, did_you_mean
+from quality.errors import InputError
 from quality.model import Column
 from quality.rule_types.base import FILE_COLUMN, MALFORMED, MALFORMED_LINE, QUALITY_COLUMN, RESERVED_PREFIX, Row
 from quality.rule_types.rules import Input
@@ -42,15 +42,6 @@ _HEADER_BYTES = 65_536
 _MARKED = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED_LINE}
 #: A file that is skipped is rows that nobody counted.
 _COMPLETE = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
-
-
-@dataclass(frozen=True, order=True)
-class PinnedFile:
-    """A file of the batch as it was found: a changed size or version means the batch moved under the run."""
-
-    path: str
-    size: int
-    version: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +83,9 @@ class Reader:
     def pinned_now(self, batch: Batch) -> tuple[PinnedFile, ...]:
         """The files of the batch as they are now."""
         with _input_errors(self.source.table):
-            return self._snapshot(batch.frame)[0] if self.source.table else self.pin()
+            if not self.source.table:
+                return self.pin()
+            return tables.pinned_now(self.spark, self.source.table, self.source.where, batch.files)
 
     def read(self, files: tuple[PinnedFile, ...]) -> Batch:
         """The batch of these files, or of the table. Raises InputError when it cannot be read."""
@@ -109,17 +102,17 @@ class Reader:
             system = hadoop_path.getFileSystem(self.hadoop)
             if system.exists(hadoop_path):
                 status = system.getFileStatus(hadoop_path)
-                if not status.isDirectory() and _hidden(status):
+                if not status.isDirectory() and hidden(status):
                     raise InputError(f"{path}: Spark reads no file whose name begins with '_' or '.'; rename it")
                 found = [status]
             else:
-                found = [status for status in system.globStatus(hadoop_path) or [] if not _hidden(status)]
+                found = [status for status in system.globStatus(hadoop_path) or [] if not hidden(status)]
             return [file for status in found for file in self._below(system, status)]
 
     def _below(self, system: Any, status: Any) -> list[PinnedFile]:
         if not status.isDirectory():
-            return [PinnedFile(status.getPath().toString(), status.getLen(), _version(status))]
-        children = [child for child in system.listStatus(status.getPath()) if not _hidden(child)]
+            return [pinned(status)]
+        children = [child for child in system.listStatus(status.getPath()) if not hidden(child)]
         for child in children:
             if child.isDirectory() and "=" in child.getPath().getName() and not self._base:
                 raise InputError(
@@ -153,38 +146,32 @@ class Reader:
 
     def _typed(self, files: tuple[PinnedFile, ...]) -> Batch:
         if self.source.table:
-            frame = self._table(self.source.table)
-        else:
-            # without merging, columns that only some files have are dropped without a word
-            merge = {"mergeSchema": "true"} if len(files) > 1 and "mergeSchema" not in self.source.options else {}
-            frame = self._load(self.source.format, [file.path for file in files], merge)
+            return self._table()
+        # without merging, columns that only some files have are dropped without a word
+        merge = {"mergeSchema": "true"} if len(files) > 1 and "mergeSchema" not in self.source.options else {}
+        frame = self._load(self.source.format, [file.path for file in files], merge)
         if self.source.where:
             frame = frame.where(self.source.where)
         columns = columns_of(frame.schema)
-        _refuse_reserved(column.name for column in columns)
-        frame = self._with_file(frame, columns)
-        pinned, snapshot = (files, "") if files else self._snapshot(frame)
-        visible = columns_of(frame.schema)
-        return Batch(frame, columns, Row(visible, {}, self.source.timezone), False, pinned, snapshot)
+        return self._as_found(self._with_file(frame, columns), columns, files)
 
-    def _table(self, name: str) -> DataFrame:
-        if not self.spark.catalog.tableExists(name):
-            raise InputError(f"there is no table {name}; {missing_table(self.spark, name)}")
-        return self.spark.table(name)
+    def _table(self) -> Batch:
+        found = tables.pin(self.spark, self.source.table, self.source.where, self.need_file)
+        # the file of a row is no column of the batch, unless the table itself has one of that name
+        columns = columns_of(found.frame.schema)[: -1 if found.file_added else None]
+        return self._as_found(found.frame, columns, found.files, found.snapshot)
+
+    def _as_found(
+        self, frame: DataFrame, columns: tuple[Column, ...], files: tuple[PinnedFile, ...], snapshot: str = ""
+    ) -> Batch:
+        """A batch of typed rows; `columns` are all but the file of each row."""
+        _refuse_reserved(column.name for column in columns)
+        return Batch(frame, columns, Row(columns_of(frame.schema), {}, self.source.timezone), False, files, snapshot)
 
     def _with_file(self, frame: DataFrame, columns: tuple[Column, ...]) -> DataFrame:
         if not self.need_file or any(column.name.lower() == FILE_COLUMN for column in columns):
             return frame
         return frame.selectExpr("*", f"_metadata.file_path as {FILE_COLUMN}")
-
-    def _snapshot(self, frame: DataFrame) -> tuple[tuple[PinnedFile, ...], str]:
-        """What a table stands on: its files. A table without files (a view over a query, JDBC) cannot be pinned."""
-        pinned = []
-        for name in sorted(frame.inputFiles()):
-            path = self.jvm.org.apache.hadoop.fs.Path(self.jvm.java.net.URI(name))
-            status = path.getFileSystem(self.hadoop).getFileStatus(path)
-            pinned.append(PinnedFile(status.getPath().toString(), status.getLen(), _version(status)))
-        return tuple(pinned), "" if pinned else "unknown"
 
     # text formats
 
@@ -332,21 +319,6 @@ def _is_wide(encoding: str) -> bool:
     return encoding.lower().replace("-", "").startswith(("utf16", "utf32"))
 
 
-def _hidden(status: Any) -> bool:
-    """Whether Spark passes over a file or directory: `_SUCCESS`, `.part.crc`, an upload that is not complete."""
-    name = status.getPath().getName()
-    return name.startswith(".") or name.endswith("._COPYING_") or (name.startswith("_") and "=" not in name)
-
-
-def _version(status: Any) -> str:
-    """The object's etag where the store has one, else the time of its last change."""
-    try:
-        etag = status.getEtag()
-    except (Py4JError, TypeError):
-        etag = None
-    return str(etag or status.getModificationTime())
-
-
 def _strings(names: Sequence[str]) -> StructType:
     return StructType([StructField(name, StringType()) for name in names])
 
@@ -368,14 +340,6 @@ def _refuse_reserved(names: Iterable[str]) -> None:
                 f"the input has a column '{name}', a name the engine needs for what it adds; rename it in the input, "
                 f"or read a view that selects it under another name"
             )
-
-
-def pinned_digest(files: Iterable[PinnedFile], snapshot: str = "") -> str:
-    """The input's part of the fingerprint; empty when it cannot be told what the batch stands on."""
-    if snapshot:
-        return ""
-    listed = [[file.path, file.size, file.version] for file in sorted(files)]
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
 @contextmanager
@@ -406,13 +370,3 @@ def reason(error: BaseException) -> str:
 def _file_named(message: str) -> str:
     found = re.match(r"Encountered error while reading file (\S+)\.(\s|$)", message)
     return unquote(found[1]) if found else ""
-
-
-def missing_table(spark: SparkSession, name: str) -> str:
-    """Help for a table name that the catalog does not know."""
-    database = name.rpartition(".")[0] or spark.catalog.currentDatabase()
-    try:
-        names = [table.name for table in spark.catalog.listTables(database)]
-    except (AnalysisException, Py4JError):
-        names = []
-    return did_you_mean(name.rpartition(".")[2], names, f"tables of {database}")

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from quality import jars
 from quality.backends.java import find_java
+from quality.backends.needs import merged, settings
 from quality.errors import EngineError
 
 if TYPE_CHECKING:
@@ -99,18 +100,18 @@ def session(
     master: str | None = None,
     extra: Mapping[str, str] | None = None,
     *,
-    s3: bool = False,
+    needs: Collection[str] = (),
 ) -> Session:
     """A session by what there is: the given one, one that runs in this process, the cluster's, or one of our own.
-    `app_name`, `master` and `extra` count only for a Spark that is started here; `master` and `s3` (it must reach
-    S3) only on a laptop."""
+    `app_name`, `master` and `extra` count only for a Spark that is started here; `master` and `needs` (what it must be
+    able to do: see `quality.backends.needs`) only on a laptop."""
     if spark is not None:
         return _lent(spark)
     if SparkContext._active_spark_context is not None:
         return _lent(SparkSession.builder.getOrCreate())
     if on_cluster():
         return _started_on_cluster(app_name, extra or {})
-    return _started_here(app_name, master, {**(s3a_settings() if s3 else {}), **(extra or {})})
+    return _started_here(app_name, master, merged(settings(needs), extra or {}))
 
 
 def on_cluster() -> bool:
@@ -202,25 +203,6 @@ def _scratch() -> Path:
     directory = Path(tempfile.mkdtemp(prefix="quality-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     return directory
-
-
-def s3a_settings() -> dict[str, str]:
-    """What plain Spark needs to reach `s3://`: the jars, the standard credential chain (boto3's too), and the endpoint the
-    standard AWS variables name."""
-    conf = {
-        "spark.jars": ",".join(path.as_uri() for path in jars.fetch_s3a()),
-        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-        "spark.hadoop.fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
-        "spark.hadoop.fs.s3a.aws.credentials.provider": "com.amazonaws.auth.DefaultAWSCredentialsProviderChain",
-        # without markers there is nothing to delete after every file written
-        "spark.hadoop.fs.s3a.directory.marker.retention": "keep",
-    }
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        conf["spark.hadoop.fs.s3a.endpoint"] = endpoint
-        conf["spark.hadoop.fs.s3a.path.style.access"] = "true"
-        conf["spark.hadoop.fs.s3a.connection.ssl.enabled"] = str(endpoint.startswith("https:")).lower()
-    return conf
 
 
 def _launch(app_name: str, master: str | None, extra: Mapping[str, str], scratch: Path, *, deequ: bool) -> SparkSession:

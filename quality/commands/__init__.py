@@ -5,9 +5,27 @@ A module has `add_<command>(commands)`, which adds a parser; Spark is imported b
 
 from __future__ import annotations
 
+from quality.commands.collect import add_gc
+from quality.commands.history import add_history
 from quality.commands.machine import add_demo, add_doctor, add_jars, add_paths
 from quality.commands.rules import add_lint, add_plan, add_rules, add_schema
 from quality.commands.run import add_run
+from quality.commands.versions import add_publish, add_rollback, add_versions
 
 #: In the order of `quality --help`.
-COMMANDS = (add_run, add_lint, add_plan, add_rules, add_schema, add_paths, add_doctor, add_jars, add_demo)
+COMMANDS = (
+    add_run,
+    add_lint,
+    add_plan,
+    add_rules,
+    add_schema,
+    add_paths,
+    add_versions,
+    add_publish,
+    add_rollback,
+    add_history,
+    add_gc,
+    add_doctor,
+    add_jars,
+    add_demo,
+)

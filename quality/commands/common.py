@@ -14,13 +14,18 @@ EXIT_CODES = """exit codes: 0 passed (warnings too)  1 rules failed, published  
 
 def command(commands: Any, name: str, action: Callable[[argparse.Namespace], int], help: str, example: str) -> Any:
     """Add a command and return its parser. `action` gets the options and returns the exit code."""
-    parser = commands.add_parser(
-        name, help=help, description=help, epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
-    )  # fmt: skip
+    parser = group(commands, name, help, example)
     parser.set_defaults(command=action)
     parser.add_argument("--debug", action="store_true", help="show tracebacks and what the engine does")
     return parser
+
+
+def group(commands: Any, name: str, help: str, example: str) -> Any:
+    """Add a command that has commands of its own, and return its parser."""
+    return commands.add_parser(
+        name, help=help, description=help, epilog=f"example:\n  {example}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
 
 
 def add_rule_arguments(parser: Any) -> None:
@@ -33,7 +38,8 @@ def add_rule_arguments(parser: Any) -> None:
     parser.add_argument("--root", metavar="PATH", help="keep results here instead of the file's outputs.root")
 
 
-def _variables(options: argparse.Namespace) -> dict[str, str]:
+def variables(options: argparse.Namespace) -> dict[str, str]:
+    """What --var gives. Raises UsageError."""
     pairs = [text.partition("=") for text in options.var]
     for name, sign, _ in pairs:
         if not sign or not name:
@@ -44,8 +50,24 @@ def _variables(options: argparse.Namespace) -> dict[str, str]:
 def rule_options(options: argparse.Namespace) -> dict[str, Any]:
     """The same options as the engine takes them."""
     return {
-        "variables": _variables(options),
+        "variables": variables(options),
         "allow_env": frozenset(options.allow_env),
         "input": options.input,
         "root": options.root,
     }
+
+
+def add_conf(parser: Any) -> None:
+    """The option of every command that may start a Spark of our own."""
+    parser.add_argument(
+        "--conf", action="append", default=[], metavar="KEY=VALUE", help="a setting for the Spark that is started"
+    )
+
+
+def settings(options: argparse.Namespace) -> dict[str, str]:
+    """What --conf gives; a value may be a secret, and stands in no message. Raises UsageError."""
+    pairs = [text.partition("=") for text in options.conf]
+    for name, sign, _ in pairs:
+        if not sign or not name.startswith("spark."):
+            raise UsageError(f"--conf takes KEY=VALUE with a key of Spark's (spark.…), got the key '{name}'")
+    return {name: value for name, _, value in pairs}

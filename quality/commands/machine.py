@@ -64,6 +64,8 @@ def add_jars(commands: Any) -> None:
     """Add `quality jars`."""
     parser = command(commands, "jars", _jars, "print or fetch the jars a cluster needs", "quality jars --fetch")
     parser.add_argument("--fetch", action="store_true", help="fetch them into the cache and print their paths")
+    parser.add_argument("--with", dest="formats", action="append", default=[], choices=("s3", "iceberg", "delta"),
+                        help="what Spark is to reach or write beside; may be repeated")  # fmt: skip
     parser.add_argument("--location", help="where the jar is kept for the cluster, such as s3://bucket/jars/")
     parser.add_argument("--json", action="store_true")
 
@@ -72,9 +74,10 @@ def _jars(options: argparse.Namespace) -> int:
     from quality import jars
 
     if options.fetch:
-        print(jars.fetch())
+        for path in (jars.fetch(), *(path for name in options.formats for path in jars.fetch_format(name))):
+            print(path)
         return 0
-    described = jars.describe(options.location).to_dict()
+    described = jars.describe(options.location, options.formats).to_dict()
     if options.json:
         print(json.dumps(described, indent=1))
     for name, value in described.items() if not options.json else ():

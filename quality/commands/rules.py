@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from quality.commands.common import add_rule_arguments, command, rule_options
-from quality.errors import UsageError, did_you_mean
+from quality.errors import RuleFileError, UsageError, did_you_mean
 from quality.planner import Plan
+
+if TYPE_CHECKING:
+    from quality.rulefile.lint import LintReport
 
 
 def add_lint(commands: Any) -> None:
@@ -33,7 +37,7 @@ def _lint(options: argparse.Namespace) -> int:
     if options.expand and (len(options.rules) > 1 or options.json):
         raise UsageError("--expand prints one rule file as YAML")
     reports = [
-        lint(path, options.batch, given["variables"], given["allow_env"], given["input"], given["root"])
+        _with_views(lint(path, options.batch, given["variables"], given["allow_env"], given["input"], given["root"]))
         for path in options.rules
     ]
     if options.json:
@@ -51,6 +55,20 @@ def _lint(options: argparse.Namespace) -> int:
     if wrong and not options.json:
         print(f"{wrong} {'mistake' if wrong == 1 else 'mistakes'}", file=sys.stderr)
     return 2 if wrong else 0
+
+
+def _with_views(report: LintReport) -> LintReport:
+    """The report with the mistakes of the file of views."""
+    if report.rule_set is None or not report.rule_set.outputs.views:
+        return report
+    from quality import targets
+    from quality.targets.view_file import read_views
+
+    try:
+        read_views(targets.views_file(report.rule_set))
+    except RuleFileError as error:
+        return replace(report, problems=(*report.problems, *error.problems), rule_set=None)
+    return report
 
 
 def add_plan(commands: Any) -> None:

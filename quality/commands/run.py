@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import add_rule_arguments, command, rule_options
+from quality.commands.common import add_conf, add_rule_arguments, command, rule_options, settings
 from quality.errors import Problem, RuleFileError, StorageError, UsageError
 from quality.model import gravest_exit
 
@@ -22,6 +22,7 @@ def add_run(commands: Any) -> None:
     parser.add_argument("--batch", action="append", required=True, help="the batch to run; several are run one by one")
     add_rule_arguments(parser)
     parser.add_argument("--force", action="store_true", help="run although nothing changed since the last run")
+    add_conf(parser)
     parser.add_argument("--engine", default="auto", help="auto, deequ, deequ-runner or spark")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML, for CI")
@@ -34,21 +35,35 @@ def _run(options: argparse.Namespace) -> int:
 
     given = rule_options(options)
     _refuse_mistakes(options, given)
+    conf = settings(options)
     from quality.runs import run_batches
 
     with Progress(sys.stderr, quiet=options.json) as progress:
         results = run_batches(
-            options.rules, options.batch, force=options.force, engine=options.engine, progress=progress.told, **given
-        )
+            options.rules, options.batch, force=options.force, engine=options.engine, progress=progress.told, conf=conf,
+            **given,
+        )  # fmt: skip
     found = [dict(result.data) for result in results]
     if options.junit:
         _write(options.junit, junit.render(found))
     if options.json:
         print(json.dumps(_together(found), ensure_ascii=False, indent=1))
     else:
-        command = f"quality {shlex.join(word for word in options.words if word not in ('--force', '--verbose'))}"
+        command = f"quality {shlex.join(_repeated(options.words))}"
         terminal.show(_together([{**data, "command": command} for data in found]), verbose=options.verbose)
     return gravest_exit(result.exit_code for result in results)
+
+
+def _repeated(words: list[str]) -> list[str]:
+    """The command line as it is shown to be repeated, without the values of settings."""
+    shown = []
+    for before, word in zip(["", *words], words, strict=False):
+        if before == "--conf" or word.startswith("--conf="):
+            key = word.removeprefix("--conf=").partition("=")[0]
+            shown.append(f"{'--conf=' if word.startswith('--conf=') else ''}{key}=...")
+        elif word not in ("--force", "--verbose"):
+            shown.append(word)
+    return shown
 
 
 def _refuse_mistakes(options: argparse.Namespace, given: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 The newest published record of a batch is what readers see. A held run is recorded too, and leaves the one before it
 live. A run that dies before its record, or loses the race for its number, leaves files that nobody lists.
+
+A person who publishes a held run, or rolls back, appends a record as well: the same run with the same files, and who
+did it (`action`). So what is live, and why, is always told by one list that only grows.
 """
 
 from __future__ import annotations
@@ -16,10 +19,12 @@ from typing import Any, TypeVar
 
 from quality.errors import LostRaceError, StorageError
 from quality.model import BatchStatus, Column, Decision
-from quality.storage.layout import commit_key, commit_seq, commits_dir, decode_batch
+from quality.storage.layout import collected_key, commit_key, commit_seq, commits_dir, decode_batch
 from quality.storage.store import Store
 
 SCHEMA = "quality.commit/1"
+#: What a record came from: a run, or a person who chose among runs.
+RUN, PUBLISH, ROLLBACK = "run", "publish", "rollback"
 # a small record is all waiting: more requests at once than processors
 _READERS = 16
 
@@ -40,7 +45,8 @@ class CommitRecord:
     """All a reader must know of a run. Times are aware datetimes, kept in UTC; `columns` is the passed side's schema.
 
     `fingerprints` says what the run depended on (input, rule_set, vars, references, engine_version, history); `history`
-    and `result` are keys.
+    and `result` are keys. `action` is `run`, or `publish` or `rollback` when a person made the run of record `of_seq` live
+    again: `by` whom, `at` what time, for what `reason`.
     """
 
     dataset: str
@@ -61,6 +67,11 @@ class CommitRecord:
     flags: tuple[DataFile, ...] = ()
     history: tuple[str, ...] = ()
     result: str = ""
+    action: str = RUN
+    of_seq: int = 0
+    by: str = ""
+    at: datetime | None = None
+    reason: str = ""
 
     @property
     def key(self) -> str:
@@ -72,13 +83,22 @@ class CommitRecord:
         """Whether readers may see the run, as long as no later one is published."""
         return self.decision == Decision.PUBLISHED
 
+    @property
+    def told(self) -> str:
+        """Who made the run live again, and why; empty for the record of a run."""
+        if self.action == RUN or self.at is None:
+            return ""
+        what = {PUBLISH: "published", ROLLBACK: "made live again"}.get(self.action, self.action)
+        return f"{what} by {self.by} at {utc_text(self.at)}" + (f": {self.reason}" if self.reason else "")
+
     def files(self, side: str) -> tuple[DataFile, ...]:
         """The files of one side."""
         return {"passed": self.passed, "quarantine": self.quarantine, "flags": self.flags}[side]
 
     def to_json(self) -> bytes:
         """The record as stored. Equal records give equal bytes, which is how a repeated put is recognised."""
-        return (json.dumps(self._to_dict(), ensure_ascii=False, indent=1) + "\n").encode()
+        # one line: Athena and Hive take a line of a JSON file for a row
+        return (json.dumps(self._to_dict(), ensure_ascii=False) + "\n").encode()
 
     def _to_dict(self) -> dict[str, Any]:
         return {
@@ -99,7 +119,14 @@ class CommitRecord:
             **{side: [_file_to_dict(file) for file in self.files(side)] for side in ("passed", "quarantine", "flags")},
             "history": list(self.history),
             "result": self.result,
+            **self._act_to_dict(),
         }
+
+    def _act_to_dict(self) -> dict[str, Any]:
+        if self.action == RUN:
+            return {}
+        at = utc_text(self.at) if self.at else None
+        return {"action": self.action, "of_seq": self.of_seq, "by": self.by, "at": at, "reason": self.reason}
 
     @classmethod
     def from_json(cls, data: bytes | str, key: str = "commit record") -> CommitRecord:
@@ -130,6 +157,7 @@ class CommitRecord:
             rows={name: _typed(count, int) for name, count in words["rows"].items()},
             columns=tuple(Column(_typed(item["name"], str), _typed(item["type"], str)) for item in words["columns"]),
             history=tuple(_typed(key, str) for key in words["history"]),
+            **_act_from_dict(words),
         )
 
 
@@ -153,7 +181,7 @@ def parse_utc(text: str) -> datetime:
 
 
 def commit(store: Store, record: CommitRecord) -> None:
-    """Make the run known, and live if it is published. LostRaceError when another run has its number.
+    """Make the run known, and live if it is published. LostRaceError when another record has its number.
 
     Committing the same record again is fine: it is what a repeated request looks like.
     """
@@ -185,6 +213,17 @@ def live_records(store: Store, dataset: str) -> list[CommitRecord]:
     """The live record of every batch that has one, by batch time, then batch id. One listing, one read per batch."""
     found = _parallel(lambda keys: _newest_published(store, keys), list(_keys_by_batch(store, dataset).values()))
     return sorted((record for record in found if record), key=lambda record: (record.batch_time, record.batch))
+
+
+def collected_at(store: Store, record: CommitRecord) -> datetime | None:
+    """When the rows of a run were collected; None when they were not, so that missing ones are lost."""
+    try:
+        return parse_utc(json.loads(store.read(collected_key(record.dataset, record.batch, record.run)))["collected"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        key = store.uri(collected_key(record.dataset, record.batch, record.run))
+        raise StorageError(f"{key}: is not what a collector writes: {error}") from error
 
 
 def batches(store: Store, dataset: str) -> list[str]:
@@ -234,6 +273,17 @@ def _parallel(action: Callable[[_T], Any], items: Sequence[_T]) -> list[Any]:
 
 
 def _lost(record: CommitRecord, winner: CommitRecord) -> str:
+    if record.action != RUN:
+        taken = f"run {winner.run}, {winner.told or winner.decision}"
+        return (
+            f"batch '{record.batch}' of '{record.dataset}': number {winner.seq} was taken meanwhile by {taken}; "
+            f"nothing was changed; look at it with quality versions {record.dataset} --batch {record.batch}"
+        )
+    if winner.action != RUN:
+        return (
+            f"batch '{record.batch}' of '{record.dataset}': run {winner.run} was {winner.told} while this run worked "
+            f"(number {winner.seq}); run {record.run} is not visible; run again if it shall take that one's place"
+        )
     return (
         f"batch '{record.batch}' of '{record.dataset}': run {winner.run} committed first "
         f"(number {winner.seq}, {winner.decision}, begun {utc_text(winner.run_time)}); "
@@ -253,6 +303,16 @@ def _typed(value: Any, kind: type[_T]) -> _T:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"{value!r} is not {kind.__name__}")
     return value
+
+
+def _act_from_dict(words: Mapping[str, Any]) -> dict[str, Any]:
+    if words.get("action", RUN) == RUN:
+        return {}
+    return {
+        **{name: _typed(words[name], str) for name in ("action", "by", "reason")},
+        "of_seq": _typed(words["of_seq"], int),
+        "at": parse_utc(words["at"]) if words["at"] is not None else None,
+    }
 
 
 def _sorted(value: Any) -> Any:

@@ -59,9 +59,9 @@ class HadoopStore:
                 raise
             return True
 
-    def list(self, prefix: str = "") -> list[Entry]:
+    def list(self, prefix: str = "", *, unfinished: bool = False) -> list[Entry]:
         with self._explained("list", prefix):
-            return sorted(self._walk(prefix))
+            return sorted(self._walk(prefix, unfinished))
 
     def children(self, prefix: str = "") -> _Names:
         with self._explained("list", prefix):
@@ -86,11 +86,28 @@ class HadoopStore:
                 if self.exists(key):
                     self._files.delete(self._path(key), False)
 
+    def delete_folder(self, prefix: str) -> None:
+        with self._explained("delete", prefix):
+            self._files.delete(self._path(prefix), True)
+
     def move(self, source: str, target: str) -> None:
         with self._explained("move", source):
             path = self._path(target)
             self._files.mkdirs(path.getParent())
             self._rename(self._path(source), path, "OVERWRITE")
+
+    def copy(self, source: str, target: str) -> None:
+        path = self._path(target)
+        temporary = self._jvm.org.apache.hadoop.fs.Path(path.getParent(), TEMPORARY + uuid.uuid4().hex)
+        copied = self._jvm.org.apache.hadoop.fs.FileUtil.copy
+        with self._explained("copy", source):
+            try:
+                self._files.mkdirs(path.getParent())
+                copied(self._files, self._path(source), self._files, temporary, False, self._configuration)
+                self._rename(temporary, path, "OVERWRITE")
+            finally:
+                with contextlib.suppress(Py4JJavaError):
+                    self._files.delete(temporary, False)
 
     @property
     def _jvm(self) -> Any:
@@ -142,14 +159,14 @@ class HadoopStore:
         options[0] = getattr(kind, how)
         self._context.rename(source, target, options)
 
-    def _walk(self, prefix: str) -> Iterator[Entry]:
+    def _walk(self, prefix: str, unfinished: bool) -> Iterator[Entry]:
         top = self._folder(prefix)
         start = len(self._folder("").toUri().getPath().rstrip("/")) + 1
         found = self._files.listFiles(top, True) if _is_directory(self._files, top) else None
         while found is not None and found.hasNext():
             status = found.next()
             key = status.getPath().toUri().getPath()[start:]
-            if not hidden(key):
+            if unfinished or not hidden(key):
                 modified = datetime.fromtimestamp(status.getModificationTime() / 1000, timezone.utc)
                 yield Entry(key, status.getLen(), modified)
 
@@ -159,7 +176,7 @@ class HadoopStore:
             yield
         except Py4JJavaError as error:
             place = f"{self._root}/{key}".rstrip("/")
-            if action in ("read", "move") and _kind(error) in _ABSENT:
+            if action in ("read", "move", "copy") and _kind(error) in _ABSENT:
                 raise FileNotFoundError(f"{place}: no such file") from None
             reason = str(error.java_exception.getMessage() or _kind(error)).splitlines()[0]
             raise StorageError(f"{place}: cannot {action}: {reason}") from error

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 import uuid
+from datetime import datetime, timezone
 from urllib.parse import quote, unquote
 
 from quality.errors import UsageError, did_you_mean
@@ -99,6 +100,16 @@ def result_key(dataset: str, batch: str, run: str) -> str:
     return f"runs/{dataset}/{encode_batch(batch)}/{run}/result.json"
 
 
+def lease_key(dataset: str, batch: str, run: str) -> str:
+    """Where a long run says that it is alive."""
+    return result_key(dataset, batch, run).replace("/result.json", "/lease.json")
+
+
+def collected_key(dataset: str, batch: str, run: str) -> str:
+    """Where it is noted that the rows of a run were collected, and when."""
+    return result_key(dataset, batch, run).replace("/result.json", "/collected.json")
+
+
 def history_dir(table: str, dataset: str) -> str:
     """Where a history table keeps one data set; `dataset=` makes it a partition to tools that know them."""
     if table not in TABLES:
@@ -144,3 +155,17 @@ def new_run_id() -> str:
     millis, fraction = divmod(_clock.tick(), 4096)
     noise = int.from_bytes(os.urandom(8), "big") >> 2
     return str(uuid.UUID(int=millis << 80 | 7 << 76 | fraction << 64 | 2 << 62 | noise))
+
+
+def run_began(run: str) -> datetime | None:
+    """When a run got its id, by the clock of its driver; None for what is no run id of ours."""
+    try:
+        number = uuid.UUID(run)
+    except ValueError:
+        return None
+    if number.version != 7 or str(number) != run:
+        return None
+    try:
+        return datetime.fromtimestamp((number.int >> 80) / 1000, timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return None

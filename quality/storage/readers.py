@@ -52,7 +52,7 @@ def read(
     groups: dict[_Schema, list[str]] = {}
     for record in reversed(select(store, dataset, batch, side)):
         files = [store.uri(file.path) for file in record.files(side)]
-        groups.setdefault(_columns(record, side), []).extend(files)
+        groups.setdefault(columns_of_side(record, side), []).extend(files)
     target = common_columns(groups, f"{store.root}: data set '{dataset}'")
     return _union(spark, {columns: files for columns, files in groups.items() if files}, target)
 
@@ -83,8 +83,16 @@ def select(
         return [_live_record(store, dataset, batch)]
     found = commit.live_records(store, dataset)
     if not found:
-        held = len(_known_batches(store, dataset))
+        held = len(known_batches(store, dataset))
         raise InputError(f"data set '{dataset}' has no published batch; {held} batches were only held")
+    return found
+
+
+def records(store: Store, dataset: str, batch: str) -> list[CommitRecord]:
+    """Every record of a batch, oldest first. UsageError for an unknown data set or batch."""
+    found = commit.records(store, dataset, batch)
+    if not found:
+        _unknown("batch", batch, known_batches(store, dataset), f"data set '{dataset}' has no")
     return found
 
 
@@ -164,7 +172,8 @@ def _common_type(left: Column, right: Column, where: str) -> str:
     return found
 
 
-def _columns(record: CommitRecord, side: str) -> _Schema:
+def columns_of_side(record: CommitRecord, side: str) -> tuple[Column, ...]:
+    """The columns of the files of one side."""
     return record.columns if side == "passed" else (*record.columns, QUALITY_COLUMN)
 
 
@@ -223,12 +232,12 @@ def _live_record(store: Store, dataset: str, batch: str) -> CommitRecord:
         return record
     last = commit.latest(store, dataset, batch)
     if last is None:
-        _unknown("batch", batch, _known_batches(store, dataset), f"data set '{dataset}' has no")
+        _unknown("batch", batch, known_batches(store, dataset), f"data set '{dataset}' has no")
     raise InputError(f"batch '{batch}' of '{dataset}' was never published; its last run {last.run} is {last.decision}")
 
 
 def _record_of_run(store: Store, dataset: str, batch: str | None, run: str) -> CommitRecord:
-    known = _known_batches(store, dataset)
+    known = known_batches(store, dataset)
     if batch is not None and batch not in known:
         _unknown("batch", batch, known, f"data set '{dataset}' has no")
     found = {
@@ -236,10 +245,13 @@ def _record_of_run(store: Store, dataset: str, batch: str | None, run: str) -> C
     }
     if run not in found:
         _unknown("run", run, reversed(found), f"data set '{dataset}' has no committed")
+    gone = commit.collected_at(store, found[run])
+    if gone:
+        raise InputError(f"the rows of run {run} were collected on {gone:%Y-%m-%d}: a later run had taken its place")
     return found[run]
 
 
-def _known_batches(store: Store, dataset: str) -> list[str]:
+def known_batches(store: Store, dataset: str) -> list[str]:
     """The batches of a data set; UsageError when it has none at all, which is to say it does not exist."""
     found = commit.batches(store, dataset)
     if not found:

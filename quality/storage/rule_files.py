@@ -1,6 +1,7 @@
 """Finds the rule files of a job: on this machine, among the files Spark was given, or in any file system Hadoop knows.
 
-Loading a rule file takes local paths, so one given as URI is fetched first, with what it extends.
+Loading a rule file takes local paths, so one given as URI is fetched first, with its views and what
+it extends.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class RuleFiles:
         target.write_bytes(data)
         if child == "":
             LOG.info("rule file %s fetched", uri)
-        for parent in _parents(data, uri):
-            self._fetch(_joined(uri, parent), uri)
+        for key, path in _named(data, uri):
+            self._fetch(_joined(uri, key, path), f"{uri}: '{key}'")
         return target
 
     def _read(self, uri: str, child: str) -> bytes:
@@ -80,29 +81,33 @@ class RuleFiles:
         try:
             return HadoopStore(folder, self._spark).read(name)
         except FileNotFoundError:
-            said = f"{child}: 'extends': there is no file {uri}" if child else f"{uri}: there is no such rule file"
+            said = f"{child}: there is no file {uri}" if child else f"{uri}: there is no such rule file"
             raise UsageError(said) from None
 
 
-def _parents(data: bytes, uri: str) -> list[str]:
-    """The paths a rule file extends; what is wrong with them is said when it is loaded."""
+def _named(data: bytes, uri: str) -> list[tuple[str, str]]:
+    """The files that belong to a rule file, each with the key that names it: those it extends, and its views. What is
+    wrong with them is said when they are loaded."""
     if not uri.endswith((".yml", ".yaml", ".json")):
         return []
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{uri}: a rule file is UTF-8 text; byte {error.start} is not") from None
-    node = parse(text, uri).mapping.get("extends")
-    nodes = node.value if node is not None and isinstance(node.value, list) else [node]
-    values = [one.value for one in nodes if one is not None]
-    return [value for value in values if isinstance(value, str) and not is_template(value)]
+    top = parse(text, uri).mapping
+    extended, outputs = top.get("extends"), top.get("outputs")
+    nodes = extended.value if extended is not None and isinstance(extended.value, list) else [extended]
+    found = [("extends", node) for node in nodes]
+    found += [("views", outputs.mapping.get("views"))] if outputs is not None else []
+    values = [(key, node.value) for key, node in found if node is not None]
+    return [(key, value) for key, value in values if isinstance(value, str) and not is_template(value)]
 
 
-def _joined(uri: str, parent: str) -> str:
+def _joined(uri: str, key: str, parent: str) -> str:
     """The URI of a relative path beside a rule file. UsageError when it leaves the bucket or the file system."""
     found = _PLACE.fullmatch(uri)
     assert found is not None
     whole = posixpath.normpath(posixpath.join(posixpath.dirname(found["path"]), parent))
     if parent.startswith("/") or _URI.match(parent) or whole.startswith(".."):
-        raise UsageError(f"{uri}: 'extends' is a path relative to its file and inside the same place, got '{parent}'")
+        raise UsageError(f"{uri}: '{key}' is a path relative to its file and inside the same place, got '{parent}'")
     return f"{found['place']}/{whole}"

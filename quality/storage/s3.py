@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from quality.errors import StorageError, UsageError
 from quality.storage.store import Entry, checked_key, hidden
@@ -80,7 +81,7 @@ class S3Store:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         with self._explained("write", key, "s3:PutObject"):
             for attempt in range(_ATTEMPTS):
-                won = self._try_put_if_absent(key, data)
+                won = self._try_put_if_absent(key, data, repeated=attempt > 0)
                 if won is not None:
                     return won
                 time.sleep(0.1 * 2**attempt)
@@ -89,9 +90,9 @@ class S3Store:
             "and nothing is stored under this name; run again"
         )
 
-    def list(self, prefix: str = "") -> list[Entry]:
+    def list(self, prefix: str = "", *, unfinished: bool = False) -> list[Entry]:
         found = (item for page in self._pages(prefix) for item in page.get("Contents", ()))
-        return sorted(self._entry(item) for item in found if _real(item))
+        return sorted(self._entry(item) for item in found if _real(item, unfinished))
 
     def children(self, prefix: str = "") -> _Names:
         start = len(self._folder(prefix))
@@ -116,15 +117,28 @@ class S3Store:
         for start in range(0, len(names), _BATCH):
             self._delete_batch(names[start : start + _BATCH])
 
+    def delete_folder(self, prefix: str) -> None:
+        self._name(prefix)  # the whole root is no folder
+        for page in self._pages(prefix):
+            if names := [item["Key"] for item in page.get("Contents", ())]:
+                self._delete_batch(names)
+
     def move(self, source: str, target: str) -> None:
         """As the protocol says, by copy and delete: between the two, both are there."""
+        self._copy("move", source, target)
+        self.delete([source])
+
+    def copy(self, source: str, target: str) -> None:
+        """As the protocol says, by the server: nothing passes through this machine."""
+        self._copy("copy", source, target)
+
+    def _copy(self, action: str, source: str, target: str) -> None:
         if not self.exists(source):
             raise FileNotFoundError(f"{self.uri(source)}: no such object")
-        with self._explained("move", source, "s3:GetObject and s3:PutObject"):
+        with self._explained(action, source, "s3:GetObject and s3:PutObject"):
             origin = {"Bucket": self.bucket, "Key": self._name(source)}
             extra = {**self._encryption, **self._payer}
             self._client().copy(origin, self.bucket, self._name(target), ExtraArgs=extra)
-        self.delete([source])
 
     def _name(self, key: str) -> str:
         checked_key(self.root, key)
@@ -161,30 +175,36 @@ class S3Store:
     def _upload(self, client: Any, key: str, data: bytes) -> Any:
         return client.put_object(**self._where(key), Body=data, **self._encryption)
 
-    def _try_put_if_absent(self, key: str, data: bytes) -> bool | None:
-        """Whether we created the object; None when that has to be tried again."""
+    def _try_put_if_absent(self, key: str, data: bytes, repeated: bool) -> bool | None:
+        """Whether we created the object; None when that has to be tried again. `repeated`: an earlier request of ours may
+        have been carried out since."""
         try:
             self._upload(self._client(guarded=True), key, data)
         except ClientError as error:
             status, retries = _status(error), error.response["ResponseMetadata"].get("RetryAttempts", 0)
             if status == 412:
                 # botocore may have repeated a request that had been carried out: the object in the way is then ours
-                return bool(retries) and self._is_ours(key, data)
+                return bool(retries or repeated) and self._is_ours(key, data)
             if status == 409:
                 return None
             if status < 500:
                 raise
             return self._whose(key, data)
-        except HTTPClientError:
+        except (HTTPClientError, NoConnectionError):
             return self._whose(key, data)
         return True
 
     def _whose(self, key: str, data: bytes) -> bool | None:
-        """After a lost answer: whether the object is ours, None when there is none."""
+        """After a lost answer: whether the object is ours, None when there is none. StorageError when nobody can say."""
         try:
             return self._is_ours(key, data)
         except FileNotFoundError:
             return None
+        except StorageError as error:
+            reason = str(error).partition(": cannot read: ")[2]
+            raise StorageError(
+                f"{self.uri(key)}: cannot write: {reason}; whether it was stored is not known; run again"
+            ) from None
 
     def _is_ours(self, key: str, data: bytes) -> bool:
         return self.read(key) == data
@@ -260,10 +280,10 @@ def _payer(request_payer: bool | None) -> dict[str, str]:
     return {"RequestPayer": "requester"} if request_payer else {}
 
 
-def _real(item: Any) -> bool:
+def _real(item: Any, unfinished: bool = False) -> bool:
     """Whether a listed key is an object of ours, not the mark some tools leave for an empty folder."""
     key: str = item["Key"]
-    return not key.endswith(("/", "_$folder$")) and not hidden(key)
+    return not key.endswith(("/", "_$folder$")) and (unfinished or not hidden(key))
 
 
 def _status(error: ClientError) -> int:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import stat
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,8 @@ from quality.errors import StorageError, UsageError
 
 #: What the names of half-written files begin with. The dot hides them from Spark, Hive and Athena too.
 TEMPORARY = ".quality-tmp-"
+#: The one of them that stays: while somebody holds a lock on it, another must not make a new one.
+LOCK = f"{TEMPORARY}lock"
 
 _T = TypeVar("_T")
 # inside a class that has a method `list`, the word no longer means the type
@@ -56,8 +59,9 @@ class Store(Protocol):
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Create the object, or return False because it exists. Of any number of callers one gets True."""
 
-    def list(self, prefix: str = "") -> list[Entry]:
-        """Every object below the prefix, at any depth, sorted by key; none when there is no such prefix."""
+    def list(self, prefix: str = "", *, unfinished: bool = False) -> list[Entry]:
+        """Every object below the prefix, at any depth, sorted by key; none when there is no such prefix. `unfinished`: also
+        the half-written files, which nobody but a collector may want to see."""
 
     def children(self, prefix: str = "") -> _Names:
         """The names directly below the prefix, sorted; folders and objects alike, without a slash."""
@@ -68,8 +72,16 @@ class Store(Protocol):
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; absent ones are fine. Not atomic: after an error some may be gone."""
 
+    def delete_folder(self, prefix: str) -> None:
+        """Remove everything below the prefix, also what no listing shows: empty folders, marks of folders, half-written
+        files. Fine when there is nothing. Not atomic."""
+
     def move(self, source: str, target: str) -> None:
         """Rename, replacing the target. FileNotFoundError when the source is absent."""
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy, replacing the target in one step; the bytes are never held whole. FileNotFoundError when the source is
+        absent."""
 
 
 def open_store(root: str, hadoop: Any = None) -> Store:
@@ -181,10 +193,10 @@ class LocalStore:
             _sync_directory(os.path.dirname(path))
             return won
 
-    def list(self, prefix: str = "") -> list[Entry]:
+    def list(self, prefix: str = "", *, unfinished: bool = False) -> list[Entry]:
         top = self._folder(prefix)
         with _explained("list", top):
-            return sorted(entry for path in _files(top) if (entry := self._entry(path)))
+            return sorted(entry for path in _files(top, unfinished) if (entry := self._entry(path)))
 
     def children(self, prefix: str = "") -> _Names:
         top = self._folder(prefix)
@@ -206,6 +218,17 @@ class LocalStore:
                 _unlink(path)
                 self._prune(os.path.dirname(path))
 
+    def delete_folder(self, prefix: str) -> None:
+        folder = self._path(prefix)
+        with _explained("delete", folder):
+            # again when another who deletes the same took a name away under us
+            for _ in range(20):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.rmtree(folder)
+                if not os.path.lexists(folder):
+                    break
+            self._prune(os.path.dirname(folder))
+
     def move(self, source: str, target: str) -> None:
         old, new = self._path(source), self._path(target)
         with _explained("move", old, absent=True):
@@ -214,6 +237,19 @@ class LocalStore:
             _in_directory(os.path.dirname(new), lambda: os.replace(old, new))
             _sync_directory(os.path.dirname(new))
             self._prune(os.path.dirname(old))
+
+    def copy(self, source: str, target: str) -> None:
+        old, new = self._path(source), self._path(target)
+        temporary = os.path.join(os.path.dirname(new), TEMPORARY + uuid.uuid4().hex)
+        with _explained("copy", old, absent=True):
+            if _stat_file(old) is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), old)
+            try:
+                _in_directory(os.path.dirname(new), lambda: _copy_synced(old, temporary))
+                os.replace(temporary, new)
+            finally:
+                _unlink(temporary)
+            _sync_directory(os.path.dirname(new))
 
     def _path(self, key: str) -> str:
         return os.path.join(self._base, checked_key(self._base, key))
@@ -266,6 +302,13 @@ def _write_synced(path: str, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _copy_synced(source: str, target: str) -> None:
+    with open(source, "rb") as old, open(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as new:
+        shutil.copyfileobj(old, new, 1 << 20)
+        new.flush()
+        os.fsync(new.fileno())
 
 
 def _in_directory(folder: str, action: Callable[[], _T]) -> _T:
@@ -322,7 +365,7 @@ def _rename_under_lock(temporary: str, path: str) -> bool:
     """put-if-absent without hard links. The system drops the lock of a process that dies, so none is left behind."""
     import fcntl
 
-    lock = os.path.join(os.path.dirname(path), f"{TEMPORARY}lock")
+    lock = os.path.join(os.path.dirname(path), LOCK)
     with open(lock, "ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if os.path.lexists(path):
@@ -345,9 +388,9 @@ def _unlink(path: str) -> None:
         os.unlink(path)
 
 
-def _files(top: str) -> Iterator[str]:
+def _files(top: str, unfinished: bool) -> Iterator[str]:
     for folder, _, names in os.walk(top, onerror=_raise_unless_absent):
-        yield from (os.path.join(folder, name) for name in names if not name.startswith(TEMPORARY))
+        yield from (os.path.join(folder, name) for name in names if unfinished or not name.startswith(TEMPORARY))
 
 
 def _raise_unless_absent(error: OSError) -> None:

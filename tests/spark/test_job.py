@@ -258,6 +258,16 @@ class TestRuleFiles:
         with RuleFiles(spark) as files, pytest.raises(UsageError, match=message):
             files.find((tmp_path / "rules.yml").as_uri())
 
+    def test_the_views_of_a_rule_file_are_fetched_with_it(self, spark, tmp_path):
+        (tmp_path / "rules.yml").write_text("version: 1\noutputs: {views: more/views.yml}\n")
+        with RuleFiles(spark) as files, pytest.raises(UsageError, match="'views': there is no file file:"):
+            files.find((tmp_path / "rules.yml").as_uri())
+        (tmp_path / "more").mkdir()
+        (tmp_path / "more" / "views.yml").write_text("version: 1\nviews: []\n")
+        with RuleFiles(spark) as files:
+            found = files.find((tmp_path / "rules.yml").as_uri())
+            assert (found.parent / "more/views.yml").read_text() == "version: 1\nviews: []\n"
+
     def test_files_that_extend_each_other_are_fetched_once(self, spark, tmp_path):
         for one, other in (("a", "b"), ("b", "a")):
             (tmp_path / f"{one}.yml").write_text(f"version: 1\nextends: {other}.yml\n")
@@ -282,11 +292,11 @@ class TestRuleFiles:
         ),
     )
     def test_a_path_beside_a_uri(self, uri, parent, whole):
-        assert rule_files._joined(uri, parent) == whole
+        assert rule_files._joined(uri, "extends", parent) == whole
 
     def test_a_path_does_not_leave_the_bucket(self):
         with pytest.raises(UsageError, match="inside the same place"):
-            rule_files._joined("s3://bucket/rules/a.yml", "../../other/b.yml")
+            rule_files._joined("s3://bucket/rules/a.yml", "extends", "../../other/b.yml")
 
 
 class TestOnGlue:

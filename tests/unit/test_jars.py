@@ -169,3 +169,15 @@ def test_a_cluster_is_told_the_coordinate_with_its_excludes(home):
 
 def test_a_cluster_without_internet_is_told_the_uploaded_jar(home):
     assert jars.describe("s3://bucket/jars/deequ.jar").jars_options == ("--jars", "s3://bucket/jars/deequ.jar")
+
+
+def test_a_cluster_is_told_what_else_it_needs_for_a_table_format(home):
+    told = jars.describe(formats=["delta", "iceberg"])
+    assert told.packages_options[1].split(",") == [
+        "com.amazon.deequ:deequ:2.1.0-spark-3.5",
+        *(artifact.coordinate for artifact in (*jars.DELTA, *jars.ICEBERG)),
+    ]
+    assert "org.antlr:antlr4-runtime" in told.packages_options[3]
+    assert told.jars_options[1].split(",")[1:] == [artifact.file_name for artifact in (*jars.DELTA, *jars.ICEBERG)]
+    assert told.settings == tuple(f"{key}={value}" for key, value in jars.DELTA_SETTINGS.items())
+    assert jars.describe(formats=["iceberg"]).settings == ()

@@ -1,0 +1,92 @@
+"""What a plain Spark on a laptop must be given beyond Deequ before it starts: S3, Iceberg, Delta.
+
+Jars and the settings named here are fixed when the JVM starts, so the needs of all rule files of a run are found first.
+A cluster has its own and is told nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+from quality import jars
+from quality.backends.tables import TableName
+from quality.rule_types.rules import RuleSet
+
+NEEDS = ("s3", "iceberg", "delta")
+#: Settings with several values, separated by commas.
+_LISTS = ("spark.jars", "spark.jars.packages", "spark.sql.extensions")
+
+
+def needs(rule_sets: Iterable[RuleSet], conf: Mapping[str, str] | None = None) -> frozenset[str]:
+    """Those of NEEDS that rule files have, by what they name and by what the user configures."""
+    texts = [text for rule_set in rule_sets for text in _texts(rule_set)] + list((conf or {}).values())
+    return frozenset(need for need in NEEDS if any(_is_sign(need, text) for text in texts))
+
+
+def settings(wanted: Iterable[str]) -> dict[str, str]:
+    """The settings that answer the needs; jars are fetched the first time. EngineError when they cannot be had."""
+    return merged(*(_SETTINGS[need]() for need in NEEDS if need in frozenset(wanted)))
+
+
+def merged(*several: Mapping[str, str]) -> dict[str, str]:
+    """All settings; the later win, but for lists, which are joined."""
+    found: dict[str, str] = {}
+    for one in several:
+        for key, value in one.items():
+            both = [found[key], value] if key in _LISTS and found.get(key) else [value]
+            found[key] = ",".join(dict.fromkeys(word for text in both for word in text.split(",") if word))
+            if key not in _LISTS:
+                found[key] = value
+    return found
+
+
+def s3a_settings() -> dict[str, str]:
+    """What plain Spark needs to reach `s3://`: the jars, the standard credential chain (boto3's too), and the endpoint the
+    standard AWS variables name."""
+    conf = {
+        "spark.jars": _uris("s3"),
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "spark.hadoop.fs.AbstractFileSystem.s3.impl": "org.apache.hadoop.fs.s3a.S3A",
+        "spark.hadoop.fs.s3a.aws.credentials.provider": "com.amazonaws.auth.DefaultAWSCredentialsProviderChain",
+        # without markers there is nothing to delete after every file written
+        "spark.hadoop.fs.s3a.directory.marker.retention": "keep",
+    }
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        conf["spark.hadoop.fs.s3a.endpoint"] = endpoint
+        conf["spark.hadoop.fs.s3a.path.style.access"] = "true"
+        conf["spark.hadoop.fs.s3a.connection.ssl.enabled"] = str(endpoint.startswith("https:")).lower()
+    return conf
+
+
+def _iceberg_settings() -> dict[str, str]:
+    # its SQL extensions are not needed for what is done here; where its tables are is for the user to say
+    return {"spark.jars": _uris("iceberg")}
+
+
+def _delta_settings() -> dict[str, str]:
+    return {"spark.jars": _uris("delta"), **jars.DELTA_SETTINGS}
+
+
+def _uris(need: str) -> str:
+    return ",".join(path.as_uri() for path in jars.fetch_format(need))
+
+
+_SETTINGS = {"s3": s3a_settings, "iceberg": _iceberg_settings, "delta": _delta_settings}
+
+
+def _is_sign(need: str, text: str) -> bool:
+    """Whether a text of a rule file, or the value of a setting, says that something is needed."""
+    if need == "s3":
+        return text.startswith(("s3://", "s3a://", "s3n://"))
+    package = {"iceberg": ("org.apache.iceberg.",), "delta": ("org.apache.spark.sql.delta.", "io.delta.")}[need]
+    return text == f"format {need}" or text.startswith(package)
+
+
+def _texts(rule_set: RuleSet) -> list[str]:
+    outputs, table = rule_set.outputs, rule_set.input.table
+    places = [outputs.root, outputs.table, outputs.quarantine_table, *rule_set.input.path]
+    if table and TableName.parse(table).place:
+        places += [TableName.parse(table).place, "format delta"]
+    return [*places, f"format {outputs.format}"]

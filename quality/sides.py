@@ -1,0 +1,251 @@
+"""Measures a batch and writes its sides, in as few passes as its format and the place allow.
+
+*Together*: one pass over the batch writes every row to its side; which rules failed on a row, and why, is then asked of the
+failing rows alone, which are few. What is no verdict on a row is measured in a pass of its own over the columns it needs:
+`observe` beside the write would save that pass and cost twice as much, as it leaves Spark's generated code. *Apart*: one pass
+measures, and each side is a pass of its own. `writes_together` says what the first way takes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+
+from quality.backends.footers import row_counts
+from quality.backends.reading import Batch, reason
+from quality.backends.schemas import literal_path
+from quality.engine import Findings, Frequencies
+from quality.errors import StorageError
+from quality.planner import KeyPass, Plan
+from quality.results import Context, Sides
+from quality.rows import Origin, duplicates, side_expression, split
+from quality.rule_types.base import RESERVED_PREFIX
+from quality.scan import Scan, Scanned
+from quality.sql import quote
+from quality.storage import readers
+from quality.storage.commit import DataFile
+from quality.storage.hadoop import HadoopStore
+from quality.storage.store import LocalStore, Store
+
+#: Failing rows that are looked at for the samples of a report, and how many of them stand there for each rule.
+SAMPLED_ROWS = 200
+SAMPLES_PER_RULE = 3
+
+Samples = dict[str, list[dict[str, Any]]]
+LOG = logging.getLogger("quality")
+
+#: The column that tells where a row goes while all are written at once: 0 passes, 1 is quarantined, 2 passes and failed.
+_SIDE = f"{RESERVED_PREFIX}side"
+#: More open files of a task than there are sides: Spark then need not sort the rows by side before it writes them.
+_WRITERS = ("spark.sql.maxConcurrentOutputFileWriters", "8")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is known of a batch when its rows are written: the files of each side, and samples of failing rows."""
+
+    findings: Findings
+    files: dict[str, tuple[DataFile, ...]]
+    samples: Samples
+
+
+def measure_and_write(context: Context, batch: Batch, plan: Plan) -> Written:
+    """Measure and write by whichever way fits. Raises InputError when the batch cannot be read, StorageError when it
+    cannot be written."""
+    plan = context.engine.analyse(batch.frame, plan)
+    try:
+        written = _together(context, batch, plan) if plan.together else None
+        return written or _apart(context, batch, replace(plan, together=False))
+    finally:
+        context.engine.release()
+
+
+def writes_together(batch: Batch, store: Store, plan: Plan, *, needs_file: bool, by_runner: bool) -> bool:
+    """Whether one pass can write all sides.
+
+    Failing rows are read back to be explained, so the rows must say everything a rule asks: not the line of a text, nor
+    the file. The files of the sides are renamed to their places, which a bucket cannot do. Deequ's own runner makes
+    passes of its own.
+    """
+    names = {column.name.lower() for column in batch.columns}
+    readable = not batch.text and not needs_file and len(names) == len(batch.columns)
+    local = isinstance(store, LocalStore) or (isinstance(store, HadoopStore) and store.root.startswith("hdfs:"))
+    return readable and local and bool(plan.row_checks) and not by_runner
+
+
+# apart
+
+
+def _apart(context: Context, batch: Batch, plan: Plan) -> Written:
+    with context.step("metrics", "measuring"):
+        findings = context.engine.measure(batch, plan)
+    with context.step("split", "splitting and writing rows"):
+        files, samples = _write_sides(context, batch, findings)
+    return Written(findings, files, samples)
+
+
+def _origin(context: Context) -> Origin:
+    return Origin(context.batch, context.run, context.rule_set.fingerprint)
+
+
+def _write_sides(context: Context, batch: Batch, findings: Findings) -> tuple[dict[str, tuple[DataFile, ...]], Samples]:
+    sides = split(batch, findings, _origin(context))
+    flags = context.rule_set.outputs.flags
+    frames = {
+        "passed": sides.passed,
+        "quarantine": sides.quarantined,
+        "flags": sides.flagged if flags else None,
+    }
+    kept = None if flags else sides.flagged
+    made = sum(frame is not None for frame in frames.values())
+    context.engine.launched.wide += made + (kept is not None)
+    context.engine.launched.shuffles += made - 1
+    files = {side: _write(context, side, frame) for side, frame in frames.items()}
+    return files, _samples(context, files, kept)
+
+
+def _write(context: Context, side: str, frame: DataFrame | None) -> tuple[DataFile, ...]:
+    """Write one side and count its rows from the footers of the files, not from our own numbers."""
+    if frame is None:
+        return ()
+    folder = context.folder(side)
+    writer = frame.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+    try:
+        # a pass that was given up may have left the folder
+        writer.mode("append").parquet(context.store.uri(folder))
+    except (PySparkException, Py4JError) as error:
+        raise StorageError(f"{context.store.uri(folder)}: the rows could not be written: {reason(error)}") from error
+    return _files(context, folder)
+
+
+def _files(context: Context, folder: str) -> tuple[DataFile, ...]:
+    entries = [entry for entry in context.store.list(folder) if entry.key.endswith(".parquet")]
+    rows = row_counts(context.spark, [context.store.uri(entry.key) for entry in entries])
+    return tuple(DataFile(entry.key, count, entry.size) for entry, count in zip(entries, rows, strict=True))
+
+
+def _samples(context: Context, files: Sides, kept: DataFrame | None) -> Samples:
+    """A few failing rows of each rule; rows that stay in passed are looked for only until there are enough."""
+    frames = [kept] if kept is not None else []
+    for side in ("quarantine", "flags"):
+        if files[side]:
+            frames.append(_read(context, files[side]))
+    samples: Samples = {}
+    for frame in frames:
+        for row in frame.limit(SAMPLED_ROWS).selectExpr("to_json(struct(*)) as row").collect():
+            _add_sample(samples, json.loads(row["row"]))
+    return samples
+
+
+def _read(context: Context, files: Sequence[DataFile]) -> DataFrame:
+    return context.spark.read.parquet(*(literal_path(context.store.uri(file.path)) for file in files))
+
+
+def _add_sample(samples: Samples, row: dict[str, Any]) -> None:
+    quality_struct = row.pop(readers.QUALITY_COLUMN.name)
+    for failure in quality_struct["failures"]:
+        found = samples.setdefault(failure["rule"], [])
+        if len(found) < SAMPLES_PER_RULE:
+            # a line that could not be read has no columns: it is shown as it is
+            found.append(row or {"line": failure.get("value")})
+
+
+# together
+
+
+def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
+    """None when a rule fails while a pass runs, or too many keys are doubled: then the sides are written apart."""
+    engine = context.engine
+    with context.step("metrics", "measuring"):
+        try:
+            scanned = engine.scan(batch, plan, verdicts=False)
+        except (PySparkException, Py4JJavaError) as error:
+            _give_up(context, error)
+            return None
+        frequencies = engine.frequencies(batch, plan)
+        joined = [frequencies[check.key] for check in plan.row_checks if check.key]
+        if any(found.duplicated and found.doubled is None for found in joined):
+            return None
+    with context.step("split", "judging, splitting and writing rows"):
+        marked = duplicates(batch.frame, plan.row_checks, frequencies)
+        engine.launched.wide += 1
+        try:
+            _write_by_side(context, batch, marked.joined, side_expression(plan.row_checks, marked))
+        except (PySparkException, Py4JJavaError) as error:
+            _give_up(context, error)
+            return None
+    with context.step("reasons", "explaining failing rows"):
+        return _explained(context, batch, plan, scanned, frequencies, _files(context, context.folder("passed")))
+
+
+def _give_up(context: Context, error: BaseException) -> None:
+    LOG.debug("%s: a shared pass failed, the sides are written apart: %s", context.run, reason(error))
+    context.store.delete(entry.key for entry in context.store.list(context.folder("passed")))
+
+
+def _write_by_side(context: Context, batch: Batch, frame: DataFrame, side: str) -> None:
+    conf, names = context.spark.conf, [quote(column.name) for column in batch.columns]
+    before = conf.get(_WRITERS[0], None)
+    conf.set(*_WRITERS)
+    try:
+        writer = frame.selectExpr(*names, f"{side} as {_SIDE}").write.partitionBy(_SIDE)
+        writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(
+            context.store.uri(context.folder("passed"))
+        )
+    finally:
+        conf.set(_WRITERS[0], before) if before is not None else conf.unset(_WRITERS[0])
+
+
+def _explained(
+    context: Context,
+    batch: Batch,
+    plan: Plan,
+    scanned: Scanned,
+    frequencies: Mapping[KeyPass, Frequencies],
+    staged: tuple[DataFile, ...],
+) -> Written:
+    by_side = {side: tuple(file for file in staged if f"/{_SIDE}={side}/" in file.path) for side in (0, 1, 2)}
+    failing = (*by_side[1], *by_side[2])
+    failed = {check.rule.id: 0 for check in plan.row_checks}
+    files: dict[str, tuple[DataFile, ...]] = {"passed": (), "quarantine": (), "flags": ()}
+    samples: Samples = {}
+    few = replace(batch, frame=_typed(context, batch, failing)) if failing else None
+    if few:
+        failed |= Scan(few, plan.only_rows(), None).run().failed
+    findings = context.engine.findings(plan, replace(scanned, failed={**scanned.failed, **failed}), frequencies)
+    if few:
+        sides = split(few, findings, _origin(context))
+        flags = context.rule_set.outputs.flags
+        files["quarantine"] = _write(context, "quarantine", sides.quarantined)
+        files["flags"] = _write(context, "flags", sides.flagged if flags else None)
+        samples = _samples(context, files, None if flags else sides.flagged)
+    # a file without rows, where none pass: it has the columns
+    none = batch.frame.selectExpr(*(quote(column.name) for column in batch.columns)).where("false")
+    files["passed"] = _settled(context, by_side) or _write(context, "passed", none)
+    return Written(findings, files, samples)
+
+
+def _typed(context: Context, batch: Batch, files: Sequence[DataFile]) -> DataFrame:
+    paths = [literal_path(context.store.uri(file.path)) for file in files]
+    return context.spark.read.schema(batch.frame.select(*(quote(c.name) for c in batch.columns)).schema).parquet(*paths)
+
+
+def _settled(context: Context, by_side: Mapping[int, tuple[DataFile, ...]]) -> tuple[DataFile, ...]:
+    """Move the rows that pass to their place, and drop the copies of those that do not."""
+    folder, settled = context.folder("passed"), []
+    for side in (0, 2):
+        for file in by_side[side]:
+            name = file.path.rpartition("/")[2]
+            # a task names its files of all sides alike
+            target = f"{folder}/{name if side == 0 else name.replace('part-', 'part-k', 1)}"
+            context.store.move(file.path, target)
+            settled.append(replace(file, path=target))
+    context.store.delete(file.path for file in by_side[1])
+    return tuple(settled)

@@ -1,0 +1,25 @@
+"""Drivers that are killed, JVM and all, in the middle of runs on a directory. In full: python tests/kill_harness.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kill_harness import Moment, campaign, local_place
+
+#: History is moved in changes 1 to 6, result and report put in 7 and 8, the commit is 9, the manifest 10.
+MOMENTS = (
+    Moment(0, word="splitting and writing rows"),
+    Moment(0, change=4, when="during"),
+    Moment(0, change=9, when="before"),
+    Moment(0, change=9, when="after"),
+    Moment(0, change=10, when="during"),
+)
+
+
+@pytest.mark.slow
+def test_killed_drivers_lose_nothing_double_nothing_and_show_no_half(tmp_path):
+    report = campaign(local_place(tmp_path / "place"), len(MOMENTS), 1, moments=MOMENTS, batches=("a", "b"))
+    assert not report.found.texts, str(report)
+    assert report.kills == len(MOMENTS)
+    assert report.reached == {"not committed": 3, "committed": 2}
+    assert report.reruns["unchanged"] >= 2

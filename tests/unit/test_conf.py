@@ -1,0 +1,27 @@
+"""Settings of Spark on the command line: they may hold secrets."""
+
+from argparse import Namespace
+
+import pytest
+
+from quality.cli import run_command
+from quality.commands.common import settings
+from quality.commands.run import _repeated
+
+
+def test_settings_are_pairs_and_a_value_may_hold_an_equals_sign():
+    assert settings(Namespace(conf=["spark.a=1", "spark.b=x=y,z"])) == {"spark.a": "1", "spark.b": "x=y,z"}
+
+
+@pytest.mark.parametrize("text", ("spark.a", "a=secret", "=secret"))
+def test_another_setting_is_refused_and_its_value_is_not_told(text, rule_file, capsys):
+    path = rule_file("version: 1\ndataset: d\ninput: {path: a.csv}\nrules:\n- row_count: {at_least: 1}\n")
+    assert run_command(["run", str(path), "--batch", "b", "--conf", text]) == 2
+    told = capsys.readouterr().err
+    assert "--conf takes KEY=VALUE" in told
+    assert "secret" not in told
+
+
+def test_the_command_to_repeat_does_not_tell_the_values():
+    words = ["run", "r.yml", "--conf", "spark.k=secret", "--conf=spark.l=secret", "--force", "--batch", "b"]
+    assert _repeated(words) == ["run", "r.yml", "--conf", "spark.k=...", "--conf=spark.l=...", "--batch", "b"]
