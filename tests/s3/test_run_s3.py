@@ -154,7 +154,14 @@ def test_a_commit_whose_answer_is_lost_is_not_lost_against_itself(place, server)
     place.kept.exact()
 
 
-@pytest.mark.parametrize(("fault", "place_of_fault"), (("cut", "passed/"), ("refuse", "history/"), ("cut", "commits/")))
+@pytest.mark.parametrize(
+    ("fault", "place_of_fault"),
+    (
+        pytest.param("cut", "passed/", marks=pytest.mark.full),
+        pytest.param("refuse", "history/", marks=pytest.mark.full),
+        ("cut", "commits/"),
+    ),
+)
 def test_a_fault_that_does_not_end_is_exit_code_3_with_one_line_and_nothing_visible(
     place, server, fault, place_of_fault
 ):

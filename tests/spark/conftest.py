@@ -13,8 +13,6 @@ def spark(tmp_path_factory):
     extra = {
         "spark.sql.shuffle.partitions": "2",
         "spark.driver.memory": "2g",
-        # many small queries: the second compiler of the JVM would never earn back what it takes
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
         # a catalog that is not named costs nothing
         "spark.sql.catalog.lake": "org.apache.iceberg.spark.SparkCatalog",
         "spark.sql.catalog.lake.type": "hadoop",

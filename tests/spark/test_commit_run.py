@@ -223,7 +223,15 @@ def test_what_fails_after_the_commit_does_not_undo_it(place, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ("splitting and writing rows", "keeping the results", "commit", "manifest"))
+@pytest.mark.parametrize(
+    "moment",
+    (
+        pytest.param("splitting and writing rows", marks=pytest.mark.full),
+        pytest.param("keeping the results", marks=pytest.mark.full),
+        "commit",
+        "manifest",
+    ),
+)
 def test_a_driver_that_is_killed_leaves_readers_what_they_had_and_its_batch_can_be_run_again(place, moment):
     place.put({"a.csv": "n\n" + "\n".join(str(number % 50) for number in range(200)) + "\nx\n"})
     undisturbed = place.run(RULE, input=CSV, top=TYPED)

@@ -469,6 +469,7 @@ class TestSparkSubmit:
         (measuring,) = [line for line in log if line["message"] == "measuring"]
         assert (measuring["dataset"], measuring["batch"], measuring["run"]) == ("orders", "good", told["run"])
 
+    @pytest.mark.full
     def test_1_rules_by_name_among_the_files(self, submit, place):
         flat = place / "flat"
         flat.mkdir()
@@ -487,6 +488,7 @@ class TestSparkSubmit:
         assert json.loads(Path(where.removeprefix("result JSON: file://")).read_text())["exit_code"] == 4
         assert second.startswith("orders good: passed, published")
 
+    @pytest.mark.full
     def test_3_without_a_batch_there_is_a_result_all_the_same(self, submit, place):
         done = submit(["--rules", str(place / "rules" / "orders.yml"), *arguments(place, "none")])
         assert done.returncode == 3, done.stderr

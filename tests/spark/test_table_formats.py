@@ -134,6 +134,7 @@ def test_a_type_that_does_not_fit_is_told_and_nothing_is_written(lake):
     assert (lake.versions(), lake.spark.table(lake.sql).columns) == (before, ["a", "b", "_batch"])
 
 
+@pytest.mark.full("delta")
 def test_odd_names_nested_types_times_and_decimals_come_back_as_they_were(lake):
     moment = datetime(1500, 1, 2, 3, 4, 5, 678901, timezone.utc)
     table = pa.table({
@@ -169,6 +170,7 @@ def test_the_quarantine_has_a_table_too(lake):
     assert lake.rows("b", "_quality.failures.rule", "_batch") == [("bad", ["a.required"], "b")]
 
 
+@pytest.mark.full("delta")
 def test_batches_published_at_once_all_land(lake):
     names = ["1", "2", "3"]
     for index, name in enumerate(names):
@@ -177,6 +179,7 @@ def test_batches_published_at_once_all_land(lake):
     assert lake.rows("a") == [0, 1, 2]
 
 
+@pytest.mark.full("delta")
 def test_of_two_publications_of_a_batch_at_once_the_last_record_stays(lake):
     lake.runs.put(AB, ab(0), batch="0")
     lake.target().follow("0")
@@ -199,6 +202,7 @@ def test_of_two_publications_of_a_batch_at_once_the_last_record_stays(lake):
     assert lake.rows("a", batch="b") == [2, 3]
 
 
+@pytest.mark.full("delta")
 def test_a_reader_sees_the_rows_before_or_the_rows_after(lake):
     lake.runs.put(AB, ab(*range(100)))
     lake.target().follow("b")
@@ -239,6 +243,7 @@ def test_rows_that_are_not_those_of_the_commit_are_not_left_in_the_table(lake):
     assert lake.rows("a") == [1, 6]
 
 
+@pytest.mark.full("delta")
 def test_a_table_of_the_users_keeps_its_partitions_columns_and_other_rows(lake):
     lake.spark.sql(
         f"CREATE TABLE {lake.other} (b string, a bigint, extra string, _batch string) USING {lake.kind} PARTITIONED BY (b)"
@@ -252,6 +257,7 @@ def test_a_table_of_the_users_keeps_its_partitions_columns_and_other_rows(lake):
     assert lake.rows("extra", batch="older", text=lake.other) == ["mine"]
 
 
+@pytest.mark.full("delta")
 def test_a_table_of_another_data_set_or_without_the_column_is_not_touched(lake):
     lake.runs.put(AB, ab(1))
     lake.target().follow("b")
@@ -273,7 +279,7 @@ def test_a_column_of_the_input_may_not_have_the_name_of_ours(lake):
 class TestRuns:
     """From a rule file to both tables, and what a run says when a table does not follow."""
 
-    @pytest.mark.parametrize("kind", ("iceberg", "delta"))
+    @pytest.mark.parametrize("kind", ("iceberg", pytest.param("delta", marks=pytest.mark.full)))
     def test_a_run_fills_both_tables_and_a_table_that_cannot_follow_does_not_fail_it(
         self, spark, tmp_path, kind, caplog
     ):
