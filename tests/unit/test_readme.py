@@ -38,8 +38,9 @@ def test_every_task_of_a_checkout_exists(line):
     assert f"python3 dev.py {task}" in (dev.__doc__ or "")
     if task == "demo":
         assert cli._parser().parse_args(["demo", *options]).days
-    for path in options if task == "test" else ():
-        assert (ROOT / path).exists()
+    for word in options if task == "test" else ():
+        own = f'addoption("{word}"' in (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
+        assert own if word.startswith("--") else (ROOT / word).exists()
 
 
 @pytest.mark.parametrize("line", lines("spark-submit --"))
