@@ -231,12 +231,12 @@ class Engine:
             F.expr(f"count_if(n > 1 and {complete})"),
             F.expr(f"coalesce(sum(if(n > 1 and {complete}, n, 0)), 0)"),
         ).toDF(*_FREQUENCIES)
-        types = {field.name: field.dataType.simpleString() for field in counted.schema}
-        absent = [f"cast(null as {types[name]}) as {name}" for name in keys]
+        # not by the text of the type: that of a struct with odd names is no SQL
+        absent = [F.lit(None).cast(counted.schema[name].dataType).alias(name) for name in keys]
         numbers = [f"cast(null as bigint) as {name}" for name in _FREQUENCIES]
         doubled = counted.where(f"n > 1 and {complete}").limit(BROADCAST_KEYS + 1)
         # the numbers and the doubled keys of one shuffle: Spark makes the exchange that both stand on once
-        both = frequencies.selectExpr(*_FREQUENCIES, *absent).union(doubled.selectExpr(*numbers, *keys)).persist()
+        both = frequencies.select(*_FREQUENCIES, *absent).union(doubled.selectExpr(*numbers, *keys)).persist()
         row = both.where(f"{_FREQUENCIES[0]} is not null").select(*_FREQUENCIES).collect()[0]
         rows, distinct, once, duplicated, duplicate_rows = map(int, row)
         found = Frequencies(rows, distinct, once, duplicated, duplicate_rows)

@@ -181,3 +181,11 @@ def test_rules_about_the_file_read_it_where_it_is_known(place):
     put(place, pa.table({"n": [1, 2, 3]}))
     place.run("- that: \"_file not like '%2.parquet'\"", format="parquet")
     assert place.passed("n") == [1, 2]
+
+
+def test_a_key_may_be_a_struct_with_odd_names(place):
+    values = [{"a b`": 1, "c.d": "x"}, {"a b`": 1, "c.d": "x"}, {"a b`": 2, "c.d": None}]
+    put(place, pa.table({"n": [1, 2, 3], "s": values}))
+    place.run("- unique: s", format="parquet")
+    assert place.passed("n") == [3]
+    assert place.reasons("n") == {1: ["s.unique"], 2: ["s.unique"]}

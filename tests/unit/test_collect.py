@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from quality.cli import run_command
-from quality.errors import StorageError, UsageError
+from quality.errors import InputError, StorageError, UsageError
 from quality.storage import collect, commit, layout, readers
 from quality.storage.collect import DEAD, SUPERSEDED, UNFINISHED, Garbage, find
 from quality.storage.commit import CommitRecord, collected_at
@@ -80,6 +80,8 @@ def test_what_was_collected_is_told_apart_from_what_is_lost(kept):
     assert at is not None
     assert abs(at - NOW) < DAY
     assert [collected_at(kept.store, records[run]) for run in (before, live)] == [None, None]
+    with pytest.raises(InputError, match=rf"the rows of run {old} were collected on \d{{4}}-\d\d-\d\d: a later run"):
+        readers.paths(kept.store, "d", "b", run=old)
     kept.store.put(layout.collected_key("d", "b", live), b"half")
     with pytest.raises(StorageError, match=r"collected.json: is not what a collector writes"):
         collected_at(kept.store, records[live])
