@@ -1,8 +1,9 @@
 """Kills drivers in the middle of real runs, lets the next driver go on, and looks at what lies there as a stranger would:
 commit records as JSON, the files they list with pyarrow, nothing of the engine.
 
-    python tests/kill_harness.py --runs 200          on a directory
-    python tests/kill_harness.py --runs 50 --s3      on an S3 server on loopback, rows by S3A
+    python tests/kill_harness.py --runs 100             on a directory, CSV: each side is a pass of its own
+    python tests/kill_harness.py --runs 100 --columnar  the same, Parquet: one pass writes all sides
+    python tests/kill_harness.py --runs 50 --s3         on an S3 server on loopback, rows by S3A
 
 A driver is a process group: Python and its JVM. It runs batches one after another until it is killed (SIGKILL) at a moment
 that is drawn from a seed: after some time, at a step that it tells, or before, in or after the n-th change it makes in the
@@ -36,14 +37,19 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Protocol
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[1]
 DATASET = "kills"
 BATCHES = ("a", "b", "c", "d")
+SIDES = ("passed", "quarantine", "flags")
 ROWS = 240
-#: What a run tells of itself at its steps ends with one of these.
-WORDS = ("looking for the input", "reading the schema", "splitting and writing rows", "keeping the results")
+#: What a run tells of itself at its steps ends with one of these; the last one only where one pass writes all sides.
+WORDS = (
+    "looking for the input", "reading the schema", "splitting and writing rows", "keeping the results",
+    "explaining failing rows",
+)  # fmt: skip
 #: The methods of a store that change something.
 CHANGES = ("put", "put_if_absent", "move", "delete")
 PATIENCE = 240.0
@@ -51,38 +57,69 @@ PATIENCE = 240.0
 RULES = """\
 version: 1
 dataset: kills
-input: {path: "INPUT/{{ batch }}.csv", options: {header: true}}
+input: {path: "INPUT/{{ batch }}.ENDING"OPTIONS}
 key: [id]
 columns: {id: {type: integer}, amount: {type: integer, at_least: 0}, name: {required: true}}
 hold: {quarantined_above: 100%}
-outputs: {root: "OUTPUT"}
-rules: [row_count: {at_least: 10}]
+outputs: {root: "OUTPUT", flags: true}
+rules:
+- row_count: {at_least: 10}
+- at_most: {column: amount, value: 899}
+  on_fail: keep
 """
 
 
 # the data, and what must come of it
 
 
-def csv_of(batch: str) -> tuple[str, Counter[Any], Counter[Any]]:
-    """The text of a batch; its good rows as tuples; its bad ones as (id, rules that fail)."""
+@dataclass(frozen=True)
+class Made:
+    """A batch as a file; its rows; its good ones as tuples, its bad ones as (id, rules that fail), the ids flagged."""
+
+    data: bytes
+    rows: int
+    good: Counter[Any]
+    bad: Counter[Any]
+    flagged: Counter[Any]
+
+
+def made(batch: str, columnar: bool) -> Made:
     draw = random.Random(batch)
-    lines, good, bad = ["id,amount,name"], Counter[Any](), Counter[Any]()
+    rows: list[tuple[Any, ...]] = []
+    good, bad, flagged = Counter[Any](), Counter[Any](), Counter[Any]()
+    rules = {"negative": "amount.at_least", "text": "amount.type", "nameless": "name.required"}
     for number in range(ROWS):
-        kind = draw.choice(("good",) * 16 + ("negative", "text", "nameless", "twice", "short"))
+        kind = draw.choice(("good",) * 16 + ("negative", "nameless", "twice", *(() if columnar else ("text", "short"))))
         name, amount = f"n {draw.random()}", draw.randrange(1000)
+        high = ("amount.at_most",) if amount > 899 and kind not in ("negative", "text", "short") else ()
+        amounts: dict[str, Any] = {"negative": -1, "text": "x"}
+        row = (number, amounts.get(kind, amount), None if kind == "nameless" else name)
+        rows += [row, row] if kind == "twice" else [row[:2]] if kind == "short" else [row]
         if kind == "good":
-            good[number, amount, name] += 1
-        fields = {"negative": f"{number},-1,{name}", "text": f"{number},x,{name}", "nameless": f"{number},{amount},"}
-        line = fields.get(kind, f"{number},{amount},{name}")
-        lines += [line, line] if kind == "twice" else [f"{number},{amount}"] if kind == "short" else [line]
-        rules = {"negative": "amount.at_least", "text": "amount.type", "nameless": "name.required"}
-        if kind == "short":
+            good[row] += 1
+            flagged[number] += bool(high)
+        elif kind == "short":
             bad[None, ("malformed",)] += 1
         elif kind == "twice":
-            bad[number, ("id.key",)] += 2
-        elif kind != "good":
-            bad[number, (rules[kind],)] += 1
-    return "\n".join(lines) + "\n", good, bad
+            bad[number, tuple(sorted(("id.key", *high)))] += 2
+        else:
+            bad[number, tuple(sorted((rules[kind], *high)))] += 1
+    return Made(_parquet(rows) if columnar else _csv(rows), len(rows), good, bad, +flagged)
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
+    lines = ("id,amount,name", *(",".join("" if v is None else str(v) for v in row) for row in rows))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _parquet(rows: Sequence[Sequence[Any]]) -> bytes:
+    columns = list(zip(*rows, strict=True))
+    kinds = {"id": pa.int32(), "amount": pa.int32(), "name": pa.string()}
+    arrays = {name: pa.array(column, kind) for (name, kind), column in zip(kinds.items(), columns, strict=True)}
+    out = io.BytesIO()
+    # several row groups: a driver has two tasks that write
+    pq.write_table(pa.table(arrays), out, row_group_size=len(rows) // 2 + 1)
+    return out.getvalue()
 
 
 # where things lie
@@ -134,30 +171,39 @@ class Place:
     reference: Files
     killed: Files
     s3: bool = False
+    columnar: bool = False
 
     def rules(self, files: Files) -> str:
         return str(self.folder / ("reference.yml" if files is self.reference else "killed.yml"))
 
 
-def local_place(folder: Path) -> Place:
+def local_place(folder: Path, columnar: bool = False) -> Place:
+    place = Place(folder, Directory(folder / "reference"), Directory(folder / "killed"), columnar=columnar)
     (folder / "in").mkdir(parents=True)
-    for batch in BATCHES:
-        (folder / "in" / f"{batch}.csv").write_text(csv_of(batch)[0], encoding="utf-8")
-    place = Place(folder, Directory(folder / "reference"), Directory(folder / "killed"))
+    for name, data in _inputs(columnar):
+        (folder / "in" / name).write_bytes(data)
     return _with_rules(place, str(folder / "in"), str(folder / "reference"), str(folder / "killed"))
 
 
-def s3_place(folder: Path, client: Any, bucket: str, prefix: str) -> Place:
-    for batch in BATCHES:
-        client.put_object(Bucket=bucket, Key=f"{prefix}/in/{batch}.csv", Body=csv_of(batch)[0].encode())
+def s3_place(folder: Path, client: Any, bucket: str, prefix: str, columnar: bool = False) -> Place:
+    for name, data in _inputs(columnar):
+        client.put_object(Bucket=bucket, Key=f"{prefix}/in/{name}", Body=data)
     reference, killed = (Bucket(client, bucket, f"{prefix}/{name}") for name in ("reference", "killed"))
-    place = Place(folder, reference, killed, s3=True)
+    place = Place(folder, reference, killed, True, columnar)
     return _with_rules(place, f"s3://{bucket}/{prefix}/in", reference.uri, killed.uri)
 
 
+def _inputs(columnar: bool) -> Iterator[tuple[str, bytes]]:
+    for batch in BATCHES:
+        yield f"{batch}.{'parquet' if columnar else 'csv'}", made(batch, columnar).data
+
+
 def _with_rules(place: Place, source: str, *roots: str) -> Place:
+    ending, options = ("parquet", "") if place.columnar else ("csv", ", options: {header: true}")
     for files, root in zip((place.reference, place.killed), roots, strict=True):
-        Path(place.rules(files)).write_text(RULES.replace("INPUT", source).replace("OUTPUT", root), encoding="utf-8")
+        text = RULES.replace("INPUT", source).replace("OUTPUT", root)
+        text = text.replace("ENDING", ending).replace("OPTIONS", options)
+        Path(place.rules(files)).write_text(text, encoding="utf-8")
     return place
 
 
@@ -184,8 +230,8 @@ class Findings:
 class Witness:
     """Looks at a root from outside. Files are immutable, so each is read once and its size is looked at no more."""
 
-    def __init__(self, files: Files, reference: Mapping[str, Any] | None = None) -> None:
-        self.files, self.reference, self.found = files, reference, Findings()
+    def __init__(self, files: Files, columnar: bool, reference: Mapping[str, Any] | None = None) -> None:
+        self.files, self.columnar, self.reference, self.found = files, columnar, reference, Findings()
         self._tables: dict[str, Any] = {}
         self._checked: set[tuple[str, int]] = set()
         self.dead_history = 0
@@ -203,8 +249,8 @@ class Witness:
 
     def content(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The rows a record stands for, as they must be equal between two runs of one input."""
-        sides = {side: self._rows(record, side) for side in ("passed", "quarantine")}
-        for row in sides["quarantine"]:
+        sides = {side: self._rows(record, side) for side in SIDES}
+        for row in (*sides["quarantine"], *sides["flags"]):
             row["_quality"] = {name: value for name, value in row["_quality"].items() if name != "run"}
         return {
             **{side: Counter(json.dumps(row, default=str, sort_keys=True) for row in rows) for side, rows in sides.items()},
@@ -240,18 +286,20 @@ class Witness:
 
     def _whole(self, record: Mapping[str, Any]) -> None:
         batch, where = record["batch"], f"batch {record['batch']}, record {record['seq']}"
-        text, good, bad = csv_of(batch)
+        wanted = made(batch, self.columnar)
         passed = Counter((row["id"], row["amount"], row["name"]) for row in self._rows(record, "passed"))
         quarantined = Counter(
-            (row["id"], tuple(failure["rule"] for failure in row["_quality"]["failures"]))
+            (row["id"], tuple(sorted(failure["rule"] for failure in row["_quality"]["failures"])))
             for row in self._rows(record, "quarantine")
         )
-        for side, found, wanted in (("passed", passed, good), ("quarantine", quarantined, bad)):
-            self.found.add("lost rows", f"{where}, {side}: {list(wanted - found)[:3]}", (wanted - found).total())
-            self.found.add("doubled rows", f"{where}, {side}: {list(found - wanted)[:3]}", (found - wanted).total())
-        lines = len(text.splitlines()) - 1
+        flagged = Counter(row["id"] for row in self._rows(record, "flags"))
+        for side, found, made_of in zip(
+            SIDES, (passed, quarantined, flagged), (wanted.good, wanted.bad, wanted.flagged), strict=True
+        ):
+            self.found.add("lost rows", f"{where}, {side}: {list(made_of - found)[:3]}", (made_of - found).total())
+            self.found.add("doubled rows", f"{where}, {side}: {list(found - made_of)[:3]}", (found - made_of).total())
         told = [record["rows"][name] for name in ("input", "passed", "quarantined")]
-        self.found.expect("conservation", where, told, [lines, passed.total(), quarantined.total()])
+        self.found.expect("conservation", where, told, [wanted.rows, passed.total(), quarantined.total()])
         self.found.expect("conservation", where, told[0], told[1] + told[2])
         if self.reference is not None:
             content = self.content(record)
@@ -329,13 +377,13 @@ class Moment:
         return "time" if self.seconds is not None else "step" if self.word else f"{self.when} a change in the store"
 
 
-def draw_moment(draw: random.Random, changes: int, span: float) -> Moment:
+def draw_moment(draw: random.Random, changes: int, span: float, words: Sequence[str]) -> Moment:
     run = draw.choices((0, 1), (3, 1))[0]
     kind = draw.choices(("seconds", "word", "change"), (40, 15, 45))[0]
     if kind == "seconds":
         return Moment(run, seconds=draw.uniform(0, span))
     if kind == "word":
-        return Moment(run, word=draw.choice(WORDS))
+        return Moment(run, word=draw.choice(words))
     return Moment(run, change=draw.randint(1, changes), when=draw.choice(("before", "during", "after")))
 
 
@@ -451,17 +499,19 @@ def campaign(
     """Kill so many drivers; with `moments` at these instead of drawn ones."""
     start, draw, report = time.monotonic(), random.Random(seed), Report()
     environment = environment or {}
+    # a bucket cannot rename: there each side is a pass of its own, whatever the format
+    words = WORDS if place.columnar and not place.s3 else WORDS[:-1]
     ahead = Driver(place, environment)
     try:
         reference, changes, span = _undisturbed(place, ahead, batches)
         log(f"undisturbed: {changes} changes in the store a run, {span:.1f} s the longest run")
         ahead.close()
         ahead = Driver(place, environment)
-        witness = Witness(place.killed, reference)
+        witness = Witness(place.killed, place.columnar, reference)
         pending: list[str] = []
         while report.kills < kills:
             driver, ahead = ahead, Driver(place, environment)
-            moment = moments[report.kills] if moments else draw_moment(draw, changes, span)
+            moment = moments[report.kills] if moments else draw_moment(draw, changes, span, words)
             others = draw.sample([batch for batch in batches if batch not in pending], len(batches) - len(pending))
             jobs = [(batch, False) for batch in pending] + [(batch, draw.random() < 0.8) for batch in others * 2]
             before = {batch: len(witness.records(batch)) for batch in batches}
@@ -491,7 +541,7 @@ def campaign(
 
 def _undisturbed(place: Place, driver: Driver, batches: Sequence[str]) -> tuple[dict[str, Any], int, float]:
     driver.drive(place.rules(place.reference), [(batch, False) for batch in batches], None)
-    witness = Witness(place.reference)
+    witness = Witness(place.reference, place.columnar)
     witness.look(batches, None)
     if witness.found.texts or [event["exit"] for event in driver.done] != [1] * len(batches):
         raise RuntimeError(f"the undisturbed runs are not right: {driver.done} {witness.found.texts}")
@@ -625,6 +675,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200, help="how many drivers to kill")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--s3", action="store_true", help="on an S3 server on loopback instead of a directory")
+    parser.add_argument("--columnar", action="store_true", help="batches as Parquet instead of CSV")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--scratch", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -635,10 +686,10 @@ def main() -> int:
 
     if options.s3:
         with _s3_server(folder) as (client, environment):
-            place = s3_place(folder, client, "quality-test", "kills")
+            place = s3_place(folder, client, "quality-test", "kills", options.columnar)
             report = campaign(place, options.runs, options.seed, environment, log=say)
     else:
-        report = campaign(local_place(folder / "place"), options.runs, options.seed, log=say)
+        report = campaign(local_place(folder / "place", options.columnar), options.runs, options.seed, log=say)
     say(str(report))
     if report.found.texts:
         say(f"left for a look: {folder}")
