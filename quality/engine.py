@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from quality.analyzers import Analyzer
-from quality.backends.deequ import CheckOutcome, Deequ, Demand, bridge_holds, connect
+from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
 from quality.errors import EngineError, InputError, did_you_mean
 from quality.model import Metric
@@ -78,7 +78,7 @@ class Engine:
     def __init__(self, spark: SparkSession, kind: str = "auto") -> None:
         self.spark = spark
         self.deequ: Deequ | None = None if kind == "spark" else connect(spark)
-        bridged = self.deequ is not None and kind != "deequ-runner" and bridge_holds(self.deequ)
+        bridged = self.deequ is not None and kind != "deequ-runner" and self.deequ.bridged
         self.kind = "spark" if self.deequ is None else "deequ" if bridged else "deequ-runner"
         if kind not in ("auto", self.kind):
             raise EngineError(
@@ -220,31 +220,35 @@ class Engine:
 
     def _count_keys(self, batch: Batch, key: KeyPass) -> Frequencies:
         self.launched.narrow += 1
-        self.launched.shuffles += 1
+        self.launched.shuffles += not batch.small
         counted = key_counts(batch.frame, key)
-        keys = [f"k{index}" for index in range(len(key.references))]
-        complete = " and ".join(f"{name} is not null" for name in keys)
-        frequencies = counted.agg(
-            F.expr("coalesce(sum(n), 0)"),
-            F.expr(f"count_if({_some_part(key)})"),
-            F.expr(f"count_if(n = 1 and ({_some_part(key)}))"),
-            F.expr(f"count_if(n > 1 and {complete})"),
-            F.expr(f"coalesce(sum(if(n > 1 and {complete}, n, 0)), 0)"),
-        ).toDF(*_FREQUENCIES)
+        names = [f"k{index}" for index in range(len(key.references))]
+        complete = " and ".join(f"{name} is not null" for name in names)
+        frequencies = counted.selectExpr(*_frequencies(key, complete))
+        doubled = counted.where(f"n > 1 and {complete}").limit(BROADCAST_KEYS + 1).select(*names)
+        return (self._small_keys if batch.small else self._kept_keys)(frequencies, doubled)
+
+    def _kept_keys(self, frequencies: DataFrame, doubled: DataFrame) -> Frequencies:
+        """The numbers and the doubled keys of one shuffle: Spark makes the exchange that both stand on once."""
         # not by the text of the type: that of a struct with odd names is no SQL
-        absent = [F.lit(None).cast(counted.schema[name].dataType).alias(name) for name in keys]
+        absent = [F.lit(None).cast(field.dataType).alias(field.name) for field in doubled.schema.fields]
         numbers = [f"cast(null as bigint) as {name}" for name in _FREQUENCIES]
-        doubled = counted.where(f"n > 1 and {complete}").limit(BROADCAST_KEYS + 1)
-        # the numbers and the doubled keys of one shuffle: Spark makes the exchange that both stand on once
-        both = frequencies.select(*_FREQUENCIES, *absent).union(doubled.selectExpr(*numbers, *keys)).persist()
-        row = both.where(f"{_FREQUENCIES[0]} is not null").select(*_FREQUENCIES).collect()[0]
-        rows, distinct, once, duplicated, duplicate_rows = map(int, row)
-        found = Frequencies(rows, distinct, once, duplicated, duplicate_rows)
+        both = frequencies.select("*", *absent).union(doubled.selectExpr(*numbers, "*")).persist()
+        found = _found(both.where(f"{_FREQUENCIES[0]} is not null").select(*_FREQUENCIES))
         if not 0 < found.duplicated <= BROADCAST_KEYS:
             both.unpersist()
             return found
         self.kept.append(both)
-        return replace(found, doubled=both.where(f"{_FREQUENCIES[0]} is null").select(*keys))
+        return replace(found, doubled=both.where(f"{_FREQUENCIES[0]} is null").select(*doubled.columns))
+
+    def _small_keys(self, frequencies: DataFrame, doubled: DataFrame) -> Frequencies:
+        """The numbers first: a key is rarely doubled. Doubled ones are as few as the batch is small."""
+        found = _found(frequencies)
+        if not 0 < found.duplicated <= BROADCAST_KEYS:
+            return found
+        rows = cast("Any", doubled)._jdf.collectAsList()
+        session = cast("Any", self.spark._jsparkSession)
+        return replace(found, doubled=DataFrame(session.createDataFrame(rows, doubled._jdf.schema()), self.spark))
 
     # Deequ's verdicts
 
@@ -312,6 +316,23 @@ def key_counts(frame: DataFrame, key: KeyPass) -> DataFrame:
     parts = [f"{reference} as k{index}" for index, reference in enumerate(key.references)]
     grouped = frame.where(key.scope).selectExpr(*parts).groupBy(*(f"k{index}" for index in range(len(parts))))
     return grouped.agg(F.count(F.lit(1)).alias("n"))
+
+
+def _frequencies(key: KeyPass, complete: str) -> list[str]:
+    some = _some_part(key)
+    values = (
+        "coalesce(sum(n), 0)",
+        f"count_if({some})",
+        f"count_if(n = 1 and ({some}))",
+        f"count_if(n > 1 and {complete})",
+        f"coalesce(sum(if(n > 1 and {complete}, n, 0)), 0)",
+    )
+    return [f"{value} as {name}" for value, name in zip(values, _FREQUENCIES, strict=True)]
+
+
+def _found(frequencies: DataFrame) -> Frequencies:
+    rows, keys, once, duplicated, duplicate_rows = map(int, frequencies.collect()[0])
+    return Frequencies(rows, keys, once, duplicated, duplicate_rows)
 
 
 def _some_part(key: KeyPass) -> str:

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from quality.errors import StorageError
+from quality.backends.parquet_bytes import parquet_bytes
 from quality.model import Metric, RuleResult
 from quality.storage.layout import history_file
 from quality.storage.store import Store
@@ -87,47 +87,11 @@ def result_rows(results: Sequence[RuleResult], owner: str, common: Mapping[str, 
 
 
 def write(
-    spark: SparkSession,
-    store: Store,
-    dataset: str,
-    run: str,
-    scratch: str,
-    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    spark: SparkSession, store: Store, dataset: str, run: str, tables: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> list[str]:
-    """Write the rows of each table as one Parquet file and return the files' keys. `scratch` is a key below which Spark
-    may write first."""
-    return [
-        _write_table(spark, store, dataset, run, f"{scratch}/{table}", table, rows) for table, rows in tables.items()
-    ]
-
-
-def _write_table(
-    spark: SparkSession,
-    store: Store,
-    dataset: str,
-    run: str,
-    scratch: str,
-    table: str,
-    rows: Sequence[Mapping[str, Any]],
-) -> str:
-    frame = _frame(spark, SCHEMAS[table], rows)
-    options = {"mapreduce.fileoutputcommitter.marksuccessfuljobs": "false", "compression": "zstd"}
-    frame.coalesce(1).write.options(**options).parquet(store.uri(scratch))
-    files = [entry.key for entry in store.list(scratch) if entry.key.endswith(".parquet")]
-    if len(files) != 1:
-        raise StorageError(f"{store.uri(scratch)}: one file was to be written, found {len(files)}")
-    key = history_file(table, dataset, run)
-    store.move(files[0], key)
-    store.delete(entry.key for entry in store.list(scratch))
-    return key
-
-
-def _frame(spark: SparkSession, schema: str, rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Plain data as a frame, over JSON and inside the JVM: no Python worker starts for it."""
-    jvm: Any = spark._jvm
-    lines = jvm.java.util.ArrayList()
-    for row in rows:
-        lines.add(json.dumps(row, ensure_ascii=False))
-    texts = spark._jsparkSession.createDataset(lines, jvm.org.apache.spark.sql.Encoders.STRING())
-
-    return DataFrame(spark._jsparkSession.read().schema(schema).option("mode", "FAILFAST").json(texts), spark)
+    """Write the rows of each table as one Parquet file and return the files' keys."""
+    keys = []
+    for table, rows in tables.items():
+        keys.append(history_file(table, dataset, run))
+        store.put(keys[-1], parquet_bytes(spark, SCHEMAS[table], rows))
+    return keys

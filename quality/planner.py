@@ -88,7 +88,7 @@ class Passes:
 @dataclass(frozen=True)
 class Plan:
     """What will run. `errors` holds, by rule id, why a rule cannot be judged against this batch; `together`: one pass
-    measures and writes every side."""
+    writes every side; `small`: the batch is one partition, so that nothing is shuffled."""
 
     rule_set: RuleSet
     rules: tuple[Rule, ...]
@@ -100,6 +100,7 @@ class Plan:
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
+    small: bool = False
 
     @property
     def well_formed(self) -> str:
@@ -122,7 +123,8 @@ class Plan:
         removes = any(check.rule.quarantines for check in self.row_checks)
         # rows that are kept are written to flags, or looked at for samples
         keeps = any(not check.rule.quarantines for check in self.row_checks)
-        return Passes(self.reading_scans + 2 + removes + keeps, narrow, narrow + removes + keeps)
+        shuffles = 0 if self.small else narrow + removes + keeps
+        return Passes(self.reading_scans + 2 + removes + keeps, narrow, shuffles)
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""

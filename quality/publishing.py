@@ -48,9 +48,8 @@ def publish(
 ) -> None:
     """Keep everything and commit. Raises LostRaceError when another run of the batch was faster."""
     seq = last.seq + 1 if last else 1
-    scratch = context.result_key.replace("/result.json", "/_history")
     tables = _tables(context, seq, batch, results, rows, data)
-    keys = history.write(context.spark, context.store, context.dataset, context.run, scratch, tables)
+    keys = history.write(context.spark, context.store, context.dataset, context.run, tables)
     store_result(context, data, samples)
     record = CommitRecord(
         dataset=context.dataset,

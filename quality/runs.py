@@ -26,6 +26,7 @@ from quality.backends.parsing import refuse_unparsable
 from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
 from quality.backends.session import session
+from quality.backends.sizing import sized
 from quality.engine import ENGINES, Engine
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
 from quality.model import Column, Location, RowCounts
@@ -171,7 +172,22 @@ def _execute(context: Context, force: bool, lease: Lease) -> RunResult:
     with context.step("read", "reading the schema"):
         batch = batch or reader.read(files)
         context.engine.launched.wide += batch.scans
-        plan = _plan(context.engine, context.store, rule_set, batch, pinned_rules)
+    with sized(context.spark, batch) as batch:
+        return _judge(context, reader, batch, pinned_rules, prints, last, lease)
+
+
+def _judge(
+    context: Context,
+    reader: Reader,
+    batch: Batch,
+    pinned_rules: list[Rule],
+    prints: Mapping[str, str],
+    last: CommitRecord | None,
+    lease: Lease,
+) -> RunResult:
+    """Run the rules on the batch, split it, and commit what came of it."""
+    rule_set = context.rule_set
+    plan = _plan(context.engine, context.store, rule_set, batch, pinned_rules)
     written = sides.measure_and_write(context, batch, plan)
     findings = written.findings
     with context.step("judge", "judging"):
@@ -192,6 +208,7 @@ def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned:
     plan = planner.plan(rule_set, batch.row, batch.text, _applying(pinned, batch.columns), batch.scans)
     return replace(
         plan,
+        small=batch.small,
         together=sides.writes_together(
             batch, store, plan, needs_file=_mentions_file(rule_set), by_runner=engine.kind == "deequ-runner"
         ),
@@ -289,4 +306,5 @@ def describe(
         reader = Reader(own.spark, rule_set.input, types, _mentions_file(rule_set))
         found = reader.read(reader.pin())
         engine = Engine(own.spark)
-        return engine.analyse(found.frame, _plan(engine, store, rule_set, found, pinned))
+        with sized(own.spark, found) as fitted:
+            return engine.analyse(fitted.frame, _plan(engine, store, rule_set, fitted, pinned))

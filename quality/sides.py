@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
 from quality.engine import Findings, Frequencies
 from quality.errors import StorageError
+from quality.model import Column
 from quality.planner import KeyPass, Plan
 from quality.results import Context, Sides
 from quality.rows import Origin, duplicates, side_expression, split
@@ -77,7 +78,8 @@ def writes_together(batch: Batch, store: Store, plan: Plan, *, needs_file: bool,
     names = {column.name.lower() for column in batch.columns}
     readable = not batch.text and not needs_file and len(names) == len(batch.columns)
     local = isinstance(store, LocalStore) or (isinstance(store, HadoopStore) and store.root.startswith("hdfs:"))
-    return readable and local and bool(plan.row_checks) and not by_runner
+    # of a small batch the passes cost less than the jobs
+    return readable and local and bool(plan.row_checks) and not by_runner and not batch.small
 
 
 # apart
@@ -106,9 +108,9 @@ def _write_sides(context: Context, batch: Batch, findings: Findings) -> tuple[di
     kept = None if flags else sides.flagged
     made = sum(frame is not None for frame in frames.values())
     context.engine.launched.wide += made + (kept is not None)
-    context.engine.launched.shuffles += made - 1
+    context.engine.launched.shuffles += 0 if batch.small else made - 1
     files = {side: _write(context, side, frame) for side, frame in frames.items()}
-    return files, _samples(context, files, kept)
+    return files, _samples(context, batch, files, kept)
 
 
 def _write(context: Context, side: str, frame: DataFrame | None) -> tuple[DataFile, ...]:
@@ -131,12 +133,12 @@ def _files(context: Context, folder: str) -> tuple[DataFile, ...]:
     return tuple(DataFile(entry.key, count, entry.size) for entry, count in zip(entries, rows, strict=True))
 
 
-def _samples(context: Context, files: Sides, kept: DataFrame | None) -> Samples:
+def _samples(context: Context, batch: Batch, files: Sides, kept: DataFrame | None) -> Samples:
     """A few failing rows of each rule; rows that stay in passed are looked for only until there are enough."""
     frames = [kept] if kept is not None else []
     for side in ("quarantine", "flags"):
         if files[side]:
-            frames.append(_read(context, files[side]))
+            frames.append(_read(context, files[side], [*batch.columns, readers.QUALITY_COLUMN]))
     samples: Samples = {}
     for frame in frames:
         for row in frame.limit(SAMPLED_ROWS).selectExpr("to_json(struct(*)) as row").collect():
@@ -144,8 +146,11 @@ def _samples(context: Context, files: Sides, kept: DataFrame | None) -> Samples:
     return samples
 
 
-def _read(context: Context, files: Sequence[DataFile]) -> DataFrame:
-    return context.spark.read.parquet(*(literal_path(context.store.uri(file.path)) for file in files))
+def _read(context: Context, files: Sequence[DataFile], columns: Iterable[Column]) -> DataFrame:
+    # types that are said need not be looked up
+    schema = ", ".join(f"{quote(column.name)} {column.type}" for column in columns)
+    paths = [literal_path(context.store.uri(file.path)) for file in files]
+    return context.spark.read.schema(schema).parquet(*paths)
 
 
 def _add_sample(samples: Samples, row: dict[str, Any]) -> None:
@@ -216,7 +221,7 @@ def _explained(
     failed = {check.rule.id: 0 for check in plan.row_checks}
     files: dict[str, tuple[DataFile, ...]] = {"passed": (), "quarantine": (), "flags": ()}
     samples: Samples = {}
-    few = replace(batch, frame=_typed(context, batch, failing)) if failing else None
+    few = replace(batch, frame=_read(context, failing, batch.columns)) if failing else None
     if few:
         failed |= Scan(few, plan.only_rows(), None).run().failed
     findings = context.engine.findings(plan, replace(scanned, failed={**scanned.failed, **failed}), frequencies)
@@ -225,16 +230,11 @@ def _explained(
         flags = context.rule_set.outputs.flags
         files["quarantine"] = _write(context, "quarantine", sides.quarantined)
         files["flags"] = _write(context, "flags", sides.flagged if flags else None)
-        samples = _samples(context, files, None if flags else sides.flagged)
+        samples = _samples(context, batch, files, None if flags else sides.flagged)
     # a file without rows, where none pass: it has the columns
     none = batch.frame.selectExpr(*(quote(column.name) for column in batch.columns)).where("false")
     files["passed"] = _settled(context, by_side) or _write(context, "passed", none)
     return Written(findings, files, samples)
-
-
-def _typed(context: Context, batch: Batch, files: Sequence[DataFile]) -> DataFrame:
-    paths = [literal_path(context.store.uri(file.path)) for file in files]
-    return context.spark.read.schema(batch.frame.select(*(quote(c.name) for c in batch.columns)).schema).parquet(*paths)
 
 
 def _settled(context: Context, by_side: Mapping[int, tuple[DataFile, ...]]) -> tuple[DataFile, ...]:

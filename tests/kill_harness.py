@@ -293,9 +293,10 @@ class Witness:
             for row in self._rows(record, "quarantine")
         )
         flagged = Counter(row["id"] for row in self._rows(record, "flags"))
-        for side, found, made_of in zip(
-            SIDES, (passed, quarantined, flagged), (wanted.good, wanted.bad, wanted.flagged), strict=True
-        ):
+        pairs: tuple[tuple[Counter[Any], Counter[Any]], ...] = (
+            (passed, wanted.good), (quarantined, wanted.bad), (flagged, wanted.flagged),
+        )  # fmt: skip
+        for side, (found, made_of) in zip(SIDES, pairs, strict=True):
             self.found.add("lost rows", f"{where}, {side}: {list(made_of - found)[:3]}", (made_of - found).total())
             self.found.add("doubled rows", f"{where}, {side}: {list(found - made_of)[:3]}", (found - made_of).total())
         told = [record["rows"][name] for name in ("input", "passed", "quarantined")]
@@ -399,7 +400,7 @@ class Driver:
         words = [sys.executable, str(Path(__file__).resolve()), "--worker", "--scratch", str(self.scratch)]
         scratch = {"TMPDIR": str(self.scratch), "SPARK_LOCAL_DIRS": str(self.scratch), "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(
-            [*words, *(["--s3"] if place.s3 else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
+            [*words, *(["--s3"] if place.s3 else []), *(["--columnar"] if place.columnar else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
             cwd=ROOT, env={**os.environ, **environment, **scratch}, start_new_session=True, text=True,
         )  # fmt: skip
         threading.Thread(target=self._listen, daemon=True).start()
@@ -573,17 +574,20 @@ def _note(
 # the driver's side
 
 
-def worker(scratch: str, s3: bool) -> None:
+def worker(scratch: str, s3: bool, columnar: bool) -> None:
     """Start Spark, take one order from standard input, run its jobs, and die when the order says so."""
     from quality import run
     from quality.backends.session import session
+    from quality.backends.sizing import SMALL_BATCH
     from quality.storage import store as local
     from quality.storage.s3 import S3Store
 
     # one core and the quick compiler: a driver lives for one or two small runs
     java = f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData -Djava.io.tmpdir={scratch}"
     settings = {
-        "spark.driver.memory": "600m", "spark.sql.shuffle.partitions": "1", "spark.driver.extraJavaOptions": java
+        "spark.driver.memory": "600m", "spark.sql.shuffle.partitions": "1", "spark.driver.extraJavaOptions": java,
+        # by default batches as small as these are written apart
+        **({SMALL_BATCH: "0"} if columnar else {}),
     }  # fmt: skip
     with session(master="local[1]", extra=settings, needs=["s3"] if s3 else []) as own:
         order = json.loads(sys.stdin.readline())
@@ -680,7 +684,7 @@ def main() -> int:
     parser.add_argument("--scratch", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        worker(options.scratch, options.s3)
+        worker(options.scratch, options.s3, options.columnar)
         return 0
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from py4j.protocol import Py4JError
+from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.column import Column
 
 from quality.analyzers import Analyzer
+from quality.backends.compiled import compiled
 from quality.model import MetricKey, Severity
 
-_BOUNDS_CLASS = "QualityBounds"
 _BOUNDS_SOURCE = """
 public final class QualityBounds extends scala.runtime.AbstractFunction1 implements java.io.Serializable {
   private final String[] words;
@@ -46,6 +49,10 @@ public final class QualityBounds extends scala.runtime.AbstractFunction1 impleme
   }
 }
 """
+
+
+#: Looking classes up and compiling takes longer than a small batch: once for each Spark.
+_CONNECTED: WeakKeyDictionary[SparkContext, Deequ] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -81,11 +88,9 @@ class Demand:
 
 
 class Deequ:
-    """Deequ in the JVM of a session. Making one raises EngineError-free Py4JError/TypeError when Deequ is not there:
-    use `connect`."""
+    """Deequ in the JVM of a Spark. Making one raises Py4JError or TypeError when Deequ is not there: use `connect`."""
 
     def __init__(self, spark: SparkSession) -> None:
-        self.spark = spark
         self.jvm = cast("Any", spark._jvm)
         self.gateway = cast("Any", spark.sparkContext._gateway)
         # a walk through packages asks the JVM at every step: the classes are looked up once
@@ -101,13 +106,14 @@ class Deequ:
         self.none = self._options.apply(None)
         self.empty = self._seq([])
         self.version = _jar_version(self.jvm)
-        self._bounds = self._compile_bounds()
+        self._bounds = compiled(spark, "QualityBounds", _BOUNDS_SOURCE)
 
-    def _compile_bounds(self) -> Any:
-        compiler = self.jvm.org.codehaus.janino.SimpleCompiler()
-        compiler.setParentClassLoader(self.jvm.java.lang.Thread.currentThread().getContextClassLoader())
-        compiler.cook(_BOUNDS_SOURCE)
-        return compiler.getClassLoader().loadClass(_BOUNDS_CLASS).getConstructors()[0]
+    @cached_property
+    def bridged(self) -> bool:
+        """Whether the methods that are private in Scala, and public in the class files, are there."""
+        methods = self.analyzers.Size(self.none).getClass().getMethods()
+        found = {(method.getName(), method.getParameterCount()) for method in methods}
+        return {("aggregationFunctions", 0), ("metricFromAggregationResult", 4)} <= found
 
     # analyzers
 
@@ -222,7 +228,7 @@ class Deequ:
         # only here: it takes a second to import
         from pydeequ.analyzers import AnalysisRunBuilder
 
-        builder = AnalysisRunBuilder(self.spark, frame)._AnalysisRunBuilder
+        builder = AnalysisRunBuilder(frame.sparkSession, frame)._AnalysisRunBuilder
         for java in analyzers:
             builder = builder.addAnalyzer(java)
         metrics = self._converters.mapAsJavaMapConverter(builder.run().metricMap()).asJava()
@@ -247,23 +253,15 @@ def connect(spark: SparkSession) -> Deequ | None:
     """Deequ, or None where its classes are not on the classpath: Spark's own aggregates serve then."""
     if not hasattr(spark, "_jvm") or spark._jvm is None:
         return None
-    try:
-        deequ = Deequ(spark)
-        deequ.analyzers.Size(deequ.none)
-    except (Py4JError, TypeError, AttributeError):
-        return None
-    return deequ
-
-
-def bridge_holds(deequ: Deequ) -> bool:
-    """Whether the methods that are private in Scala, and public in the class files, are there."""
-    try:
-        size = deequ.analyzers.Size(deequ.none)
-        columns = deequ.aggregations(size)
-        row = deequ.spark.range(0).agg(*columns)._jdf.collectAsList().get(0)
-        return deequ.value(deequ.from_row(size, row, 0)) == 0.0
-    except (Py4JError, TypeError, AttributeError):
-        return False
+    if spark.sparkContext not in _CONNECTED:
+        try:
+            deequ = Deequ(spark)
+            deequ.analyzers.Size(deequ.none)
+        except (Py4JError, TypeError, AttributeError):
+            # not kept: a jar may be added
+            return None
+        _CONNECTED[spark.sparkContext] = deequ
+    return _CONNECTED[spark.sparkContext]
 
 
 def _jar_version(jvm: Any) -> str:

@@ -21,6 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
 from quality.backends import tables
+from quality.backends.headers import header_names
 from quality.backends.json_lines import JsonLines
 from quality.backends.pinning import PinnedFile, hidden, pinned
 from quality.backends.schemas import columns_of, literal_path
@@ -47,7 +48,8 @@ _COMPLETE = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
 @dataclass(frozen=True)
 class Batch:
     """A batch ready to be judged. `frame` has the input's columns as typed (malformed lines: NULLs) and, for text
-    formats, helper columns that begin with `__quality_`; `columns` are those of the passed side."""
+    formats, helper columns that begin with `__quality_`; `columns` are those of the passed side. A `small` one is a single
+    partition."""
 
     frame: DataFrame
     columns: tuple[Column, ...]
@@ -56,6 +58,7 @@ class Batch:
     files: tuple[PinnedFile, ...] = ()
     snapshot: str = ""
     scans: int = 0
+    small: bool = False
 
     @property
     def bytes(self) -> int:
@@ -247,6 +250,11 @@ class Reader:
         """The names as Spark itself reads them (quotes, delimiter, repeated and empty names)."""
         options = {name: value for name, value in self.source.options.items() if name.lower() != "basepath"}
         reader = self.spark.read.format("csv").options(**{**options, **_COMPLETE})
+        if not self._encoding and not self._option("lineSep"):
+            line = self._header_key(path).encode("latin-1").decode(errors="replace")
+            names = header_names(self.spark, {**options, **_COMPLETE}, line) if line else None
+            if names is not None:
+                return names
         return list(reader.load(literal_path(path)).columns)
 
     def _header_key(self, path: str) -> str:

@@ -7,11 +7,11 @@ import pytest
 from tests.kill_harness import Moment, campaign, s3_place
 from tests.s3 import server as weed
 
-#: A move deletes what it copied: history is changes 1 to 9, result and report 10 and 11, the commit 12, the manifest 13.
+#: History is put in changes 1 to 3, result and report in 4 and 5, the commit is 6, the manifest 7.
 MOMENTS = (
     Moment(0, word="splitting and writing rows"),
-    Moment(0, change=12, when="during"),
-    Moment(0, change=12, when="after"),
+    Moment(0, change=6, when="during"),
+    Moment(0, change=6, when="after"),
 )
 
 

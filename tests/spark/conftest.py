@@ -6,6 +6,7 @@ import pytest
 
 from quality.backends.needs import merged, settings
 from quality.backends.session import session
+from tests.sizes import as_large
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,10 @@ def quick(spark):
     own.conf.set("spark.sql.codegen.wholeStage", "false")
     own.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     return own
+
+
+@pytest.fixture
+def large(spark):
+    """Small batches are run as large ones."""
+    with as_large(spark):
+        yield

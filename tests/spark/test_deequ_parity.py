@@ -268,6 +268,7 @@ SCAN_METRICS = [
 ]
 
 
+@pytest.mark.usefixtures("large")
 def test_thirty_row_rules_and_ten_metrics_take_one_wide_pass_that_writes_and_a_narrow_one(spark, frame, tmp_path):
     rows = [{"that": f"i is null or i > {-n - 1}", "name": f"row {n}"} for n in range(30)]
     metrics = [{**rule, "name": f"metric {n}"} for n, rule in enumerate(SCAN_METRICS)]

@@ -6,13 +6,13 @@ import pytest
 
 from tests.kill_harness import Moment, campaign, local_place
 
-#: History is moved in changes 1 to 6, result and report put in 7 and 8, the commit is 9, the manifest 10.
+#: History is put in changes 1 to 3, result and report in 4 and 5, the commit is 6, the manifest 7.
 MOMENTS = (
     Moment(0, word="splitting and writing rows"),
-    Moment(0, change=4, when="during"),
-    Moment(0, change=9, when="before"),
-    Moment(0, change=9, when="after"),
-    Moment(0, change=10, when="during"),
+    Moment(0, change=2, when="during"),
+    Moment(0, change=6, when="before"),
+    Moment(0, change=6, when="after"),
+    Moment(0, change=7, when="during"),
 )
 
 

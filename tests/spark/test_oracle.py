@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 import quality
 from quality.rule_types import REGISTRY
 from tests import oracle
+from tests.sizes import as_large
 
 UTC = timezone.utc
 INF, NAN = math.inf, math.nan
@@ -362,7 +363,9 @@ def family(spark, tmp_path_factory):
             folder = tmp_path_factory.mktemp("family")
             data = write_parquet(folder / "data.parquet", MIXED, MIXED_ROWS)
             try:
-                done[name] = run_rules(spark, folder, data, numbered(FAMILIES[name]), MIXED_ROWS)
+                # generated rows, below, are small batches
+                with as_large(spark):
+                    done[name] = run_rules(spark, folder, data, numbered(FAMILIES[name]), MIXED_ROWS)
             except Exception as error:
                 done[name] = error
         found = done[name]

@@ -1,4 +1,4 @@
-"""Both ways to write the sides of a batch say the same, to the last row and metric, in the passes that were planned."""
+"""All ways to write the sides of a batch say the same, to the last row and metric, in the passes that were planned."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from quality import engine, sides
+from quality.backends.sizing import SMALL_BATCH
 from tests.written import Place
 
 ROWS = 240
@@ -60,6 +61,9 @@ def table() -> pa.Table:
     )
 
 
+pytestmark = pytest.mark.usefixtures("large")
+
+
 @pytest.fixture
 def place(spark, tmp_path):
     return Place(tmp_path, spark)
@@ -99,7 +103,7 @@ def apart(monkeypatch):
 
 
 @pytest.mark.parametrize("flags", ("true", "false"))
-def test_the_two_ways_leave_the_same(place, apart, flags):
+def test_all_ways_leave_the_same(place, apart, flags):
     put(place, table())
     how = {"format": "parquet", "top": f"outputs: {{root: '{place.root}', flags: {flags}}}"}
     together = place.run(RULES, **how)
@@ -109,6 +113,10 @@ def test_the_two_ways_leave_the_same(place, apart, flags):
     separate = place.run(RULES, **how, force=True)
     assert separate.data["passes"]["planned"]["wide"] > 2
     assert left(place, separate) == one
+    place.spark.conf.unset(SMALL_BATCH)
+    small = place.run(RULES, **how, force=True)
+    assert small.data["passes"]["planned"]["shuffles"] == small.data["passes"]["actual"]["shuffles"] == 0
+    assert left(place, small) == one
     assert one["rows"]["quarantined"] > 20
     assert one["rows"]["passed"] + one["rows"]["quarantined"] == ROWS == one["rows"]["input"]
     assert {entry["status"] for entry in one["rules"]} == {"passed", "failed"}

@@ -1,0 +1,43 @@
+"""Small batches do not pay for a cluster: one task reads such a batch, nothing is shuffled, and Spark neither plans again
+while it runs nor generates code, which take longer than the batch itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from pyspark.sql import SparkSession
+
+from quality.backends.reading import Batch
+
+#: A Spark setting: files of up to so many bytes together are a small batch. 0: none is.
+SMALL_BATCH = "spark.quality.smallBatchBytes"
+_SMALL_BYTES = 4 * 1024 * 1024
+#: Generated code pays from some 10,000 rows on.
+_INTERPRETED_BYTES = 512 * 1024
+
+_ONE_TASK: Mapping[str, str] = {"spark.sql.adaptive.enabled": "false"}
+_INTERPRETED: Mapping[str, str] = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+
+
+@contextmanager
+def sized(spark: SparkSession, batch: Batch) -> Iterator[Batch]:
+    """The batch as it is best worked with, and the session set for it meanwhile."""
+    limit = int(spark.conf.get(SMALL_BATCH, None) or _SMALL_BYTES)
+    # of a table's snapshot no size is known
+    if batch.snapshot or not batch.files or batch.bytes > limit or not limit:
+        yield batch
+        return
+    settings = {**_ONE_TASK, **(_INTERPRETED if batch.bytes <= _INTERPRETED_BYTES else {})}
+    before = {key: spark.conf.get(key, None) for key in settings}
+    for key, value in settings.items():
+        spark.conf.set(key, value)
+    try:
+        yield replace(batch, frame=batch.frame.coalesce(1), small=True)
+    finally:
+        for key, old in before.items():
+            spark.conf.set(key, old) if old is not None else spark.conf.unset(key)

@@ -1,0 +1,119 @@
+"""Small batches: few jobs, nothing left behind in the session, and what is done without a job says what Spark would."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import math
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from quality.backends import sizing
+from quality.backends.headers import header_names
+from quality.backends.parquet_bytes import parquet_bytes
+from quality.backends.pinning import PinnedFile
+from quality.backends.reading import Batch
+from quality.rule_types.base import Row
+from tests.written import Place
+
+CSV = {"input": "options: {header: true}"}
+RULES = "- above: {column: n, value: 1}\n- unique: t\n- mean: {column: n, at_least: 0}"
+TYPED = "columns: {n: {type: integer}}"
+
+
+def ten_bytes(session):
+    return Batch(session.range(3).toDF("n"), (), Row((), {}, "UTC"), False, (PinnedFile("x", 10, "1"),))
+
+
+@pytest.fixture
+def place(spark, tmp_path):
+    return Place(tmp_path, spark)
+
+
+def test_a_small_batch_takes_few_jobs_and_no_shuffle(place):
+    place.put({"a.csv": "n,t\n1,a\n2,b\n", "b.csv": "t,n\nb,3\nc,4\n"})
+    result = place.run(RULES, top=f"{TYPED}\noutputs: {{root: {place.root}}}", **CSV)
+    assert place.passed("n") == [4]
+    assert place.reasons("n") == {1: ["n.above"], 2: ["t.unique"], 3: ["t.unique"]}
+    # metrics, numbers of keys, doubled keys, passed and quarantine, each after the keys it is joined with, samples
+    assert result.data["passes"]["actual"]["jobs"] == 8
+    assert result.data["passes"]["actual"]["shuffles"] == 0
+
+
+def test_settings_for_a_small_batch_end_with_it(place):
+    session = place.spark.newSession()
+    session.conf.set("spark.sql.adaptive.enabled", "true")
+    place.put({"a.csv": "n\n1\n"})
+    with sizing.sized(session, ten_bytes(session)) as small:
+        assert small.small
+        assert small.frame.rdd.getNumPartitions() == 1
+        assert session.conf.get("spark.sql.adaptive.enabled") == "false"
+        assert session.conf.get("spark.sql.codegen.factoryMode") == "NO_CODEGEN"
+    assert session.conf.get("spark.sql.adaptive.enabled") == "true"
+    assert session.conf.get("spark.sql.codegen.factoryMode") != "NO_CODEGEN"
+
+
+@pytest.mark.parametrize(("setting", "small"), ((None, True), ("10", True), ("9", False), ("0", False)))
+def test_what_is_small_is_a_setting(spark, setting, small):
+    session = spark.newSession()
+    if setting:
+        session.conf.set(sizing.SMALL_BATCH, setting)
+    with sizing.sized(session, ten_bytes(session)) as fitted:
+        assert fitted.small is small
+
+
+def test_a_table_of_unknown_size_is_not_small(spark):
+    with sizing.sized(spark, replace(ten_bytes(spark), snapshot="7")) as fitted:
+        assert not fitted.small
+
+
+HEADERS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("a,b,c", {}),
+    ('"a,1", b ,"say ""x"""', {"escape": '"'}),
+    ("a,,b,", {}),
+    ("a,A,a", {}),
+    ("Überschrift;名前;x", {"sep": ";"}),
+    ("a\tb", {"sep": "\t"}),
+    (" a , b ", {"ignoreLeadingWhiteSpace": "true", "ignoreTrailingWhiteSpace": "true"}),
+    ("a||b", {"delimiter": "||"}),
+    ("NA,b", {"nullValue": "NA"}),
+    ("x", {"header": "false"}),
+)
+
+
+@pytest.mark.parametrize(("line", "options"), HEADERS)
+def test_the_names_of_a_header_are_those_that_spark_gives(spark, tmp_path, line, options):
+    (tmp_path / "a.csv").write_text(f"{line}\n1\n", encoding="utf-8")
+    given = {"header": "true", **options}
+    found = header_names(spark, given, line)
+    assert found == spark.read.options(**given).csv(str(tmp_path / "a.csv")).columns
+    assert found
+
+
+def test_rows_become_a_parquet_file_without_a_job(spark):
+    schema = (
+        "a string, b bigint, c double, t timestamp, tags array<string>, m map<string,string>, "
+        "k struct<format:string,version:int,bytes:binary>, yes boolean"
+    )
+    full = {
+        "a": "x\n\u2028y ü 😀", "b": 2**62, "c": math.inf, "t": "2024-01-31T08:00:00.123456Z", "tags": ["a", None, "é"],
+        "m": {"p": "q", "": None}, "k": {"format": "f", "version": 3}, "yes": True,
+    }  # fmt: skip
+    spark.sparkContext.setJobGroup("bytes", "")
+    data = parquet_bytes(spark, schema, [full, {}, {"a": "", "b": -1, "c": -0.5, "tags": [], "m": {}, "k": {}}])
+    assert list(spark.sparkContext.statusTracker().getJobIdsForGroup("bytes")) == []
+    table = pq.read_table(io.BytesIO(data))
+    moment = dt.datetime(2024, 1, 31, 8, 0, 0, 123456, tzinfo=dt.timezone.utc)
+    none = dict.fromkeys(table.column_names)
+    assert table.to_pylist() == [
+        {**full, "t": moment, "m": [("p", "q"), ("", None)], "k": {"format": "f", "version": 3, "bytes": None}},
+        none,
+        {**none, "a": "", "b": -1, "c": -0.5, "tags": [], "m": [], "k": dict.fromkeys(("format", "version", "bytes"))},
+    ]
+    assert table.schema.field("t").type == pa.timestamp("us", "UTC")
+    assert pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(0).compression == "ZSTD"
+    assert math.isnan(pq.read_table(io.BytesIO(parquet_bytes(spark, "c double", [{"c": math.nan}])))["c"][0].as_py())
+    assert pq.read_table(io.BytesIO(parquet_bytes(spark, "c double", []))).num_rows == 0
