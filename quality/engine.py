@@ -225,7 +225,8 @@ class Engine:
         names = [f"k{index}" for index in range(len(key.references))]
         complete = " and ".join(f"{name} is not null" for name in names)
         frequencies = counted.selectExpr(*_frequencies(key, complete))
-        doubled = counted.where(f"n > 1 and {complete}").limit(BROADCAST_KEYS + 1).select(*names)
+        # one expression: a condition on keys alone would be moved below the shuffle, and make it another one
+        doubled = counted.where(f"if(n > 1, {complete}, false)").limit(BROADCAST_KEYS + 1).select(*names)
         return (self._small_keys if batch.small else self._kept_keys)(frequencies, doubled)
 
     def _kept_keys(self, frequencies: DataFrame, doubled: DataFrame) -> Frequencies:
@@ -246,6 +247,7 @@ class Engine:
         found = _found(frequencies)
         if not 0 < found.duplicated <= BROADCAST_KEYS:
             return found
+        self.launched.narrow += 1
         rows = cast("Any", doubled)._jdf.collectAsList()
         session = cast("Any", self.spark._jsparkSession)
         return replace(found, doubled=DataFrame(session.createDataFrame(rows, doubled._jdf.schema()), self.spark))

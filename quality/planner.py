@@ -7,12 +7,12 @@ the NULL policy is applied once, outermost. `complies` and `scope` are never NUL
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
-from quality.errors import RuleDataError
+from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
@@ -22,6 +22,8 @@ from quality.sql import conjunction
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
 WORD_BITS = 62
+#: Rules that are named for a pass; the others are counted.
+_SHOWN_RULES = 3
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,17 @@ class MetricCheck:
 
 
 @dataclass(frozen=True)
+class Pass:
+    """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys.
+    `rules` are the ids of those that force it, none when every run makes it."""
+
+    width: str
+    purpose: str
+    rules: tuple[str, ...] = ()
+    shuffles: int = 0
+
+
+@dataclass(frozen=True)
 class Passes:
     """Passes over the batch: wide ones read (nearly) all columns, narrow ones only keys."""
 
@@ -115,16 +128,44 @@ class Plan:
 
     @property
     def passes(self) -> Passes:
-        """What will be needed, or at most so much: a side is not written when no row is on it."""
-        narrow = len(self.key_passes)
+        """How many passes will be needed, or at most so many: a side is not written when no row is on it."""
+        wide = sum(step.width == "wide" for step in self.steps)
+        return Passes(wide, len(self.steps) - wide, sum(step.shuffles for step in self.steps))
+
+    @cached_property
+    def steps(self) -> tuple[Pass, ...]:
+        """The passes one by one, and why each is made."""
+        removes = _ids(check for check in self.row_checks if check.rule.quarantines)
+        keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
+        metrics = _ids(check for check in self.metric_checks if not check.key)
+        reading = [Pass("wide", "finding the columns")] * self.reading_scans
+        keys = [step for key in self.key_passes for step in self._key_steps(key)]
         if self.together:
-            # one more over the columns of metrics, which also counts the rows
-            return Passes(self.reading_scans + 1, narrow + 1, narrow)
-        removes = any(check.rule.quarantines for check in self.row_checks)
-        # rows that are kept are written to flags, or looked at for samples
-        keeps = any(not check.rule.quarantines for check in self.row_checks)
-        shuffles = 0 if self.small else narrow + removes + keeps
-        return Passes(self.reading_scans + 2 + removes + keeps, narrow, shuffles)
+            return (
+                *reading,
+                Pass("narrow", "counting rows and measuring metrics", metrics),
+                *keys,
+                Pass("wide", "judging rows and writing each to its side", (*removes, *keeps)),
+            )
+        # a row's id counts equal rows, which takes a shuffle
+        shuffles = 0 if self.small else 1
+        kept = "writing flags" if self.rule_set.outputs.flags else "sampling rows that fail and stay"
+        sides = [
+            Pass("wide", purpose, rules, shuffles)
+            for purpose, rules in (("writing quarantined rows", removes), (kept, keeps))
+            if rules
+        ]
+        measuring = Pass("wide", "counting failing rows and measuring metrics", (*removes, *keeps, *metrics))
+        return (*reading, measuring, *keys, Pass("wide", "writing passed rows"), *sides)
+
+    def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
+        rows = _ids(check for check in self.row_checks if check.key == key)
+        metrics = _ids(check for check in self.metric_checks if check.key == key)
+        names = ", ".join(key.columns)
+        yield Pass("narrow", f"counting keys of {names}", (*rows, *metrics), 0 if self.small else 1)
+        if self.small and rows:
+            # else they come from the same shuffle
+            yield Pass("narrow", f"finding doubled keys of {names}", rows)
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
@@ -140,6 +181,27 @@ class Plan:
             metric_checks=tuple(check for check in self.metric_checks if check.rule.id not in errors),
             errors={**self.errors, **errors},
         )
+
+
+def _ids(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
+    return tuple(check.rule.id for check in checks)
+
+
+def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
+    """Raise EngineError when the plan reads the batch more often than allowed, with the rules that make it so."""
+    if max_scans is None or len(plan.steps) <= max_scans:
+        return
+    lines = "".join(f"\n  {describe_pass(step)}" for step in plan.steps)
+    raise EngineError(f"the plan reads the batch up to {len(plan.steps)} times, {max_scans} allowed:{lines}")
+
+
+def describe_pass(step: Pass) -> str:
+    """A pass in one line: its width, what for, and the first of the rules that force it."""
+    shown = ", ".join(step.rules[:_SHOWN_RULES]) + (
+        f" and {more} more" if (more := len(step.rules) - _SHOWN_RULES) > 0 else ""
+    )
+    shuffle = ", one shuffle" if step.shuffles else ""
+    return f"{step.width}: {step.purpose}{shuffle}" + (f" (for {shown})" if shown else "")
 
 
 def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (), reading_scans: int = 0) -> Plan:

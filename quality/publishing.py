@@ -114,6 +114,7 @@ def _tables(
         "wide_scans": actual["wide"],
         "narrow_scans": actual["narrow"],
         "jobs": actual["jobs"],
+        "shuffle_bytes": actual["shuffle_bytes"],
         "seconds": data["timings"]["total"],
         "engine": versions["engine"],
         "engine_version": versions["quality"],

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 import quality
 from quality.backends.deequ import CheckOutcome
+from quality.backends.executions import executed
 from quality.engine import Engine, Findings
 from quality.errors import UsageError, did_you_mean
 from quality.model import BatchStatus, Decision, RowCounts, RuleResult
@@ -135,7 +136,7 @@ def judged(
     sides: Sides,
 ) -> dict[str, Any]:
     """The result of a run that came to a decision."""
-    jobs = len(context.spark.sparkContext.statusTracker().getJobIdsForGroup(context.run))
+    counted = executed(context.spark, context.run)
     return {
         **_header(context),
         "status": str(outcome.status),
@@ -148,7 +149,7 @@ def judged(
         "outputs": _outputs(context, sides),
         "passes": {
             "planned": findings.plan.passes.to_dict(),
-            "actual": {**context.engine.launched.to_dict(), "jobs": jobs},
+            "actual": {**context.engine.launched.to_dict(), **vars(counted)},
         },
         **_footer(context),
     }
@@ -171,7 +172,10 @@ def failed(context: Context, message: str) -> dict[str, Any]:
             "history": None,
             "report": context.store.uri(context.report_key),
         },
-        "passes": {"planned": None, "actual": {**context.engine.launched.to_dict(), "jobs": None}},
+        "passes": {
+            "planned": None,
+            "actual": {**context.engine.launched.to_dict(), "jobs": None, "shuffle_bytes": None},
+        },
         **_footer(context),
     }
 

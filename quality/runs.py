@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -56,16 +56,18 @@ def run(
     force: bool = False,
     engine: str = "auto",
     allow_env: frozenset[str] = frozenset(),
+    max_scans: int | None = None,
     progress: Progress | None = None,
 ) -> RunResult:
     """Run a rule file on one batch.
 
     `input` and `root` take the place of what the file says; `variables` override its `vars:`. A given `spark` is left as
-    it was found. Raises UsageError (RuleFileError for a rule file) before anything is read; whatever happens after that
+    it was found. A plan that reads the batch more than `max_scans` times is not run. Raises UsageError (RuleFileError for a rule file) before anything is read; whatever happens after that
     is in the result: see its `exit_code`.
     """
     given: Any = {"input": input, "variables": variables, "root": root, "allow_env": allow_env}
-    return run_batches([rules], [batch], spark=spark, force=force, engine=engine, progress=progress, **given)[0]
+    how: Any = {"force": force, "engine": engine, "max_scans": max_scans, "progress": progress}
+    return run_batches([rules], [batch], spark=spark, **how, **given)[0]
 
 
 def run_batches(
@@ -79,6 +81,7 @@ def run_batches(
     force: bool = False,
     engine: str = "auto",
     allow_env: frozenset[str] = frozenset(),
+    max_scans: int | None = None,
     progress: Progress | None = None,
     conf: Mapping[str, str] | None = None,
 ) -> list[RunResult]:
@@ -90,6 +93,8 @@ def run_batches(
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is not known; {did_you_mean(engine, ENGINES)}")
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
+    if max_scans is not None and max_scans < 1:
+        raise UsageError(f"'max_scans' must be at least 1, got {max_scans}")
     pairs = [(path, layout.check_batch(batch)) for path in rules for batch in batches]
     rule_sets = [load(path, batch=batch, **given) for path, batch in pairs]
     for rule_set in rule_sets:
@@ -107,7 +112,7 @@ def run_batches(
             run_time = datetime.now(timezone.utc)
             rule_set = load(path, batch=batch, run_time=run_time, **given)
             prefix = f"{batch}: " if len(pairs) > 1 else ""
-            found.append(_run(rule_set, connected, run_time, force, _prefixed(told, prefix)))
+            found.append(_run(rule_set, connected, run_time, Wishes(force, max_scans), _prefixed(told, prefix)))
         return found
 
 
@@ -115,7 +120,15 @@ def _prefixed(told: Progress, prefix: str) -> Progress:
     return lambda words: told(prefix + words)
 
 
-def _run(rule_set: RuleSet, engine: Engine, run_time: datetime, force: bool, progress: Progress) -> RunResult:
+@dataclass(frozen=True)
+class Wishes:
+    """What a caller may ask of a run: to run although nothing changed, and to read the batch at most so often."""
+
+    force: bool = False
+    max_scans: int | None = None
+
+
+def _run(rule_set: RuleSet, engine: Engine, run_time: datetime, wishes: Wishes, progress: Progress) -> RunResult:
     spark = engine.spark
     context = Context(
         rule_set,
@@ -130,7 +143,7 @@ def _run(rule_set: RuleSet, engine: Engine, run_time: datetime, force: bool, pro
     try:
         spark.sparkContext.setJobGroup(context.run, f"quality run {rule_set.dataset} {rule_set.batch}")
         with Lease(context.store, context.dataset, context.batch, context.run) as lease:
-            return _execute(context, force, lease)
+            return _execute(context, wishes, lease)
     except UsageError:
         raise
     except (QualityError, PySparkException, Py4JError, OSError) as error:  # OSError: the JVM died
@@ -154,7 +167,7 @@ def resolve_batch_time(rule_set: RuleSet, run_time: datetime) -> datetime:
     return datetime.fromtimestamp(micros // 1_000_000, timezone.utc).replace(microsecond=micros % 1_000_000)
 
 
-def _execute(context: Context, force: bool, lease: Lease) -> RunResult:
+def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
     rule_set = context.rule_set
     with context.step("pin", "looking for the input"):
         live = commit.live_records(context.store, context.dataset)
@@ -164,7 +177,7 @@ def _execute(context: Context, force: bool, lease: Lease) -> RunResult:
         batch = reader.read(files) if rule_set.input.table else None
         prints = _fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
         last = commit.latest(context.store, context.dataset, context.batch)
-    if last and not force and prints["input"] and dict(last.fingerprints) == prints:
+    if last and not wishes.force and prints["input"] and dict(last.fingerprints) == prints:
         return _unchanged(context, last)
     if last and last.told and last.published:
         told = f"run {last.run} was {last.told}; this run takes its place when it is published"
@@ -173,21 +186,22 @@ def _execute(context: Context, force: bool, lease: Lease) -> RunResult:
         batch = batch or reader.read(files)
         context.engine.launched.wide += batch.scans
     with sized(context.spark, batch) as batch:
-        return _judge(context, reader, batch, pinned_rules, prints, last, lease)
+        plan = _plan(context.engine, context.store, rule_set, batch, pinned_rules)
+        planner.refuse_over_budget(plan, wishes.max_scans)
+        return _judge(context, reader, batch, plan, prints, last, lease)
 
 
 def _judge(
     context: Context,
     reader: Reader,
     batch: Batch,
-    pinned_rules: list[Rule],
+    plan: Plan,
     prints: Mapping[str, str],
     last: CommitRecord | None,
     lease: Lease,
 ) -> RunResult:
     """Run the rules on the batch, split it, and commit what came of it."""
     rule_set = context.rule_set
-    plan = _plan(context.engine, context.store, rule_set, batch, pinned_rules)
     written = sides.measure_and_write(context, batch, plan)
     findings = written.findings
     with context.step("judge", "judging"):
@@ -294,9 +308,10 @@ def describe(
     root: str | None = None,
     spark: SparkSession | None = None,
     allow_env: frozenset[str] = frozenset(),
+    max_scans: int | None = None,
 ) -> Plan:
     """What a run would do. Nothing is read but the schema of the batch, nothing is written. Raises what `run` raises,
-    and InputError when there is no batch."""
+    InputError when there is no batch, and EngineError when it would be read more than `max_scans` times."""
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
     rule_set = load(rules, batch=layout.check_batch(batch), **given)
     with session(spark, needs=needs([rule_set])) as own:
@@ -307,4 +322,6 @@ def describe(
         found = reader.read(reader.pin())
         engine = Engine(own.spark)
         with sized(own.spark, found) as fitted:
-            return engine.analyse(fitted.frame, _plan(engine, store, rule_set, fitted, pinned))
+            plan = engine.analyse(fitted.frame, _plan(engine, store, rule_set, fitted, pinned))
+        planner.refuse_over_budget(plan, max_scans)
+        return plan

@@ -108,7 +108,7 @@ def _write_sides(context: Context, batch: Batch, findings: Findings) -> tuple[di
     kept = None if flags else sides.flagged
     made = sum(frame is not None for frame in frames.values())
     context.engine.launched.wide += made + (kept is not None)
-    context.engine.launched.shuffles += 0 if batch.small else made - 1
+    context.engine.launched.shuffles += 0 if batch.small else made - 1 + (kept is not None)
     files = {side: _write(context, side, frame) for side, frame in frames.items()}
     return files, _samples(context, batch, files, kept)
 

@@ -57,6 +57,11 @@ def rule_options(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def add_max_scans(parser: Any) -> None:
+    """The option of every command that plans."""
+    parser.add_argument("--max-scans", type=int, metavar="N", help="refuse a plan that reads the batch more often")
+
+
 def add_conf(parser: Any) -> None:
     """The option of every command that may start a Spark of our own."""
     parser.add_argument(

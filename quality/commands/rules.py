@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from quality.commands.common import add_rule_arguments, command, rule_options
+from quality.commands.common import add_max_scans, add_rule_arguments, command, rule_options
 from quality.errors import RuleFileError, UsageError, did_you_mean
 from quality.planner import Plan
 
@@ -77,6 +77,7 @@ def add_plan(commands: Any) -> None:
     parser = command(commands, "plan", _plan, "show what a run would do; reads nothing but the schema", example)
     parser.add_argument("rules", metavar="RULES", help="the rule file")
     parser.add_argument("--batch", required=True, help="the batch whose schema is read")
+    add_max_scans(parser)
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     add_rule_arguments(parser)
 
@@ -88,7 +89,7 @@ def _plan(options: argparse.Namespace) -> int:
 
     with Progress(sys.stderr, quiet=options.json) as progress:
         progress.told("reading the schema")
-        plan: Plan = describe(options.rules, options.batch, **rule_options(options))
+        plan: Plan = describe(options.rules, options.batch, **rule_options(options), max_scans=options.max_scans)
     print(json.dumps(plans.to_dict(plan), ensure_ascii=False, indent=1) if options.json else plans.render(plan))
     return 0
 

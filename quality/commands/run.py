@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import add_conf, add_rule_arguments, command, rule_options, settings
+from quality.commands.common import add_conf, add_max_scans, add_rule_arguments, command, rule_options, settings
 from quality.errors import Problem, RuleFileError, StorageError, UsageError
 from quality.model import gravest_exit
 
@@ -23,6 +23,7 @@ def add_run(commands: Any) -> None:
     add_rule_arguments(parser)
     parser.add_argument("--force", action="store_true", help="run although nothing changed since the last run")
     add_conf(parser)
+    add_max_scans(parser)
     parser.add_argument("--engine", default="auto", help="auto, deequ, deequ-runner or spark")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML, for CI")
@@ -41,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
     with Progress(sys.stderr, quiet=options.json) as progress:
         results = run_batches(
             options.rules, options.batch, force=options.force, engine=options.engine, progress=progress.told, conf=conf,
-            **given,
+            max_scans=options.max_scans, **given,
         )  # fmt: skip
     found = [dict(result.data) for result in results]
     if options.junit:

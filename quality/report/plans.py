@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from quality.model import OnFail, Severity
-from quality.planner import Plan
+from quality.planner import Plan, describe_pass
 from quality.rule_types.rules import Rule
 
 
@@ -17,6 +17,9 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         "rule_set": plan.rule_set.fingerprint,
         "columns": [vars(column) for column in plan.columns],
         "passes": plan.passes.to_dict(),
+        "steps": [
+            {"width": p.width, "purpose": p.purpose, "shuffles": p.shuffles, "rules": list(p.rules)} for p in plan.steps
+        ],
         "key_passes": [{"columns": list(key.columns), "scope": key.scope} for key in plan.key_passes],
         "row_rules": [
             {"id": c.rule.id, "scope": c.scope, "complies": c.complies, "deequ": _deequ(c.analyzer), **_fate(c.rule)}
@@ -62,12 +65,12 @@ def failing_does(rule: Rule) -> str:
 
 def render(plan: Plan) -> str:
     """The plan as text."""
-    passes = plan.passes
+    passes, small = plan.passes, " (a small batch: one task reads it)" if plan.small else ""
     lines = [
         f"{plan.rule_set.dataset} {plan.rule_set.batch}: {len(plan.rules)} rules over {len(plan.columns)} columns",
-        f"passes: at most {passes.wide} wide (metrics, passed rows, quarantined rows), {passes.narrow} narrow, {passes.shuffles} shuffles",
+        f"passes: at most {passes.wide} wide, {passes.narrow} narrow; shuffles: {passes.shuffles}{small}",
     ]
-    lines += [f"  keys of {', '.join(key.columns)}: one shuffle of these columns" for key in plan.key_passes]
+    lines += [f"  {describe_pass(step)}" for step in plan.steps]
     for title, entries in (("about rows", _row_lines(plan)), ("about the batch", _batch_lines(plan))):
         lines += ["", f"{title}:", *entries] if entries else []
     lines += ["", "cannot be judged on this batch:"] if plan.errors else []

@@ -1,0 +1,115 @@
+"""The passes a plan promises, those a run says it made, and those that Spark itself has in its books."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import quality
+from quality.errors import UsageError
+from tests.sizes import as_large
+from tests.written import Place
+
+ROWS = [{"n": n, "k": n % 90, "t": "abc"[n % 3]} for n in range(100)]
+ONE_KEY = "- above: {column: n, value: 3}\n- unique: k\n- mean: {column: n, at_least: 0}"
+TWO_KEYS = f"{ONE_KEY}\n- key: [n, t]\n- {{uniqueness: {{columns: [k], at_least: 0.1}}}}"
+KEPT = f"{ONE_KEY}\n- {{name: kept, at_most: {{column: n, value: 50}}, on_fail: keep}}"
+
+
+@pytest.fixture
+def place(spark, tmp_path):
+    found = Place(tmp_path, spark)
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "in" / "a.parquet")
+    (tmp_path / "in" / "a.csv").write_text("n,k,t\n" + "".join(f"{r['n']},{r['k']},{r['t']}\n" for r in ROWS))
+    return found
+
+
+def in_the_books(spark: Any, place: Place, action: Any) -> tuple[Any, list[str]]:
+    """What the action returned, and the widths of the schema of each scan of the input that ran."""
+    spark.conf.set("spark.sql.maxMetadataStringLength", "10000")
+    books = spark._jsparkSession.sharedState().statusStore()
+    bus = spark.sparkContext._jsc.sc().listenerBus()
+    bus.waitUntilEmpty()
+    before = {execution.executionId() for execution in listed(books.executionsList())}
+    try:
+        returned = action()
+    finally:
+        spark.conf.unset("spark.sql.maxMetadataStringLength")
+    bus.waitUntilEmpty()
+    scans = []
+    for execution in listed(books.executionsList()):
+        number = execution.executionId()
+        if number in before:
+            continue
+        ran = books.executionMetrics(number)
+        for node in listed(books.planGraph(number).allNodes()):
+            if node.name().startswith("Scan ") and f"{place.directory}/in/" in node.desc():
+                # what is kept from an earlier pass stands in the plan with its scan, which does not run again
+                rows = [m.accumulatorId() for m in listed(node.metrics()) if m.name() == "number of output rows"]
+                scans += [node.desc() for id in rows if ran.contains(id) and ran.get(id).get() != "0"]
+    return returned, scans
+
+
+def listed(seq: Any) -> list[Any]:
+    return [seq.apply(index) for index in range(seq.size())]
+
+
+@pytest.mark.parametrize("rules", (ONE_KEY, TWO_KEYS, KEPT), ids=("one key", "two keys", "kept"))
+@pytest.mark.parametrize("form", ("parquet", "csv"))
+@pytest.mark.parametrize("size", ("large", "small"))
+def test_spark_read_the_input_as_often_as_was_planned(spark, place, rules, form, size):
+    more = {"input": "options: {header: true}", "top": "columns: {n: {type: integer}, k: {type: integer}}"}
+    if form == "parquet":
+        more = {}
+
+    def run():
+        return place.run(rules, format=form, path=f"a.{form}", **more)
+
+    def sized():
+        if size == "small":
+            return run()
+        with as_large(spark):
+            return run()
+
+    result, scans = in_the_books(spark, place, sized)
+    planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
+    # no two rows have the second key: nothing is to be found
+    needless = int(size == "small" and rules == TWO_KEYS)
+    assert {name: actual[name] for name in planned} == {**planned, "narrow": planned["narrow"] - needless}
+    assert len(scans) == actual["wide"] + actual["narrow"]
+    keys = 2 if rules == TWO_KEYS else 1
+    # rows are counted with metrics, apart from the verdicts; a small batch is read again for doubled keys
+    assert planned["narrow"] == (2 * keys if size == "small" else keys + (form == "parquet"))
+    assert planned["shuffles"] == 0 if size == "small" else planned["shuffles"] >= keys
+    assert (actual["shuffle_bytes"] > 0) is (size == "large")
+    run_row = pq.read_table(next((place.root / "history" / "runs").rglob("*.parquet"))).to_pylist()[0]
+    assert run_row["shuffle_bytes"] == actual["shuffle_bytes"]
+
+
+def test_a_plan_over_the_budget_is_refused_with_what_forces_it(place):
+    rules = place.rules(TWO_KEYS, format="parquet", path="a.parquet")
+    with as_large(place.spark):
+        enough = quality.run(rules, "b", spark=place.spark, max_scans=4)
+        assert enough.exit_code == 1
+        refused = quality.run(rules, "b", spark=place.spark, max_scans=3, force=True)
+    assert (refused.exit_code, refused.data["decision"]) == (3, "none")
+    assert refused.data["message"].splitlines() == [
+        "the plan reads the batch up to 4 times, 3 allowed:",
+        "  narrow: counting rows and measuring metrics (for n.mean)",
+        "  narrow: counting keys of k, one shuffle (for k.unique, k.uniqueness)",
+        "  narrow: counting keys of n, t, one shuffle (for key(n,t))",
+        "  wide: judging rows and writing each to its side (for n.above, k.unique, key(n,t))",
+    ]
+    assert refused.data["passes"]["actual"]["jobs"] is None
+    assert json.loads((place.root / "commits/d/b/1.json").read_text())["run"] == enough.data["run"]
+
+
+def test_a_budget_below_one_is_a_mistake(place):
+    rules = place.rules(ONE_KEY, format="parquet", path="a.parquet")
+    with pytest.raises(UsageError, match="'max_scans' must be at least 1, got 0"):
+        quality.run(rules, "b", spark=place.spark, max_scans=0)
