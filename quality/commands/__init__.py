@@ -6,6 +6,7 @@ A module has `add_<command>(commands)`, which adds a parser; Spark is imported b
 from __future__ import annotations
 
 from quality.commands.collect import add_gc
+from quality.commands.convert import add_convert
 from quality.commands.history import add_history
 from quality.commands.machine import add_demo, add_doctor, add_jars, add_paths
 from quality.commands.rules import add_lint, add_plan, add_rules, add_schema
@@ -19,6 +20,7 @@ COMMANDS = (
     add_plan,
     add_rules,
     add_schema,
+    add_convert,
     add_paths,
     add_versions,
     add_publish,

@@ -1,0 +1,51 @@
+"""The command that says a rule file in the other language."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from quality.commands.common import add_rule_arguments, command, variables
+from quality.errors import UsageError
+
+
+def add_convert(commands: Any) -> None:
+    """Add `quality convert`."""
+    example = "quality convert orders.dqdl -o rules/orders.yml"
+    parser = command(commands, "convert", _convert, "turn DQDL into a rule file, or a rule file into DQDL", example)
+    parser.add_argument("file", metavar="FILE", help="a .dqdl or .yml file")
+    parser.add_argument("-o", "--output", metavar="OUT", help="write here instead of printing")
+    parser.add_argument("--to", choices=["yaml", "dqdl"], help="the language to write, where FILE's name does not tell")
+    parser.add_argument("--batch", help="render templates of a rule file for this batch: DQDL has none")
+    add_rule_arguments(parser)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from quality.rulefile.dqdl.convert import convert_file
+
+    converted = convert_file(
+        options.file,
+        options.to or "",
+        batch=options.batch,
+        variables=variables(options),
+        allow_env=frozenset(options.allow_env),
+        input_path=options.input,
+        root=options.root,
+    )
+    if options.output:
+        _write(Path(options.output), converted.text)
+    else:
+        print(converted.text, end="")
+    for loss in converted.losses:
+        print(loss, file=sys.stderr)
+    print(f"{converted.rules} of {converted.total} rules carried over", file=sys.stderr)
+    return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"-o {path}: cannot be written: {error.strerror}") from None

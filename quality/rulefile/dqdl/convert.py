@@ -1,0 +1,66 @@
+"""A rule file in the other language: DQDL for YAML, YAML for DQDL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from quality.errors import UsageError
+from quality.rulefile.dqdl.losses import Converted
+from quality.rulefile.dqdl.parser import MAX_BYTES, parse
+from quality.rulefile.dqdl.to_dqdl import to_dqdl
+from quality.rulefile.dqdl.to_yaml import to_yaml
+from quality.rulefile.loader import load
+
+LANGUAGES = ("yaml", "dqdl")
+
+
+def language(path: str | Path) -> str:
+    """The language that a file's name tells: yaml, dqdl, or empty."""
+    return {".yml": "yaml", ".yaml": "yaml", ".dqdl": "dqdl"}.get(Path(path).suffix.lower(), "")
+
+
+def convert_file(
+    path: str | Path,
+    to: str = "",
+    *,
+    batch: str | None = None,
+    variables: Mapping[str, Any] | None = None,
+    allow_env: frozenset[str] = frozenset(),
+    input_path: str | None = None,
+    root: str | None = None,
+) -> Converted:
+    """The file in the language `to`, or in the other one when its name tells its own.
+
+    `batch`, `variables` and `allow_env` render the templates of a YAML file; `input_path` and `root` are those of the
+    YAML file that comes out. Raises RuleFileError with every mistake of the file, UsageError when it cannot be read or
+    the language cannot be told.
+    """
+    own = language(path)
+    if not to:
+        if not own:
+            raise UsageError(
+                f"{path}: the name does not tell the language (.yml, .yaml or .dqdl); say --to yaml or --to dqdl"
+            )
+        to = "dqdl" if own == "yaml" else "yaml"
+    if to == own:
+        raise UsageError(f"{path} is {to} already")
+    if to == "dqdl":
+        return to_dqdl(
+            load(path, batch=batch, variables=variables, allow_env=allow_env, input_path=input_path, root=root)
+        )
+    return to_yaml(parse(_text(Path(path)), str(path)), str(path), input_path=input_path or "", root=root or "")
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"{path}: a rule file of more than {MAX_BYTES:,} bytes is refused")
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: there is no such rule file") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: a rule file is UTF-8 text; byte {error.start} is not") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None

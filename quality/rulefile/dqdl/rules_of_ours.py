@@ -1,0 +1,302 @@
+"""From rules of DQDL to entries of a rule file: one function for each rule type, found in CONVERTERS.
+
+The semantics are those that AWS documents: `between` leaves its ends out, `not between` takes them in; NULL fails
+ColumnValues but for `!=` and `not in`, and is a text of length 0 for ColumnLength.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from quality import sql
+from quality.model import Bounds
+from quality.rulefile.dqdl.constants import (
+    NOW,
+    Value,
+    bounds,
+    comparison,
+    interval,
+    literal,
+    operands,
+    scalar,
+    tolerance,
+    uses_now,
+    whole_literal,
+)
+from quality.rulefile.dqdl.kinds import kind
+from quality.rulefile.dqdl.losses import Lost
+from quality.rulefile.dqdl.tree import (
+    Between,
+    Comparison,
+    Condition,
+    Constant,
+    Matches,
+    Membership,
+    Quantity,
+    Rule,
+    Text,
+)
+from quality.rulefile.dqdl.yaml_text import Template, untemplated
+
+#: The whole of a value that is white space; NULL for NULL.
+_WHITE = r"{} rlike '\\A\\s+\\z'"
+#: What stands for the data types of DQDL; DECIMAL(p,s) is written as it is here too.
+DATA_TYPES = {
+    "boolean": "boolean", "date": "date", "timestamp": "timestamp", "integer": "integer", "double": "double",
+    "float": "float", "long": "long", "string": "string",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A rule of ours as plain data: its type, what stands behind it, what stands beside it. `about` is the beginning of
+    its id where the type alone would not tell; `differs` says how it is not quite what DQDL has."""
+
+    type: str
+    body: Any
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+    differs: str = ""
+
+
+Converter = Callable[[Rule], list[Entry]]
+
+
+def convert(rule: Rule) -> list[Entry]:
+    """The entries that demand together what the rule does. Raises Lost."""
+    if rule.type not in CONVERTERS:
+        raise Lost(MISSING.get(rule.type, "it has no form yet"))
+    beside = _beside(rule)
+    return [Entry(e.type, e.body, {**e.beside, **beside}, e.about, e.differs) for e in CONVERTERS[rule.type](rule)]
+
+
+def _beside(rule: Rule) -> dict[str, Any]:
+    """Filter and threshold, which are alike for all rule types."""
+    found: dict[str, Any] = {}
+    if isinstance(rule.where, Text):
+        wrong = sql.problems(rule.where.value)
+        if wrong:
+            raise Lost(f"its filter cannot be used: {'; '.join(wrong)}")
+        found["where"] = rule.where.value
+    for tag in rule.tags:
+        if tag.name == "threshold":
+            found["tolerance"] = tolerance(tag)
+        elif tag.name != "ignoreCase":
+            raise Lost(f"the tag '{tag.name}' has no form yet")
+    return {word: value for word, value in found.items() if value != ""}
+
+
+def _condition(rule: Rule) -> Condition:
+    if rule.condition is None:
+        raise Lost("it has no condition")
+    return rule.condition
+
+
+def _names(rule: Rule) -> list[str]:
+    # a key of the same column twice is a key of that column
+    return list(dict.fromkeys(parameter.value for parameter in rule.parameters))
+
+
+def _metric(type: str, target: str) -> Converter:
+    """A rule about a number; `target` is the argument for what is measured: none, column or columns."""
+
+    def convert(rule: Rule) -> list[Entry]:
+        names = _names(rule)
+        if type == "correlation" and len(names) < 2:
+            raise Lost("it names one column twice")
+        about = {"column": names[0] if names else "", "columns": names}.get(target)
+        named = {} if about is None else {target: about}
+        return [Entry(type, {**named, **words}) for words in bounds(_condition(rule))]
+
+    return convert
+
+
+def _is_complete(rule: Rule) -> list[Entry]:
+    return [Entry("required", {"column": _names(rule)[0]})]
+
+
+def _is_unique(rule: Rule) -> list[Entry]:
+    names = _names(rule)
+    differs = "a key with a NULL part is no duplicate here; DQDL takes NULL for a value there" if len(names) > 1 else ""
+    return [Entry("unique", {"columns": names}, differs=differs)]
+
+
+def _is_primary_key(rule: Rule) -> list[Entry]:
+    return [Entry("key", {"columns": _names(rule)})]
+
+
+def _column_exists(rule: Rule) -> list[Entry]:
+    (name,) = _names(rule)
+    # the type is asked for and not judged
+    body = {"missing": "fail", "extra": "allow", "types": "allow", "declared": {name: "string"}}
+    return [Entry("schema", body, about=f"{name}.exists")]
+
+
+def _column_data_type(rule: Rule) -> list[Entry]:
+    condition = _condition(rule)
+    (name,) = _names(rule)
+    values = operands(condition)
+    is_one = len(values) == 1 and not getattr(condition, "negated", False) and getattr(condition, "sign", "=") == "="
+    if not is_one or not isinstance(values[0], Text):
+        raise Lost("only one type can be demanded, and none be excluded")
+    word = values[0].value.lower()
+    return [Entry("type", {"column": name, "is": DATA_TYPES.get(word, word)}, {"nulls": "fail"})]
+
+
+def _column_length(rule: Rule) -> list[Entry]:
+    condition = _condition(rule)
+    (name,) = _names(rule)
+    simple = isinstance(condition, Comparison) or (isinstance(condition, Between) and not condition.negated)
+    if simple:
+        (words,) = bounds(condition)
+        if all(isinstance(value, int) for value in words.values()):
+            zero = Bounds(tuple(words.items())).accepts(0)
+            return [Entry("length", {"column": name, **words}, {} if zero else {"nulls": "fail"})]
+    length = f"char_length(coalesce({sql.quote(name)}, ''))"
+    return [_that(comparison(length, condition, whole_literal), f"{name}.length")]
+
+
+def _data_freshness(rule: Rule) -> list[Entry]:
+    """The age of a value, against the time of the run: the value against a moment, the other way round."""
+    condition = _condition(rule)
+    column = untemplated(sql.quote(_names(rule)[0]))
+    since = [f"{NOW} - {interval(value)}" for value in operands(condition) if isinstance(value, Quantity)]
+    if isinstance(condition, Comparison):
+        turned = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "=": "=", "!=": "<>"}
+        test = f"{column} {turned[condition.sign]} {since[0]}"
+    elif isinstance(condition, Between) and condition.negated:
+        test = f"{column} >= {since[0]} or {column} <= {since[1]}"
+    elif isinstance(condition, Between):
+        test = f"{column} < {since[0]} and {column} > {since[1]}"
+    else:
+        negated = "not " if isinstance(condition, Membership) and condition.negated else ""
+        test = f"{column} {negated}in ({', '.join(since)})"
+    return [_that(Template(test), f"{_names(rule)[0]}.freshness", {"nulls": "fail"})]
+
+
+def _that(test: str, about: str, beside: Mapping[str, Any] | None = None) -> Entry:
+    return Entry("that", test, beside or {}, about)
+
+
+def _column_values(rule: Rule) -> list[Entry]:
+    condition = _condition(rule)
+    (name,) = _names(rule)
+    folded = any(tag.name == "ignoreCase" and _is_true(tag.condition) for tag in rule.tags)
+    if isinstance(condition, Matches):
+        return [_pattern(name, condition, folded)]
+    if not isinstance(condition, Membership) and any(kind(value) == "time" for value in operands(condition)):
+        raise Lost("times of day have no form yet")
+    if uses_now(condition):
+        test = comparison(untemplated(sql.quote(name)), condition)
+        negated = getattr(condition, "sign", "") == "!=" or (isinstance(condition, Membership) and condition.negated)
+        return [_that(Template(test), f"{name}.values", {} if negated else {"nulls": "fail"})]
+    if isinstance(condition, Between):
+        return [_range(name, condition)]
+    if isinstance(condition, Comparison) and condition.sign not in ("=", "!="):
+        value = scalar(condition.operand)
+        return [Entry(WORDS_OF_ROWS[condition.sign], {"column": name, "value": value}, {"nulls": "fail"})]
+    return [_set(name, condition, folded)]
+
+
+WORDS_OF_ROWS = {">": "above", ">=": "at_least", "<": "below", "<=": "at_most"}
+
+
+def _is_true(condition: Condition) -> bool:
+    value = condition.operand if isinstance(condition, Comparison) else None
+    return getattr(value, "value", getattr(value, "text", "")) == "true"
+
+
+def _pattern(name: str, condition: Matches, folded: bool) -> Entry:
+    if not isinstance(condition.pattern, Text):
+        raise Lost("its variable has no value")
+    pattern = ("(?i)" if folded else "") + condition.pattern.value
+    if not condition.negated:
+        return Entry("matches", {"column": name, "pattern": pattern}, {"nulls": "fail"})
+    whole = sql.literal(f"\\A(?:{pattern})\\z")
+    return _that(f"not {sql.quote(name)} rlike {whole}", f"{name}.values", {"nulls": "fail"})
+
+
+def _range(name: str, condition: Between) -> Entry:
+    low, high = scalar(condition.low), scalar(condition.high)
+    if condition.negated:
+        return _that(comparison(sql.quote(name), condition), f"{name}.values", {"nulls": "fail"})
+    if isinstance(low, str) == isinstance(high, str) and low >= high:  # type: ignore[operator]
+        raise Lost(f"no value lies between {low} and {high}: it can never hold")
+    return Entry("values", {"column": name, "above": low, "below": high}, {"nulls": "fail"})
+
+
+def _set(name: str, condition: Comparison | Membership, folded: bool) -> Entry:
+    """`=` and `in`, and their opposites. NULL passes the opposites unless it is in the list."""
+    negated = condition.negated if isinstance(condition, Membership) else condition.sign == "!="
+    values = list(dict.fromkeys(operands(condition)))
+    constants = {value.name for value in values if isinstance(value, Constant)}
+    nulls = {"nulls": "fail"} if negated == ("NULL" in constants) else {}
+    members = [value for value in values if not (isinstance(value, Constant) and value.name != "EMPTY")]
+    if not members and "WHITESPACES_ONLY" not in constants:
+        return Entry("required", {"column": name}) if negated else _that(f"{sql.quote(name)} is null", f"{name}.values")
+    has_texts = any(isinstance(value, Text) for value in members)
+    if "WHITESPACES_ONLY" in constants or (folded and has_texts):
+        return _that(_set_sql(name, members, "WHITESPACES_ONLY" in constants, folded, negated), f"{name}.values", nulls)
+    plain: list[Value] = [scalar(value) for value in members]
+    if isinstance(condition, Comparison) or len(plain) == 1:
+        return Entry("not_equals" if negated else "equals", {"column": name, "value": plain[0]}, nulls)
+    return Entry("not_in" if negated else "in", {"column": name, "values": plain}, nulls)
+
+
+def _set_sql(name: str, members: list[Any], white: bool, folded: bool, negated: bool) -> str:
+    column = sql.quote(name)
+    left, literals = column, [literal(value) for value in members]
+    if folded:
+        left, literals = f"lower({column})", [f"lower({value})" for value in literals]
+    parts = [f"{left} in ({', '.join(literals)})"] if literals else []
+    parts += [_WHITE.format(column)] if white else []
+    test = " or ".join(parts)
+    return f"not ({test})" if negated else test
+
+
+CONVERTERS: dict[str, Converter] = {
+    "ColumnCorrelation": _metric("correlation", "columns"),
+    "ColumnDataType": _column_data_type,
+    "ColumnExists": _column_exists,
+    "ColumnLength": _column_length,
+    "ColumnValues": _column_values,
+    "Completeness": _metric("completeness", "column"),
+    "DataFreshness": _data_freshness,
+    "DistinctValuesCount": _metric("distinct_count", "columns"),
+    "IsComplete": _is_complete,
+    "IsPrimaryKey": _is_primary_key,
+    "IsUnique": _is_unique,
+    "Mean": _metric("mean", "column"),
+    "RowCount": _metric("row_count", ""),
+    "StandardDeviation": _metric("stddev", "column"),
+    "Sum": _metric("sum", "column"),
+    "Uniqueness": _metric("uniqueness", "columns"),
+    "UniqueValueRatio": _metric("unique_value_ratio", "columns"),
+}
+
+_FILES = "rules about files have no form yet"
+_REFERENCES = "rules that compare with another data set have no form yet"
+#: Why a rule type has no converter.
+MISSING: dict[str, str] = {
+    **dict.fromkeys(("FileFreshness", "FileMatch", "FileSize", "FileUniqueness"), _FILES),
+    **dict.fromkeys(("DatasetMatch", "ReferentialIntegrity", "RowCountMatch", "SchemaMatch"), _REFERENCES),
+    "AggregateMatch": "rules that compare two aggregates have no form yet",
+    "ColumnCount": "the number of columns has no rule type yet",
+    "ColumnNamesMatchPattern": "the names of columns have no rule type yet",
+    "CustomSql": "rules that are queries have no form yet",
+    "DetectAnomalies": "anomalies have no form yet",
+    **{
+        name: f"the metric {name} has no rule type yet"
+        for name in (
+            "DuplicateRowCount", "Entropy", "InterquartileRange", "Kurtosis", "Range", "Skewness", "Variance", "ZerosCount",
+        )
+    },
+}  # fmt: skip
+
+
+def slug(text: str) -> str:
+    """A text as the id of a data set."""
+    return re.sub(r"[^a-z0-9_.-]+", "-", text.lower()).strip("-.") or "data"

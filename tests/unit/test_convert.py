@@ -1,0 +1,714 @@
+"""DQDL to rule files and back, by what the rules demand: which rows comply, which bounds a metric has."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlglot
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from quality import cli
+from quality.errors import RuleFileError, UsageError
+from quality.model import Bounds, Column, Nulls, Severity, Tolerance
+from quality.planner import row_check
+from quality.rule_types import completeness, schema, statistics, uniqueness, values
+from quality.rule_types.base import Row, RowRule
+from quality.rulefile import load
+from quality.rulefile.dqdl import parse
+from quality.rulefile.dqdl.convert import convert_file
+from quality.rulefile.dqdl.rules_of_ours import CONVERTERS, MISSING
+from quality.rulefile.dqdl.signatures import TYPES
+from quality.rulefile.dqdl.to_dqdl import to_dqdl
+from quality.rulefile.dqdl.to_yaml import to_yaml
+from quality.rulefile.dqdl.tree import Between, Comparison, Composite, Constant, Matches, Membership, Number, Rule, Text
+from quality.rulefile.lint import lint
+
+HEAD = "version: 1\ndataset: orders\ninput: {path: orders.parquet}\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("rules")
+
+
+@pytest.fixture(scope="module")
+def ours(folder):
+    """Loads the YAML that DQDL becomes: its rules, and the losses but that of the input."""
+
+    def converted(text, **given):
+        found = to_yaml(parse(text if "Rules" in text else f"Rules = [ {text} ]"), "orders.dqdl", **given)
+        path = folder / "converted.yml"
+        path.write_text(found.text, encoding="utf-8")
+        report = lint(str(path))
+        assert (report.problems, report.warnings) == ((), ())
+        return load(path).rules, [loss for loss in found.losses if loss.what != "'input'"]
+
+    return converted
+
+
+@pytest.fixture(scope="module")
+def theirs(folder):
+    """Parses the DQDL that rules of ours become, and the losses but that of the input."""
+
+    def converted(body, head=HEAD, **given):
+        path = folder / "ours.yml"
+        path.write_text(head + body, encoding="utf-8")
+        found = to_dqdl(load(path, **given))
+        document = parse(found.text)
+        return document.rules or (), [loss for loss in found.losses if loss.what != "'input'"]
+
+    return converted
+
+
+def bounds(**words):
+    return Bounds(tuple(words.items()))
+
+
+# from DQDL, rule by rule
+
+FAIL: dict[str, Any] = {"nulls": Nulls.FAIL}
+PASS: dict[str, Any] = {}
+SAME = {
+    "RowCount > 100": (statistics.RowCount(bounds(above=100)), PASS),
+    "RowCount between 1 and 10": (statistics.RowCount(bounds(above=1, below=10)), PASS),
+    'RowCount >= 1 where "a > 1"': (statistics.RowCount(bounds(at_least=1)), {"where": "a > 1"}),
+    "RowCount != 5": (statistics.RowCount(bounds(not_equals=5)), PASS),
+    "RowCount in [5]": (statistics.RowCount(bounds(equals=5)), PASS),
+    "RowCount < 2 * (3 + 4) / 4": (statistics.RowCount(bounds(below=3.5)), PASS),
+    'Completeness "c" > 0.95': (completeness.CompletenessBounds("c", bounds(above=0.95)), PASS),
+    'Completeness of "c" <= 1.0': (completeness.CompletenessBounds("c", bounds(at_most=1)), PASS),
+    'Mean "c" between -1.5 and 20': (statistics.Mean("c", bounds(above=-1.5, below=20)), PASS),
+    'Sum "c" = 12345678901234567.89': (statistics.Sum("c", bounds(equals=Decimal("12345678901234567.89"))), PASS),
+    'StandardDeviation "c" <= 1 / 3': (statistics.StandardDeviation("c", bounds(at_most=1 / 3)), PASS),
+    'ColumnCorrelation "a" "b" > 0.4': (statistics.Correlation(("a", "b"), bounds(above=0.4)), PASS),
+    'Uniqueness "a" "b" >= 0.99': (uniqueness.UniquenessBounds(("a", "b"), bounds(at_least=0.99)), PASS),
+    'UniqueValueRatio "c" < 0.5': (uniqueness.UniqueValueRatioBounds(("c",), bounds(below=0.5)), PASS),
+    'DistinctValuesCount "c" = 5': (uniqueness.DistinctCount(("c",), bounds(equals=5)), PASS),
+    'IsComplete "c d"': (completeness.Required("c d"), PASS),
+    'IsUnique "c"': (uniqueness.Unique(("c",)), PASS),
+    'IsPrimaryKey "a" b where "c = 1"': (uniqueness.Key(("a", "b")), {"where": "c = 1"}),
+    'ColumnExists "c"': (schema.Schema(types="allow", declared=(("c", "string"),)), {"id": "c.exists"}),
+    'ColumnDataType "c" = "Integer"': (values.Type("c", "int"), FAIL),
+    'ColumnDataType "c" in ["Long"]': (values.Type("c", "bigint"), FAIL),
+    'ColumnDataType "c" = "DECIMAL(10,2)"': (values.Type("c", "decimal(10,2)"), FAIL),
+    'ColumnDataType "c" = "Date" with threshold >= 0.9': (
+        values.Type("c", "date"), {**FAIL, "tolerance": Tolerance(0.1)},
+    ),
+    # NULL is a text of length 0
+    'ColumnLength "c" > 4': (values.Length("c", bounds(above=4)), FAIL),
+    'ColumnLength "c" < 6': (values.Length("c", bounds(below=6)), PASS),
+    'ColumnLength "c" = 0': (values.Length("c", bounds(equals=0)), PASS),
+    'ColumnLength "c" != 0': (values.Length("c", bounds(not_equals=0)), FAIL),
+    'ColumnLength "c" between 1 and 5': (values.Length("c", bounds(above=1, below=5)), FAIL),
+    # NULL fails but for != and not in
+    'ColumnValues "c" > 0': (values.Above("c", 0), FAIL),
+    'ColumnValues "c" >= 0.5': (values.AtLeast("c", 0.5), FAIL),
+    'ColumnValues "c" < -1': (values.Below("c", -1), FAIL),
+    'ColumnValues "c" <= "2022-01-01"': (values.AtMost("c", "2022-01-01"), FAIL),
+    'ColumnValues "c" between 18 and 65': (values.Values("c", bounds(above=18, below=65)), FAIL),
+    'ColumnValues "c" = "x"': (values.Equals("c", "x"), FAIL),
+    'ColumnValues "c" = EMPTY': (values.Equals("c", ""), FAIL),
+    'ColumnValues "c" != "x"': (values.NotEquals("c", "x"), PASS),
+    'ColumnValues "c" != NULL': (completeness.Required("c"), PASS),
+    'ColumnValues "c" in ["a", "b"]': (values.In("c", ("a", "b")), FAIL),
+    'ColumnValues "c" in ["a", NULL, EMPTY]': (values.In("c", ("a", "")), PASS),
+    'ColumnValues "c" not in [1, 2]': (values.NotIn("c", (1, 2)), PASS),
+    'ColumnValues "c" not in [1, 2, NULL]': (values.NotIn("c", (1, 2)), FAIL),
+    'ColumnValues "c" matches "\\d{2}"': (values.Matches("c", "\\d{2}"), FAIL),
+    'ColumnValues "c" matches "a{{x"': (values.Matches("c", "a{{x"), FAIL),
+    'ColumnValues "c" matches "us" with ignoreCase = "true"': (values.Matches("c", "(?i)us"), FAIL),
+    'ColumnValues "c" in ["a", "b"] with ignoreCase = "false"': (values.In("c", ("a", "b")), FAIL),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), SAME.items(), ids=SAME)
+def test_a_rule_of_dqdl_becomes_this_rule(ours, text, expected):
+    (rule,), losses = ours(text)
+    check, modifiers = expected
+    found = {word: getattr(rule, word) for word in ("nulls", "where", "tolerance")}
+    wanted = {"nulls": Nulls.PASS, "where": "", "tolerance": Tolerance(), **modifiers}
+    assert (rule.check, losses) == (check, [])
+    assert found == {word: wanted[word] for word in found}
+    assert rule.id == modifiers.get("id", rule.id)
+    assert (rule.severity, rule.nan_passes) == (Severity.ERROR, False)
+
+
+MOMENTS = {
+    'ColumnValues "d" > (now() - 3 days)': "`d` > timestamp'{{ run_time }}' - interval 3 days",
+    'ColumnValues "d" not between (now() - 1 day) and now()': (
+        "`d` <= timestamp'{{ run_time }}' - interval 1 day or `d` >= timestamp'{{ run_time }}'"
+    ),
+    'DataFreshness "d" <= 24 hours': "`d` >= timestamp'{{ run_time }}' - interval 24 hours",
+    'DataFreshness "d" > 1.5 days': "`d` < timestamp'{{ run_time }}' - interval 129600 seconds",
+    'DataFreshness "d" between 2 days and 4 days': (
+        "`d` < timestamp'{{ run_time }}' - interval 2 days and `d` > timestamp'{{ run_time }}' - interval 4 days"
+    ),
+    'DataFreshness "d" != 5 minutes': "`d` <> timestamp'{{ run_time }}' - interval 5 minutes",
+}
+
+
+@pytest.mark.parametrize(("text", "template"), MOMENTS.items())
+def test_the_clock_of_a_rule_is_the_time_of_the_run(ours, text, template):
+    (rule,), losses = ours(text)
+    assert rule.canonical["expression"]["template"] == template
+    assert (rule.nulls, losses) == (Nulls.FAIL, [])
+    assert "run_time" not in rule.check.expression
+
+
+def test_several_bounds_and_conjunctions_become_several_rules(ours):
+    rules, losses = ours('(RowCount not in [1, 2]) and ((IsComplete "a") and (Mean "a" > 1)) labels=["k"="v"]')
+    assert [type(rule.check) for rule in rules] == [
+        statistics.RowCount, statistics.RowCount, completeness.Required, statistics.Mean,
+    ]  # fmt: skip
+    assert [rule.check.bounds for rule in rules[:2]] == [bounds(not_equals=1), bounds(not_equals=2)]
+    assert {tuple(rule.metadata["labels"].items()) for rule in rules} == {(("k", "v"),)}
+    assert losses == []
+
+
+def test_rules_of_one_kind_get_ids_of_their_own(ours):
+    rules, _ = ours('RowCount > 1, RowCount < 9, ColumnValues "c" = NULL, ColumnValues "c" > 1, ColumnValues "c" > 0')
+    assert [rule.id for rule in rules] == ["row_count", "row_count.2", "c.values", "c.above", "c.above.2"]
+
+
+def test_labels_variables_and_metadata_carry_over(ours, folder):
+    rules, losses = ours(
+        'Metadata = { "Description": "Orders: all", "Owner": "me", "Team": "x" }\n'
+        'DataSources = { "Primary": "orders" }\nstates = ["SE", "NO"]\nsql = "a = \'{{ b\'"\n'
+        'DefaultLabels = ["team"="dq", "k"="default"]\n'
+        'Rules = [ ColumnValues "s" in $states where $sql labels=["k"="own"] ]'
+    )
+    assert rules[0].check == values.In("s", ("SE", "NO"))
+    assert rules[0].where == "a = '{{ b'"
+    assert rules[0].metadata == {"labels": {"team": "dq", "k": "own"}}
+    rule_set = load(folder / "converted.yml")
+    assert (rule_set.dataset, rule_set.description, rule_set.owner) == ("orders", "Orders: all", "me")
+    assert [str(loss) for loss in losses] == [
+        "orders.dqdl:1: Metadata Team did not carry over: a rule file has 'description' and 'owner' only",
+        "orders.dqdl:2: DataSources Primary did not carry over: 'input' says where batches come from",
+    ]
+
+
+@pytest.mark.parametrize(("threshold", "share", "allowed"), (
+    (">= 0.98", 0.02, 2), ("> 0.98", 0.02, 1), ("> 0.5", 0.5, 49), (">= 1.0", 0, 0), ("= 1", 0, 0), (">= 0", 1, 100),
+    ("> 0", 1, 99), ("between 0.9 and 1.1", 0.1, 9), ("> -1", 1, 100), (">= 0.999", 0.001, 0),
+))  # fmt: skip
+def test_a_threshold_allows_exactly_as_many_rows(ours, threshold, share, allowed):
+    (rule,), losses = ours(f'ColumnValues "c" > 0 with threshold {threshold}')
+    assert [failed for failed in range(101) if rule.tolerance.allows(failed, 100)] == list(range(allowed + 1))
+    many = 10**9
+    edge = int(Decimal(str(share)) * many)
+    assert rule.tolerance.allows(edge, many) == (not threshold.startswith((">  ", "> 0", "between")))
+    assert edge == 0 or rule.tolerance.allows(edge - 1, many)
+    assert losses == []
+
+
+LOST = {
+    "RowCount not between 1 and 5": "'not between' holds on either side of a range: a rule that one of several conditions satisfies needs a rule type 'any'",
+    "RowCount in [1, 5]": "'in' holds for each value of a list: a rule that one of several conditions satisfies needs a rule type 'any'",
+    "RowCount between 5 and 5": "no number lies between 5 and 5: it can never hold",
+    "RowCount > avg(last(5))": "bounds that come from earlier batches have no form yet",
+    "RowCount = NULL": "a number is never NULL",
+    "RowCount > 1 / 0": "it divides by zero",
+    'ColumnCorrelation "a" "a" > 0': "it names one column twice",
+    'ColumnDataType "c" != "Integer"': "only one type can be demanded, and none be excluded",
+    'ColumnDataType "c" in ["Integer", "Long"]': "only one type can be demanded, and none be excluded",
+    'ColumnDataType "c" = "Date" with format = "MM/dd/yyyy"': "the tag 'format' has no form yet",
+    'ColumnValues "c" > "9:30 AM"': "times of day have no form yet",
+    'ColumnValues "c" between 5 and 1': "no value lies between 5 and 1: it can never hold",
+    'ColumnValues "c" > 1 with threshold < 0.5': "a threshold is kept as the share of rows that may fail; it has no other bound",
+    'ColumnValues "c" > 1 with threshold > 1': "no share of rows is that high: it can never hold",
+    'IsComplete "c" where "a in (select 1)"': "its filter cannot be used: 'select' makes a query of it: an expression over one row is expected",
+    '(IsComplete "a") or (IsComplete "b")': "rules of which one is enough need a rule type 'any'",
+    'CustomSql "select 1" > 0': "rules that are queries have no form yet",
+    "ColumnCount = 5": "the number of columns has no rule type yet",
+    'Entropy "c" > 1': "the metric Entropy has no rule type yet",
+    "FileSize < 10 MB": "rules about files have no form yet",
+    'SchemaMatch "ref" = 1': "rules that compare with another data set have no form yet",
+    'DetectAnomalies "RowCount"': "anomalies have no form yet",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "why"), LOST.items())
+def test_what_has_no_equal_is_left_out_and_told(ours, text, why):
+    rules, losses = ours(f"Rules = [ RowCount > 7,\n {text} ]")
+    assert [rule.check for rule in rules] == [statistics.RowCount(bounds(above=7))]
+    assert [(loss.position.line, loss.why, loss.kept) for loss in losses] == [(2, why, False)]
+
+
+def test_what_is_lost_stands_as_a_comment_in_its_place(ours, folder):
+    ours("RowCount > 7, FileSize < 10 MB, RowCount < 9")
+    lines = (folder / "converted.yml").read_text(encoding="utf-8").splitlines()
+    assert lines[6:8] == ["  # not carried over: FileSize < 10 MB", "  # because rules about files have no form yet"]
+
+
+def test_a_key_of_several_columns_carries_over_with_a_difference(ours):
+    (rule,), (loss,) = ours('IsUnique "a" "b"')
+    assert rule.check == uniqueness.Unique(("a", "b"))
+    assert loss.kept
+    assert str(loss) == (
+        'orders.dqdl:1: \'IsUnique "a" "b"\' carried over, but a key with a NULL part is no duplicate here; '
+        "DQDL takes NULL for a value there"
+    )
+
+
+def test_analyzers_are_told(ours):
+    rules, losses = ours('Rules = []\nAnalyzers = [ RowCount, Distribution "c" with bins = 5, rebin = true ]')
+    assert rules == ()
+    assert [loss.what for loss in losses] == [
+        "analyzer RowCount",
+        'analyzer Distribution "c" with bins = 5, rebin = true',
+    ]
+
+
+def test_every_rule_type_converts_or_says_why_not():
+    assert CONVERTERS.keys() | MISSING.keys() == TYPES.keys()
+    assert not CONVERTERS.keys() & MISSING.keys()
+
+
+AWKWARD = (
+    "NO",
+    "12:30",
+    "1e3",
+    "~",
+    "a: b",
+    "x #y",
+    "it's",
+    '"',
+    "a\nb",
+    " ",
+    "é",
+    "- x",
+    "{{ batch }}",
+    "{%",
+    "{#\n",
+    "\x7f",
+    "null",
+    "{{{%",
+)
+
+
+@pytest.mark.parametrize("text", [text for text in AWKWARD if "\\" not in text])
+def test_any_text_comes_through_yaml_as_it_is(ours, text):
+    quoted = '"' + text.replace('"', '\\"') + '"'
+    (rule, of_column), losses = ours(
+        f'ColumnValues "c" in [{quoted}, "other"] labels=[{quoted}={quoted}], ColumnValues {quoted} > 1'
+    )
+    assert rule.check == values.In("c", (text, "other"))
+    assert rule.metadata["labels"] == {text: text}
+    assert of_column.check == values.Above(text, 1)
+    assert losses == []
+
+
+# to DQDL, rule by rule
+
+BACK = {
+    "row_count: {at_least: 1}": "RowCount >= 1",
+    "row_count: {above: 1, below: 9}": "RowCount between 1 and 9",
+    "row_count: {between: [1, 9]}": "(RowCount >= 1) and (RowCount <= 9)",
+    "completeness: {column: c, above: 0.000001}": 'Completeness "c" > 0.000001',
+    "mean: {column: c, at_most: -2.5}": 'Mean "c" <= -2.5',
+    "sum: {column: c, not_equals: 0}": 'Sum "c" != 0',
+    "stddev: {column: c, below: 5}": 'StandardDeviation "c" < 5',
+    "correlation: {columns: [a, b], above: 0.5}": 'ColumnCorrelation "a" "b" > 0.5',
+    "uniqueness: {columns: [a, b], at_least: 0.9}": 'Uniqueness "a" "b" >= 0.9',
+    "unique_value_ratio: {columns: c, at_least: 0.9}": 'UniqueValueRatio "c" >= 0.9',
+    "distinct_count: {column: c, at_least: 9}": 'DistinctValuesCount "c" >= 9',
+    "max_length: {column: c, at_most: 9}": 'CustomSql "select max(char_length(`c`)) from primary" <= 9',
+    "required: {column: c}": 'IsComplete "c"',
+    "unique: {column: c}": 'IsUnique "c"',
+    "unique: {columns: [a, b]}": 'IsUnique "a" "b" where "(`a` is not null) and (`b` is not null)"',
+    "key: {columns: [a, b]}": 'IsPrimaryKey "a" "b"',
+    "type: {column: c, is: long}": 'ColumnDataType "c" = "Long" where "`c` is not null"',
+    "schema: {declared: {a: int, b: int}, types: allow, extra: fail}": '(ColumnExists "a") and (ColumnExists "b") and (ColumnCount = 2)',
+    "matches: {column: c, pattern: '[A-Z]'}": 'ColumnValues "c" matches "[A-Z]" where "`c` is not null"',
+    "contains_match: {column: c, pattern: 'x|y'}": 'ColumnValues "c" matches "(?s:.*)(?:x|y)(?s:.*)" where "`c` is not null"',
+    "length: {column: c, at_most: 5}": 'ColumnLength "c" <= 5',
+    "length: {column: c, at_least: 5}": 'ColumnLength "c" >= 5 where "`c` is not null"',
+    "above: {column: c, value: 0}": 'ColumnValues "c" > 0 where "`c` is not null"',
+    "at_most: {column: c, value: '2024-01-02'}": 'ColumnValues "c" <= "2024-01-02" where "`c` is not null"',
+    "equals: {column: c, value: x}": 'ColumnValues "c" in ["x", NULL]',
+    "equals: {column: c, value: true}": 'ColumnValues "c" in ["true", NULL]',
+    "not_equals: {column: c, value: ''}": 'ColumnValues "c" != EMPTY',
+    "in: {column: c, values: [1, 2]}": 'ColumnValues "c" in [1, 2, NULL]',
+    "in: {column: c, values: [1, a]}": 'ColumnValues "c" in ["1", "a", NULL]',
+    "not_in: {column: c, values: [a, b]}": 'ColumnValues "c" not in ["a", "b"]',
+    "that: a > b": 'CustomSql "select * from primary where coalesce((a > b), true)"',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "text"), BACK.items(), ids=BACK)
+def test_a_rule_of_ours_becomes_this_rule_of_dqdl(theirs, body, text):
+    rules, losses = theirs(f"rules: [{body}]")
+    assert (rules, losses) == (parse(f"Rules = [ {text} ]").rules, [])
+
+
+MODIFIED = {
+    "above: {column: c, value: 0}, nulls: fail": 'ColumnValues "c" > 0',
+    "above: {column: c, value: 0}, nulls: skip, where: b = 1": 'ColumnValues "c" > 0 where "(b = 1) and (`c` is not null)"',
+    "above: {column: c, value: 0}, nulls: fail, tolerance: 1%": 'ColumnValues "c" > 0 with threshold >= 0.99',
+    "in: {column: c, values: [a]}, nulls: fail": 'ColumnValues "c" = "a"',
+    "in: {column: c, values: [a, b]}, nulls: skip": 'ColumnValues "c" in ["a", "b"] where "`c` is not null"',
+    "in: {column: c, values: [a, b]}, tolerance: 0.5%": 'ColumnValues "c" in ["a", "b", NULL] with threshold >= 0.995',
+    "not_equals: {column: c, value: a}, nulls: fail": 'ColumnValues "c" not in ["a", NULL]',
+    "required: {column: c}, tolerance: 5%": 'Completeness "c" >= 0.95',
+    "that: a > b, nulls: fail, tolerance: 10%": 'CustomSql "select * from primary where coalesce((a > b), false)" with threshold >= 0.9',
+    "that: a > b, where: c": 'CustomSql "select * from primary where not coalesce((c), false) or coalesce((a > b), true)"',
+    "row_count: {above: 1}, where: a > 1, labels: {team: dq}": 'RowCount > 1 where "a > 1" labels=["team"="dq"]',
+    "min: {column: c, above: 0}, where: a = 1": 'CustomSql "select min(`c`) from primary where a = 1" > 0',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "text"), MODIFIED.items(), ids=MODIFIED)
+def test_modifiers_decide_the_form(theirs, body, text):
+    rules, losses = theirs(f"rules: [{{{body}}}]")
+    assert (rules, losses) == (parse(f"Rules = [ {text} ]").rules, [])
+
+
+NOT_BACK = {
+    "above: {column: c, value: x}": "DQDL compares numbers and dates (yyyy-MM-dd), not 'x'",
+    "above: {column: c, value: '2024-01-02 10:00:00'}": "DQDL compares numbers and dates (yyyy-MM-dd), not '2024-01-02 10:00:00'",
+    "above: {column: c, value: 0}, tolerance: 1%": "its tolerance counts rows with NULL, which a filter has to leave out in DQDL",
+    "above: {column: c, value: 0}, nulls: fail, tolerance: 5 rows": "a tolerance in rows has no threshold",
+    "key: {columns: [a]}, tolerance: 1%": "its rule type has no threshold in DQDL, and ours has a tolerance",
+    "length: {column: c, at_most: 5}, nulls: fail": "NULL has the length 0 in DQDL, which the bounds allow",
+    "values: {column: c, at_least: 1, below: 5}, nulls: fail, tolerance: 1%": "its tolerance is about several conditions together",
+    "type: {column: c, is: smallint}": "DQDL has no type 'smallint'",
+    "schema: {declared: {a: int}}": "DQDL asks which columns there are and how many, not for their order or their types",
+    "distinctness: {columns: c, above: 0.5}": "DQDL has nothing like 'distinctness'",
+    "distinct_count: {column: c, above: 5, approximate: true}": "DQDL counts distinct values exactly",
+    "max: {column: c, at_most: '2024-01-01'}": "a query is compared with a number, not with a date",
+    "matches: {column: c, pattern: 'a\\\"b'}": 'DQDL cannot write a backslash before a quote or at the end of a text: a\\"b',
+    "that: \"d = '{{ batch }}'\"": "it depends on the batch, and DQDL has no templates: d = '{{ batch }}'",
+    "that: \"d < timestamp'{{ run_time }}'\"": "it depends on the time of the run",
+    "that: a > b, where: c, tolerance: 1%": "the rows in its scope are not all rows, of which DQDL takes the share",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "why"), NOT_BACK.items(), ids=NOT_BACK)
+def test_what_dqdl_cannot_say_is_left_out_and_told(theirs, body, why):
+    rules, losses = theirs(f"rules: [{{{body}}}]")
+    assert (rules, [(loss.position.line, loss.why, loss.kept) for loss in losses]) == ((), [(4, why, False)])
+
+
+def test_what_dqdl_has_no_place_for_is_told(theirs):
+    body = "rules: [{name: n, that: a, severity: warning, on_fail: hold, owner: me, tags: [x], labels: {k: v}}]"
+    (rule,), (loss,) = theirs(body)
+    assert isinstance(rule, Rule)
+    assert [label.key for label in rule.labels] == ["k"]
+    assert loss.kept
+    assert loss.why == "DQDL has no place for: name, severity warning, on_fail hold, owner, tags"
+
+
+def test_a_text_format_has_types_of_values_and_lines_that_cannot_be_read(theirs):
+    head = HEAD.replace("parquet", "csv")
+    rules, losses = theirs("columns: {a: {type: integer}}\nrules: [schema: {missing: fail}]", head)
+    assert rules == parse('Rules = [ ColumnDataType "a" = "Integer" where "`a` is not null", ColumnExists "a" ]').rules
+    assert [(loss.what, loss.why) for loss in losses] == [("rule 'malformed'", "DQDL sees a line only once it is read")]
+
+
+def test_a_batch_renders_templates(theirs):
+    rules, (loss,) = theirs("rules: [that: \"d = '{{ batch }}'\"]", batch="2024-01-02")
+    query = "select * from primary where coalesce((d = '2024-01-02'), true)"
+    assert rules == parse(f'Rules = [ CustomSql "{query}" ]').rules
+    assert loss.why == "DQDL has no place for: templates, which stand there as they rendered now"
+
+
+def test_labels_beyond_what_dqdl_takes_are_told(theirs):
+    many = ", ".join(f"k{n}: v" for n in range(12))
+    (rule,), losses = theirs(f"rules: [{{that: a, labels: {{{many}, long: {'x' * 300}}}}}]")
+    assert isinstance(rule, Rule)
+    assert len(rule.labels) == 10
+    assert [loss.what for loss in losses] == [f"label '{key}' of rule 'that'" for key in ("k10", "k11", "long")]
+
+
+# the meaning, row by row
+
+
+def sqlite(rows):
+    """A table `batch` with these values in `c`, and the functions of Spark that predicates use."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("create table batch (c)")
+    connection.executemany("insert into batch values (?)", [(row,) for row in rows])
+
+    def regexp(pattern, value):
+        return None if value is None else re.search(pattern.replace("\\z", "\\Z"), value, re.ASCII) is not None
+
+    connection.create_function("regexp", 2, regexp)
+    return connection
+
+
+def counted(rows, condition):
+    """How many rows a Spark SQL condition holds for."""
+    (found,) = sqlglot.transpile(f"select count(*) from batch where {condition}", read="spark", write="sqlite")
+    (count,) = sqlite(rows).execute(found).fetchone()
+    return int(count)
+
+
+def our_verdict(rule, rows, kind):
+    """Whether a row rule of ours passes, by the SQL that the engine would run."""
+    assert isinstance(rule.check, RowRule)
+    check = row_check(rule, rule.check, Row((Column("c", kind),)))
+    scope = counted(rows, check.scope)
+    return rule.tolerance.allows(scope - counted(rows, f"({check.scope}) and ({check.complies})"), scope)
+
+
+def their_verdict(rule, rows):
+    """Whether a rule of DQDL passes, as AWS describes it: written down a second time, value by value."""
+    if isinstance(rule, Composite):
+        return all(their_verdict(part, rows) for part in rule.rules)
+    if rule.where is not None:
+        assert rule.where == Text("`c` is not null")
+        rows = [row for row in rows if row is not None]
+    if rule.type == "ColumnLength":
+        rows = [len(row or "") for row in rows]
+    if rule.type == "IsComplete":
+        return None not in rows
+    passed = [row for row in rows if holds(rule.condition, row)]
+    thresholds = [tag.condition for tag in rule.tags]
+    if not thresholds:
+        return len(passed) == len(rows)
+    return not rows or holds(thresholds[0], Decimal(len(passed)) / Decimal(len(rows)))
+
+
+def holds(condition: Any, value):
+    if isinstance(condition, Matches):
+        assert isinstance(condition.pattern, Text)
+        return value is not None and (re.fullmatch(condition.pattern.value, value) is None) == condition.negated
+    if isinstance(condition, Between):
+        low, high = operand(condition.low), operand(condition.high)
+        return value is not None and (value <= low or value >= high if condition.negated else low < value < high)
+    if isinstance(condition, Membership):
+        assert isinstance(condition.values, tuple)
+        return any(same(entry, value) for entry in condition.values) != condition.negated
+    if condition.sign in ("=", "!="):
+        return same(condition.operand, value) == (condition.sign == "=")
+    bound = operand(condition.operand)
+    signs = {
+        ">": lambda: value > bound,
+        ">=": lambda: value >= bound,
+        "<": lambda: value < bound,
+        "<=": lambda: value <= bound,
+    }
+    return value is not None and signs[condition.sign]()
+
+
+def same(entry, value):
+    if isinstance(entry, Constant):
+        if entry.name == "NULL":
+            return value is None
+        return value == "" if entry.name == "EMPTY" else value is not None and value != "" and not value.strip()
+    return value == operand(entry)
+
+
+def operand(value):
+    return value.value
+
+
+TEXTS = st.sampled_from((None, "", " ", "\t \n", "a", "A", "b", "ab", "it's", "\\"))
+WHOLE = st.sampled_from((None, -2, 0, 1, 2, 3, 10))
+TEXT_OPERANDS = st.sampled_from(("a", "b", "it's", "\\\\", "c")).map(Text) | st.sampled_from(
+    ("NULL", "EMPTY", "WHITESPACES_ONLY")
+).map(Constant)
+NUMBER_OPERANDS = st.sampled_from(("-2", "0", "1", "1.5", "2", "3.0", "10")).map(Number)
+SIGNS = st.sampled_from(("=", "!=", ">", ">=", "<", "<="))
+
+
+def lists(entries):
+    return st.builds(Membership, st.lists(entries, min_size=1, max_size=4).map(tuple), st.booleans())
+
+
+NUMERIC = st.one_of(
+    st.builds(Comparison, SIGNS, NUMBER_OPERANDS),
+    st.builds(Between, NUMBER_OPERANDS, NUMBER_OPERANDS, st.booleans()),
+    lists(NUMBER_OPERANDS),
+)
+TEXTUAL = st.one_of(
+    st.builds(Comparison, st.sampled_from(("=", "!=")), TEXT_OPERANDS),
+    lists(TEXT_OPERANDS),
+    st.builds(Matches, st.sampled_from(("a|b", "[a-z]*", ".", "\\s+")).map(Text), st.booleans()),
+)
+THRESHOLDS = st.sampled_from(("", " with threshold > 0.5", " with threshold >= 0.75", " with threshold > 0.9"))
+
+
+def shown(condition):
+    from quality.rulefile.dqdl.printer import format_condition
+
+    return format_condition(condition)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTUAL, st.lists(TEXTS, min_size=1, max_size=5), THRESHOLDS)
+def test_rules_about_texts_mean_the_same(ours, condition, rows, threshold):
+    text = f'ColumnValues "c" {shown(condition)}{threshold}'
+    found, losses = ours(text)
+    assert losses == []
+    (rule,) = parse(f"Rules = [ {text} ]").rules or ()
+    # of a required value there is no share in DQDL, and none is asked of it here
+    assert all(our_verdict(part, rows, "string") for part in found) == their_verdict(rule, rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    NUMERIC | lists(NUMBER_OPERANDS | st.just(Constant("NULL"))), st.lists(WHOLE, min_size=1, max_size=5), THRESHOLDS
+)
+def test_rules_about_numbers_mean_the_same(ours, condition, rows, threshold):
+    text = f'ColumnValues "c" {shown(condition)}{threshold}'
+    found, losses = ours(text)
+    assume(not losses)  # an empty range
+    (rule,) = parse(f"Rules = [ {text} ]").rules or ()
+    assert all(our_verdict(part, rows, "int") for part in found) == their_verdict(rule, rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(NUMERIC, st.lists(TEXTS, min_size=1, max_size=5))
+def test_rules_about_lengths_mean_the_same(ours, condition, rows):
+    text = f'ColumnLength "c" {shown(condition)}'
+    found, losses = ours(text)
+    assume(not losses)
+    (rule,) = parse(f"Rules = [ {text} ]").rules or ()
+    assert all(our_verdict(part, rows, "string") for part in found) == their_verdict(rule, rows)
+
+
+OUR_NUMBERS = st.sampled_from((
+    "above: {column: c, value: 1}", "at_most: {column: c, value: 1.5}", "between: {column: c, range: [0, 2]}",
+    "values: {column: c, above: 0, at_most: 3}", "values: {column: c, above: -2, below: 3}", "values: {column: c, not_equals: 1}",
+    "in: {column: c, values: [0, 1]}", "not_in: {column: c, values: [0, 1]}", "equals: {column: c, value: 1}",
+    "not_equals: {column: c, value: 1}",
+))  # fmt: skip
+OUR_TEXTS = st.sampled_from((
+    "in: {column: c, values: [a, b]}", "in: {column: c, values: ['']}", "not_in: {column: c, values: ['', a]}",
+    "equals: {column: c, value: a}", "not_equals: {column: c, value: a}", "matches: {column: c, pattern: 'a|b'}",
+    "contains_match: {column: c, pattern: b}", "length: {column: c, between: [1, 2]}", "length: {column: c, at_most: 1}",
+    "length: {column: c, not_equals: 1}",
+))  # fmt: skip
+NULLS = st.sampled_from(("", ", nulls: fail", ", nulls: skip"))
+TOLERANCES = st.sampled_from(("", "", ", tolerance: 25%", ", tolerance: 0.5"))
+
+
+def backward(theirs, folder, body, rows, kind):
+    found, losses = theirs(f"rules: [{{{body}}}]")
+    assume(not losses)
+    (rule,) = load(folder / "ours.yml").rules
+    assert all(their_verdict(part, rows) for part in found) == our_verdict(rule, rows, kind)
+
+
+@settings(max_examples=60, deadline=None)
+@given(OUR_NUMBERS, NULLS, TOLERANCES, st.lists(WHOLE, min_size=1, max_size=5))
+def test_rules_of_ours_about_numbers_mean_the_same_in_dqdl(theirs, folder, body, nulls, tolerance, rows):
+    backward(theirs, folder, body + nulls + tolerance, rows, "int")
+
+
+@settings(max_examples=60, deadline=None)
+@given(OUR_TEXTS, NULLS, TOLERANCES, st.lists(TEXTS, min_size=1, max_size=5))
+def test_rules_of_ours_about_texts_mean_the_same_in_dqdl(theirs, folder, body, nulls, tolerance, rows):
+    backward(theirs, folder, body + nulls + tolerance, rows, "string")
+
+
+@pytest.mark.parametrize("text", [text for text in SAME if "ColumnDataType" not in text and "Sum" not in text])
+def test_there_and_back_again_it_demands_the_same(ours, theirs, folder, text):
+    first, _ = ours(text)
+    there = to_dqdl(load(folder / "converted.yml"))
+    assert [loss for loss in there.losses if loss.what != "'input'"] == []
+    second, _ = ours(there.text)
+    assert [(rule.check, rule.where, rule.nulls, rule.tolerance) for rule in second] == [
+        (rule.check, rule.where, rule.nulls, rule.tolerance) for rule in first
+    ]
+
+
+# the command
+
+
+@pytest.fixture
+def quality(capsys):
+    def run(*arguments):
+        code = cli.run_command([str(word) for word in arguments])
+        found = capsys.readouterr()
+        return code, found.out, found.err
+
+    return run
+
+
+def test_the_command_prints_the_file_and_tells_what_it_lacks(quality, rule_file):
+    path = rule_file('Rules = [\n  IsComplete "id",\n  FileSize < 10 MB\n]\n', "Orders 2.dqdl")
+    code, out, err = quality("convert", path, "--input", "in/{{ batch }}.csv", "--root", "out")
+    assert code == 0
+    rule_set = load(rule_file(out))
+    assert [rule.id for rule in rule_set.rules] == ["malformed", "id.required"]
+    assert (rule_set.dataset, rule_set.input.path, rule_set.outputs.root) == (
+        "orders-2",
+        ("in/{{ batch }}.csv",),
+        "out",
+    )
+    assert err == (
+        f"{path}:3: 'FileSize < 10 MB' did not carry over: rules about files have no form yet\n1 of 2 rules carried over\n"
+    )
+
+
+def test_the_command_writes_a_file_and_goes_both_ways(quality, rule_file, tmp_path):
+    path = rule_file(
+        "version: 1\ndataset: a\ninput: {path: a.parquet}\nvars: {n: 5}\nrules: [row_count: {above: '{{ n }}'}]\n"
+    )
+    out = tmp_path / "a.dqdl"
+    code, printed, err = quality("convert", path, "--var", "n=7", "-o", out)
+    assert (code, printed) == (0, "")
+    assert "1 of 1 rules carried over" in err
+    assert out.read_text(encoding="utf-8") == "Rules = [\n    RowCount > 7\n]\n"
+    code, printed, _ = quality("convert", out)
+    assert code == 0
+    assert load(rule_file(printed)).rules[0].check == statistics.RowCount(bounds(above=7))
+
+
+def test_mistakes_end_with_2_and_write_nothing(quality, rule_file, tmp_path):
+    path = rule_file("Rules = [\n IsCompleet,\n RowCount ]", "a.dqdl")
+    code, out, err = quality("convert", path, "-o", tmp_path / "b.yml")
+    assert (code, out) == (2, "")
+    assert [line.rpartition("/")[2][:9] for line in err.splitlines()] == [
+        "a.dqdl:2:",
+        "a.dqdl:3:",
+        "2 mistak",
+    ] or err.endswith("2 mistakes\n")
+    assert not (tmp_path / "b.yml").exists()
+
+
+USAGE = {
+    ("FILE.txt",): "the name does not tell the language (.yml, .yaml or .dqdl); say --to yaml or --to dqdl",
+    ("FILE.dqdl", "--to", "dqdl"): "is dqdl already",
+    ("FILE.yml", "--to", "yaml"): "is yaml already",
+    ("nowhere.dqdl",): "nowhere.dqdl: there is no such rule file",
+    ("FILE.dqdl", "-o", "/nowhere/x.yml"): "-o /nowhere/x.yml: cannot be written: No such file or directory",
+}
+
+
+@pytest.mark.parametrize(("words", "message"), USAGE.items())
+def test_a_mistake_in_the_arguments_is_one_message(quality, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    for name in ("FILE.txt", "FILE.dqdl", "FILE.yml"):
+        (tmp_path / name).write_text(f"{HEAD}rules: []" if name.endswith("yml") else "Rules = []", encoding="utf-8")
+    code, _, err = quality("convert", *words)
+    assert code == 2
+    assert message in err
+
+
+def test_a_file_of_another_name_is_converted_when_its_language_is_told(rule_file):
+    path = rule_file("Rules = [ RowCount > 1 ]", "rules.txt")
+    assert "row_count: {above: 1}" in convert_file(path, "yaml").text
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path):
+    path = tmp_path / "a.dqdl"
+    path.write_bytes(b"Rules = [ \xff ]")
+    with pytest.raises(UsageError, match="a rule file is UTF-8 text; byte 10 is not"):
+        convert_file(path)
+    (tmp_path / "b.dqdl").mkdir()
+    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+        convert_file(tmp_path / "b.dqdl")
+
+
+def test_a_yaml_file_with_mistakes_is_told(rule_file):
+    with pytest.raises(RuleFileError, match="'ruls' is not a section"):
+        convert_file(rule_file(f"{HEAD}ruls: []"))
