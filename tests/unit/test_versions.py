@@ -14,7 +14,7 @@ from quality.errors import LostRaceError, RuleFileError, StorageError, UsageErro
 from quality.model import BatchStatus, Decision
 from quality.storage import commit, readers
 from quality.storage.commit import CommitRecord, DataFile, parse_utc
-from quality.storage.layout import encode_batch, manifest_key, result_key, runs_dir
+from quality.storage.layout import collected_key, encode_batch, manifest_key, result_key, runs_dir
 from quality.storage.store import LocalStore
 
 HELD: dict[str, Any] = {"decision": Decision.HELD, "status": BatchStatus.FAILED, "exit_code": 4}
@@ -202,6 +202,28 @@ def test_who_is_second_in_a_race_changes_nothing_and_is_told_who_was_first(store
         "batch 'b' of 'd': number 3 was taken meanwhile by run three, published; nothing was changed; "
         "look at it with quality versions d --batch b"
     )
+
+
+def test_a_rollback_to_what_is_being_collected_is_taken_back(store, monkeypatch):
+    one, two = add(store, "one"), add(store, "two")
+    committed = commit.commit
+
+    def while_a_collector_works(place, record):
+        if record.action == "rollback" and record.run == "one":
+            # it marks the run first and reads the records then: this record comes in between
+            mark = {"schema": "quality.collected/1", "run": "one", "collected": MONDAY, "files": 2, "bytes": 6}
+            place.put(collected_key("d", "b", "one"), json.dumps(mark).encode())
+        committed(place, record)
+
+    monkeypatch.setattr(commit, "commit", while_a_collector_works)
+    with pytest.raises(StorageError, match="the rows of run one are being collected just now; run two stays live"):
+        rollback(store)
+    records = commit.records(store, "d", "b")
+    assert [(record.seq, record.run, record.action, record.of_seq) for record in records[2:]] == [
+        (3, "one", "rollback", one.seq),
+        (4, "two", "rollback", two.seq),
+    ]
+    assert readers.paths(store, "d", "b") == [store.uri(file.path) for file in two.passed]
 
 
 def test_a_run_that_loses_to_a_rollback_is_told_so(store):
