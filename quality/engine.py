@@ -23,6 +23,7 @@ from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
 from quality.errors import EngineError, InputError, did_you_mean
+from quality.keys import Frequencies, KeyCounter
 from quality.model import Metric
 from quality.planner import KeyPass, MetricCheck, Plan, RowCheck
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
@@ -30,24 +31,7 @@ from quality.scan import Scan, Scanned
 from quality.sql import quote
 from quality.verification import Counts, Measured, ratio_metric
 
-#: Up to so many duplicated keys are kept, and sent to every executor; beyond, both sides are shuffled.
-BROADCAST_KEYS = 500_000
-_FREQUENCIES = ("f_rows", "f_keys", "f_once", "f_duplicated", "f_duplicate_rows")
 ENGINES = ("auto", "deequ", "deequ-runner", "spark")
-
-
-@dataclass(frozen=True)
-class Frequencies:
-    """How often the keys of a pass occur. `rows` in scope that have a key; `keys` distinct, `once` of them occurring once,
-    both counting keys with some NULL part; `duplicated` keys without NULL that occur more than once, on `duplicate_rows`
-    rows. `doubled` holds those keys (columns `k0`...) until the engine lets go; None when they are none, or too many to keep."""
-
-    rows: int
-    keys: int
-    once: int
-    duplicated: int
-    duplicate_rows: int
-    doubled: DataFrame | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass
@@ -145,7 +129,12 @@ class Engine:
 
     def frequencies(self, batch: Batch, plan: Plan) -> dict[KeyPass, Frequencies]:
         """How often the keys of every key pass occur: a narrow pass for each."""
-        return {key: self._count_keys(batch, key) for key in plan.key_passes}
+        counter = KeyCounter(self.spark, self._launch_narrow, self.kept)
+        return {key: counter.count(batch, key) for key in plan.key_passes}
+
+    def _launch_narrow(self, shuffles: int) -> None:
+        self.launched.narrow += 1
+        self.launched.shuffles += shuffles
 
     def findings(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Findings:
         """What the passes found, by rule."""
@@ -216,42 +205,6 @@ class Engine:
         scopes = {c.rule.id: scanned.scopes[c.scope] for c in plan.metric_checks}
         return Measured(scanned.rows, scanned.malformed, counts, metrics, scopes, {**plan.errors})
 
-    # keys
-
-    def _count_keys(self, batch: Batch, key: KeyPass) -> Frequencies:
-        self.launched.narrow += 1
-        self.launched.shuffles += not batch.small
-        counted = key_counts(batch.frame, key)
-        names = [f"k{index}" for index in range(len(key.references))]
-        complete = " and ".join(f"{name} is not null" for name in names)
-        frequencies = counted.selectExpr(*_frequencies(key, complete))
-        # one expression: a condition on keys alone would be moved below the shuffle, and make it another one
-        doubled = counted.where(f"if(n > 1, {complete}, false)").limit(BROADCAST_KEYS + 1).select(*names)
-        return (self._small_keys if batch.small else self._kept_keys)(frequencies, doubled)
-
-    def _kept_keys(self, frequencies: DataFrame, doubled: DataFrame) -> Frequencies:
-        """The numbers and the doubled keys of one shuffle: Spark makes the exchange that both stand on once."""
-        # not by the text of the type: that of a struct with odd names is no SQL
-        absent = [F.lit(None).cast(field.dataType).alias(field.name) for field in doubled.schema.fields]
-        numbers = [f"cast(null as bigint) as {name}" for name in _FREQUENCIES]
-        both = frequencies.select("*", *absent).union(doubled.selectExpr(*numbers, "*")).persist()
-        found = _found(both.where(f"{_FREQUENCIES[0]} is not null").select(*_FREQUENCIES))
-        if not 0 < found.duplicated <= BROADCAST_KEYS:
-            both.unpersist()
-            return found
-        self.kept.append(both)
-        return replace(found, doubled=both.where(f"{_FREQUENCIES[0]} is null").select(*doubled.columns))
-
-    def _small_keys(self, frequencies: DataFrame, doubled: DataFrame) -> Frequencies:
-        """The numbers first: a key is rarely doubled. Doubled ones are as few as the batch is small."""
-        found = _found(frequencies)
-        if not 0 < found.duplicated <= BROADCAST_KEYS:
-            return found
-        self.launched.narrow += 1
-        rows = cast("Any", doubled)._jdf.collectAsList()
-        session = cast("Any", self.spark._jsparkSession)
-        return replace(found, doubled=DataFrame(session.createDataFrame(rows, doubled._jdf.schema()), self.spark))
-
     # Deequ's verdicts
 
     def checks(self, findings: Findings, name: str) -> list[CheckOutcome]:
@@ -310,35 +263,6 @@ def _deequ_metric(deequ: Deequ, java: Any, analyzer: Analyzer, metric: Metric) -
     if analyzer.state:
         return deequ.from_state(java, analyzer.state, float(metric.value))
     return deequ.from_value(metric.key, float(metric.value))
-
-
-def key_counts(frame: DataFrame, key: KeyPass) -> DataFrame:
-    """Columns `k0`... and `n`: the keys in scope and how often each occurs. A key of NULLs alone is one group: it
-    counts rows, not keys."""
-    parts = [f"{reference} as k{index}" for index, reference in enumerate(key.references)]
-    grouped = frame.where(key.scope).selectExpr(*parts).groupBy(*(f"k{index}" for index in range(len(parts))))
-    return grouped.agg(F.count(F.lit(1)).alias("n"))
-
-
-def _frequencies(key: KeyPass, complete: str) -> list[str]:
-    some = _some_part(key)
-    values = (
-        "coalesce(sum(n), 0)",
-        f"count_if({some})",
-        f"count_if(n = 1 and ({some}))",
-        f"count_if(n > 1 and {complete})",
-        f"coalesce(sum(if(n > 1 and {complete}, n, 0)), 0)",
-    )
-    return [f"{value} as {name}" for value, name in zip(values, _FREQUENCIES, strict=True)]
-
-
-def _found(frequencies: DataFrame) -> Frequencies:
-    rows, keys, once, duplicated, duplicate_rows = map(int, frequencies.collect()[0])
-    return Frequencies(rows, keys, once, duplicated, duplicate_rows)
-
-
-def _some_part(key: KeyPass) -> str:
-    return " or ".join(f"k{index} is not null" for index in range(len(key.references)))
 
 
 def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Metric:

@@ -22,17 +22,21 @@ from quality.sql import conjunction
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
 WORD_BITS = 62
+#: Types of which 64 neighbours are counted at once.
+WHOLE = ("tinyint", "smallint", "int", "bigint")
 #: Rules that are named for a pass; the others are counted.
 _SHOWN_RULES = 3
 
 
 @dataclass(frozen=True)
 class KeyPass:
-    """A count of keys: one shuffle of the key columns of the rows in scope that have a key."""
+    """A count of keys: one shuffle of the key columns of the rows in scope that have a key. `whole`: the key is one whole
+    number, which is counted in two steps."""
 
     columns: tuple[str, ...]
     references: tuple[str, ...]
     scope: str
+    whole: bool = False
 
     @property
     def any_part(self) -> str:
@@ -163,9 +167,11 @@ class Plan:
         metrics = _ids(check for check in self.metric_checks if check.key == key)
         names = ", ".join(key.columns)
         yield Pass("narrow", f"counting keys of {names}", (*rows, *metrics), 0 if self.small else 1)
+        # otherwise they come from the same shuffle
         if self.small and rows:
-            # else they come from the same shuffle
             yield Pass("narrow", f"finding doubled keys of {names}", rows)
+        elif key.whole and not self.small:
+            yield Pass("narrow", f"looking closer at doubled keys of {names}", (*rows, *metrics), 1)
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
@@ -250,7 +256,8 @@ def _key_pass(columns: tuple[str, ...], row: Row, scope: list[str]) -> KeyPass:
     for name in columns:
         if "map<" in row.type(name):
             raise RuleDataError(f"column '{name}' is {row.type(name)}: maps cannot be compared, so they are no key")
-    key = KeyPass(columns, tuple(row.ref(name) for name in columns), "")
+    whole = len(columns) == 1 and row.type(columns[0]) in WHOLE
+    key = KeyPass(columns, tuple(row.ref(name) for name in columns), "", whole)
     # a key that is NULL in all its parts is none: it has no duplicates and no share in the metrics of keys
     return replace(key, scope=conjunction([*scope, key.any_part]))
 

@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from quality.backends.reading import Batch
-from quality.engine import Findings, Frequencies, key_counts
+from quality.engine import Findings
+from quality.keys import Frequencies, doubled_keys
 from quality.planner import KeyPass, RowCheck
 from quality.rule_types.base import MALFORMED, MALFORMED_LINE, QUALITY_COLUMN, RESERVED_PREFIX
 from quality.sql import disjunction, literal, quote
@@ -57,17 +58,11 @@ def duplicates(frame: DataFrame, checks: Iterable[RowCheck], frequencies: Mappin
     for key, marker in markers.items():
         kept = frequencies[key].doubled
         names = [f"{marker}_{index}" for index in range(len(key.references))]
-        found = (_counted_again(frame, key) if kept is None else kept).toDF(*names).selectExpr("*", f"true as {marker}")
+        found = (doubled_keys(frame, key) if kept is None else kept).toDF(*names).selectExpr("*", f"true as {marker}")
         # equality is enough: the keys of this side hold no NULL, and a row with one has no duplicate
         matches = [F.expr(ref) == F.col(name) for ref, name in zip(key.references, names, strict=True)]
         frame = frame.join(found if kept is None else F.broadcast(found), matches, "left").drop(*names)
     return Marked(frame, markers)
-
-
-def _counted_again(frame: DataFrame, key: KeyPass) -> DataFrame:
-    names = [f"k{index}" for index in range(len(key.references))]
-    complete = " and ".join(f"{name} is not null" for name in names)
-    return key_counts(frame, key).where(f"n > 1 and {complete}").select(*names)
 
 
 def side_expression(checks: Sequence[RowCheck], marked: Marked) -> str:

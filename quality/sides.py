@@ -21,8 +21,9 @@ from pyspark.sql import DataFrame
 from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
-from quality.engine import Findings, Frequencies
+from quality.engine import Findings
 from quality.errors import StorageError
+from quality.keys import Frequencies
 from quality.model import Column
 from quality.planner import KeyPass, Plan
 from quality.results import Context, Sides

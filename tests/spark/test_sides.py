@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from quality import engine, sides
+from quality import keys, sides
 from quality.backends.sizing import SMALL_BATCH
 from tests.written import Place
 
@@ -177,7 +177,7 @@ def test_a_rule_that_breaks_the_shared_pass_is_set_apart_and_the_rest_is_judged(
 
 
 def test_many_doubled_keys_are_found_by_a_shuffle(place, monkeypatch):
-    monkeypatch.setattr(engine, "BROADCAST_KEYS", 1)
+    monkeypatch.setattr(keys, "BROADCAST_KEYS", 1)
     put(place, pa.table({"n": [1, 1, 2, 2, 3]}))
     result = place.run("- unique: n", format="parquet")
     assert place.passed("n") == [3]

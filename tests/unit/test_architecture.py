@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "quality").rglob("*.py"))
 LAYERS = (
     "errors", "model", "sql", "casts", "analyzers", "rule_types", "rulefile", "planner", "verification",
     "backends jars",
-    "scan", "engine", "rows", "storage", "targets", "history", "report", "results", "sides", "publishing", "runs", "versions",
+    "keys", "scan", "engine", "rows", "storage", "targets", "history", "report", "results", "sides", "publishing", "runs", "versions",
     "demo_data", "demo", "progress", "doctor", "entry", "commands", "cli", "__main__",
 )  # fmt: skip
 RANKS = {unit: rank for rank, units in enumerate(LAYERS) for unit in units.split()}

@@ -1,0 +1,175 @@
+"""Counts how often keys occur, with as little shuffling as the keys allow, and keeps those that are doubled.
+
+Whole numbers are counted 64 at a time: numbers that share all but their last six bits are one group, with a bit for each
+that occurs. A group with as many bits as rows has no key twice, which is exact, and is all there is to do for most keys; the
+groups that have fewer, few as a rule, are counted one by one. Ids that were given out in a row shrink to a 64th before
+anything is shuffled. Other keys are grouped as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from quality.backends.reading import Batch
+from quality.planner import KeyPass
+from quality.rule_types.base import RESERVED_PREFIX
+
+#: Up to so many duplicated keys are kept, and sent to every executor; beyond, both sides are shuffled.
+BROADCAST_KEYS = 500_000
+#: Groups with doubled keys are looked at one by one only while they hold at most this share of the rows.
+_FEW = 0.1
+
+_FREQUENCIES = ("f_rows", "f_keys", "f_once", "f_duplicated", "f_duplicate_rows")
+_GROUP = f"{RESERVED_PREFIX}group"
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """How often the keys of a pass occur. `rows` in scope that have a key; `keys` distinct, `once` of them occurring once,
+    both counting keys with some NULL part; `duplicated` keys without NULL that occur more than once, on `duplicate_rows`
+    rows. `doubled` holds those keys (columns `k0`...) until the engine lets go; None when they are none, or too many to keep."""
+
+    rows: int
+    keys: int
+    once: int
+    duplicated: int
+    duplicate_rows: int
+    doubled: DataFrame | None = field(default=None, compare=False, repr=False)
+
+
+class KeyCounter:
+    """Counts the keys of a batch. `launch` is told of each pass, with the number of its shuffles; what is kept between
+    passes stands in `kept`, to be unpersisted."""
+
+    def __init__(self, spark: SparkSession, launch: Callable[[int], None], kept: list[DataFrame]) -> None:
+        self.spark, self.launch, self.kept = spark, launch, kept
+
+    def count(self, batch: Batch, key: KeyPass) -> Frequencies:
+        """The frequencies of a key over its scope."""
+        if batch.small:
+            self.launch(0)
+            return self._small(key_counts(batch.frame, key), key)
+        if key.whole:
+            found = self._by_bits(batch.frame, key)
+            if found:
+                return found
+        self.launch(1)
+        return self._kept(key_counts(batch.frame, key), key)
+
+    def _by_bits(self, frame: DataFrame, key: KeyPass) -> Frequencies | None:
+        """The frequencies of a key that is a whole number. None when so many are doubled that nothing is gained."""
+        self.launch(1)
+        (reference,) = key.references
+        group, bit = f"shiftright(cast({reference} as bigint), 6)", f"cast(cast({reference} as bigint) & 63 as int)"
+        counted = frame.where(key.scope).selectExpr(f"{group} as g", f"shiftleft(1L, {bit}) as bit").groupBy("g")
+        groups = counted.agg(F.count(F.lit(1)).alias("n"), F.expr("bit_count(bit_or(bit))").alias("keys"))
+        doubled = "n > keys"
+        numbers = groups.selectExpr(
+            "coalesce(sum(n), 0) as rows",
+            "coalesce(sum(keys), 0) as keys",
+            f"count_if({doubled}) as groups",
+            f"coalesce(sum(if({doubled}, n, 0)), 0) as suspect",
+        )
+        (rows, keys, found, suspect), suspects, forget = self._with_few(
+            numbers, groups.where(doubled).select("g"), lambda row: 0 < row[2] <= BROADCAST_KEYS
+        )
+        if not found:
+            return Frequencies(rows, keys, keys, 0, 0)
+        if suspects is None or suspect > _FEW * rows:
+            forget()
+            return None
+        self.launch(1)
+        few = frame.join(F.broadcast(suspects.toDF(_GROUP)), F.expr(group) == F.col(_GROUP), "left_semi")
+        # each of them is complete: the scope has no NULL
+        exact = key_counts(few, key).where("n > 1").persist()
+        self.kept.append(exact)
+        duplicated, duplicate_rows = _numbers(exact.selectExpr("count(1)", "coalesce(sum(n), 0)"))
+        kept = exact.drop("n") if duplicated <= BROADCAST_KEYS else None
+        return Frequencies(rows, keys, keys - duplicated, duplicated, duplicate_rows, kept)
+
+    def _kept(self, counted: DataFrame, key: KeyPass) -> Frequencies:
+        row, doubled, _ = self._with_few(
+            counted.selectExpr(*_frequencies(key)), _doubled(counted, key), lambda row: 0 < row[3] <= BROADCAST_KEYS
+        )
+        return replace(Frequencies(*row), doubled=doubled)
+
+    def _with_few(
+        self, numbers: DataFrame, few: DataFrame, wanted: Callable[[tuple[int, ...]], bool]
+    ) -> tuple[Any, DataFrame | None, Callable[[], None]]:
+        """The row of numbers, and the few rows when they are wanted, of one shuffle: Spark makes the exchange that both
+        stand on once. What is returned last forgets the few before the engine does."""
+        # not by the text of the type: that of a struct with odd names is no SQL
+        absent = [F.lit(None).cast(field.dataType).alias(field.name) for field in few.schema.fields]
+        nulls = [f"cast(null as bigint) as {name}" for name in numbers.columns]
+        both = numbers.select("*", *absent).union(few.selectExpr(*nulls, "*").limit(BROADCAST_KEYS + 1)).persist()
+        first = numbers.columns[0]
+        row = _numbers(both.where(f"{first} is not null").select(*numbers.columns))
+        if not wanted(row):
+            both.unpersist()
+            return row, None, lambda: None
+        self.kept.append(both)
+
+        def forget() -> None:
+            self.kept.remove(both)
+            both.unpersist()
+
+        return row, both.where(f"{first} is null").select(*few.columns), forget
+
+    def _small(self, counted: DataFrame, key: KeyPass) -> Frequencies:
+        """The numbers first: a key is rarely doubled. Doubled ones are as few as the batch is small."""
+        row: Any = _numbers(counted.selectExpr(*_frequencies(key)))
+        found = Frequencies(*row)
+        if not 0 < found.duplicated <= BROADCAST_KEYS:
+            return found
+        self.launch(0)
+        doubled = _doubled(counted, key)
+        rows = cast("Any", doubled)._jdf.collectAsList()
+        session = cast("Any", self.spark._jsparkSession)
+        return replace(found, doubled=DataFrame(session.createDataFrame(rows, doubled._jdf.schema()), self.spark))
+
+
+def key_counts(frame: DataFrame, key: KeyPass) -> DataFrame:
+    """Columns `k0`... and `n`: the keys in scope and how often each occurs. A key of NULLs alone is one group: it
+    counts rows, not keys."""
+    parts = [f"{reference} as k{index}" for index, reference in enumerate(key.references)]
+    grouped = frame.where(key.scope).selectExpr(*parts).groupBy(*_names(key))
+    return grouped.agg(F.count(F.lit(1)).alias("n"))
+
+
+def doubled_keys(frame: DataFrame, key: KeyPass) -> DataFrame:
+    """Columns `k0`...: the keys without NULL that occur more than once."""
+    return _doubled(key_counts(frame, key), key)
+
+
+def _doubled(counted: DataFrame, key: KeyPass) -> DataFrame:
+    # one expression: a condition on keys alone would be moved below the shuffle, and make it another one
+    return counted.where(f"if(n > 1, {_complete(key)}, false)").select(*_names(key))
+
+
+def _frequencies(key: KeyPass) -> list[str]:
+    some, complete = " or ".join(f"{name} is not null" for name in _names(key)), _complete(key)
+    values = (
+        "coalesce(sum(n), 0)",
+        f"count_if({some})",
+        f"count_if(n = 1 and ({some}))",
+        f"count_if(n > 1 and {complete})",
+        f"coalesce(sum(if(n > 1 and {complete}, n, 0)), 0)",
+    )
+    return [f"{value} as {name}" for value, name in zip(values, _FREQUENCIES, strict=True)]
+
+
+def _names(key: KeyPass) -> list[str]:
+    return [f"k{index}" for index in range(len(key.references))]
+
+
+def _complete(key: KeyPass) -> str:
+    return " and ".join(f"{name} is not null" for name in _names(key))
+
+
+def _numbers(frame: DataFrame) -> tuple[int, ...]:
+    return tuple(map(int, frame.collect()[0]))
