@@ -7,15 +7,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
+from quality.backends.footers import row_counts
 from quality.backends.reading import Batch
 
 #: A Spark setting: files of up to so many bytes together are a small batch. 0: none is.
 SMALL_BATCH = "spark.quality.smallBatchBytes"
 _SMALL_BYTES = 4 * 1024 * 1024
+#: Columns of one value take hardly a byte: of such formats the rows are counted as well, in the footers of a few files.
+_SMALL_ROWS = 500_000
+_FOOTERS = 64
 #: Generated code pays from some 10,000 rows on.
 _INTERPRETED_BYTES = 512 * 1024
+_INTERPRETED_ROWS = 20_000
 
 _ONE_TASK: Mapping[str, str] = {"spark.sql.adaptive.enabled": "false"}
 _INTERPRETED: Mapping[str, str] = {
@@ -32,7 +38,12 @@ def sized(spark: SparkSession, batch: Batch) -> Iterator[Batch]:
     if batch.snapshot or not batch.files or batch.bytes > limit or not limit:
         yield batch
         return
-    settings = {**_ONE_TASK, **(_INTERPRETED if batch.bytes <= _INTERPRETED_BYTES else {})}
+    rows = 0 if batch.text else _rows(spark, batch)
+    if rows is None or rows > _SMALL_ROWS:
+        yield batch
+        return
+    interpreted = batch.bytes <= _INTERPRETED_BYTES and rows <= _INTERPRETED_ROWS
+    settings = {**_ONE_TASK, **(_INTERPRETED if interpreted else {})}
     before = {key: spark.conf.get(key, None) for key in settings}
     for key, value in settings.items():
         spark.conf.set(key, value)
@@ -41,3 +52,13 @@ def sized(spark: SparkSession, batch: Batch) -> Iterator[Batch]:
     finally:
         for key, old in before.items():
             spark.conf.set(key, old) if old is not None else spark.conf.unset(key)
+
+
+def _rows(spark: SparkSession, batch: Batch) -> int | None:
+    """The rows of Parquet files; None when the files are of another kind, or too many to look at."""
+    if len(batch.files) > _FOOTERS:
+        return None
+    try:
+        return sum(row_counts(spark, [file.path for file in batch.files]))
+    except Py4JError:
+        return None

@@ -25,7 +25,7 @@ TYPED = "columns: {n: {type: integer}}"
 
 
 def ten_bytes(session):
-    return Batch(session.range(3).toDF("n"), (), Row((), {}, "UTC"), False, (PinnedFile("x", 10, "1"),))
+    return Batch(session.range(3).toDF("n"), (), Row((), {}, "UTC"), True, (PinnedFile("x", 10, "1"),))
 
 
 @pytest.fixture
@@ -67,6 +67,25 @@ def test_what_is_small_is_a_setting(spark, setting, small):
 
 def test_a_table_of_unknown_size_is_not_small(spark):
     with sizing.sized(spark, replace(ten_bytes(spark), snapshot="7")) as fitted:
+        assert not fitted.small
+
+
+@pytest.mark.parametrize(("rows", "small"), ((500_000, True), (500_001, False)))
+def test_many_rows_in_few_bytes_are_not_small(spark, tmp_path, rows, small):
+    path = tmp_path / "ones.parquet"
+    pq.write_table(pa.table({"n": pa.array([1]).take(pa.array([0] * rows))}), path)
+    assert path.stat().st_size < 100_000
+    found = replace(ten_bytes(spark), text=False, files=(PinnedFile(path.as_uri(), path.stat().st_size, "1"),))
+    with sizing.sized(spark, found) as fitted:
+        assert fitted.small is small
+        # interpreting is for fewer rows yet
+        assert spark.conf.get("spark.sql.codegen.factoryMode") != "NO_CODEGEN"
+
+
+def test_files_that_have_no_such_footer_are_not_small(spark, tmp_path):
+    (tmp_path / "a.orc").write_bytes(b"ORC, not Parquet")
+    found = replace(ten_bytes(spark), text=False, files=(PinnedFile((tmp_path / "a.orc").as_uri(), 16, "1"),))
+    with sizing.sized(spark, found) as fitted:
         assert not fitted.small
 
 
