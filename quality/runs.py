@@ -62,8 +62,8 @@ def run(
     """Run a rule file on one batch.
 
     `input` and `root` take the place of what the file says; `variables` override its `vars:`. A given `spark` is left as
-    it was found. A plan that reads the batch more than `max_scans` times is not run. Raises UsageError (RuleFileError for a rule file) before anything is read; whatever happens after that
-    is in the result: see its `exit_code`.
+    it was found. A plan that reads the batch more than `max_scans` times is not run. Raises UsageError (RuleFileError for a
+    rule file) before anything is read; whatever happens after that is in the result: see its `exit_code`.
     """
     given: Any = {"input": input, "variables": variables, "root": root, "allow_env": allow_env}
     how: Any = {"force": force, "engine": engine, "max_scans": max_scans, "progress": progress}
