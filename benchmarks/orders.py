@@ -83,9 +83,11 @@ rules:
 """
 
 
-def write(spark: SparkSession, path: Path, rows: int, extra_columns: int = 0) -> None:
-    """Write `rows` orders as Parquet; `extra_columns` more doubles make the table wide."""
+def write(spark: SparkSession, path: Path, rows: int, extra_columns: int = 0, *, shuffled: bool = False) -> None:
+    """Write `rows` orders as Parquet; `extra_columns` more doubles make the table wide; `shuffled`: in no order."""
     columns = [f"{text} as {name}" for name, text in COLUMNS.items()]
     columns += [f"{_noise(f'extra{number}', 1000)} / 10.0 as extra_{number}" for number in range(extra_columns)]
     frame = spark.range(0, rows, 1, max(2, rows // 500_000)).selectExpr(*columns)
+    if shuffled:
+        frame = frame.orderBy("phone", "order_id")
     frame.write.mode("overwrite").parquet(str(path))

@@ -327,12 +327,16 @@ def wrong(kind: type[Contender], workload: str, answer: Mapping[str, Any], plant
     if workload == "checks":
         told += [f"{rule}: no answer" for rule in rules if rule not in answers]
     for rule in (rule for rule in rules if rule in answers):
-        right: int | bool = planted.failing(rule)
+        due: int | bool = planted.failing(rule)
         if isinstance(answers[rule], bool):
-            right = not right
-        if answers[rule] != right:
-            told.append(f"{rule}: {_said(answers[rule])}, where {_said(right)}")
-    if workload == "quarantine":
+            due = not due
+        if answers[rule] != due:
+            told.append(f"{rule}: {_said(answers[rule])}, where {_said(due)}")
+    if workload == "profile":
+        right = 1 - len(range(0, planted.rows, 3)) / planted.rows
+        share = (answer.get("profile") or {}).get("rating", -1.0)
+        told += [] if abs(share - right) < 1e-9 else [f"completeness of rating: {share}, where {right}"]
+    if workload in ("quarantine", "all"):
         sides = zip(("good", "bad"), answer["sides"], planted.sides(rules), strict=True)
         told += [
             f"{side} side: {was[0]} rows, where {right[0]}" if was[0] != right[0] else f"{side} side: other rows"
@@ -378,7 +382,8 @@ def _line(found: Found, name: str, workload: str) -> str:
             base = found.median(other, work, what)
             cells.append(f"{value / base:.2f}" if base and value is not None else "")
     mistakes = len(found.wrong.get((name, workload), ()))
-    return f"| {' | '.join([*cells, (f'{mistakes} wrong' if mistakes else 'right') if rules else ''])} |"
+    judged = bool(rules) or workload == "profile"
+    return f"| {' | '.join([*cells, (f'{mistakes} wrong' if mistakes else 'right') if judged else ''])} |"
 
 
 def _titled(found: Found, name: str) -> str:

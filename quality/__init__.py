@@ -1,7 +1,7 @@
 """A data quality engine for Spark: rules in text files, judged in as few passes over the data as there can be.
 
-`quality.run(rules, batch)` does what the command `quality run` does; `quality.load` reads a rule file; `quality.read` and
-`quality.paths` give the live rows of a data set. Importing the package imports no Spark.
+`quality.run(rules, batch)` does what the command `quality run` does; `quality.load` reads a rule file; `quality.profile`
+tells what a DataFrame or a file is like; `quality.read` and `quality.paths` give the live rows of a data set. Importing the package imports no Spark.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from quality.profiling import profile
     from quality.results import RunResult
     from quality.rulefile import load
     from quality.runs import run
     from quality.storage.readers import paths, read
     from quality.versions import publish, rollback
 
-__all__ = ["RunResult", "load", "paths", "publish", "read", "rollback", "run"]
+__all__ = ["RunResult", "load", "paths", "profile", "publish", "read", "rollback", "run"]
 
 _HOMES = {
     "RunResult": "quality.results",
     "load": "quality.rulefile",
     "paths": "quality.storage.readers",
+    "profile": "quality.profiling",
     "publish": "quality.versions",
     "read": "quality.storage.readers",
     "rollback": "quality.versions",

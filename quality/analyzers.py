@@ -38,7 +38,8 @@ class Analyzer:
     Class attributes: `source` as above; `native` is the Spark SQL aggregate with the columns as `{0}`, `{1}`;
     `deequ` lists the arguments of Deequ's constructor of the same name (`column`, `columns`, `where`, `none`, or
     `=parameter`); `state` names the Deequ state that takes the natively computed value, for metrics where Deequ's own
-    aggregate is slow or loses digits.
+    aggregate is slow or loses digits; `tallied` names the part of a column's tally that is the metric, of `tallied_types`:
+    those where no digit is lost in a double.
     """
 
     columns: tuple[str, ...] = ()
@@ -49,6 +50,8 @@ class Analyzer:
     deequ: ClassVar[tuple[str, ...]] = ()
     state: ClassVar[str] = ""
     types: ClassVar[tuple[str, ...]] = ()
+    tallied: ClassVar[str] = ""
+    tallied_types: ClassVar[tuple[str, ...]] = ()
 
     @property
     def name(self) -> str:
@@ -83,8 +86,14 @@ class Analyzer:
         """The cast that keeps every digit of the native aggregate, empty for none."""
         return ""
 
+    def part_of_tally(self, type_name: str) -> str:
+        """The part of a column's tally that is this metric, empty when there is none for the type."""
+        return self.tallied if self.source == "counts" or base_type(type_name) in self.tallied_types else ""
+
 
 NUMERIC = (*INTEGRAL, *FRACTIONAL, "decimal")
+#: Numbers of which each is a double.
+IN_A_DOUBLE = ("tinyint", "smallint", "int", *FRACTIONAL)
 
 
 def _kinds(types: tuple[str, ...]) -> str:
@@ -104,6 +113,7 @@ class Completeness(Analyzer):
 
     source = "counts"
     deequ = ("column", "where", "none")
+    tallied = "present"
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,8 @@ class Mean(Analyzer):
     deequ = ("column", "where")
     state = "SumState"
     types = NUMERIC
+    tallied = "mean"
+    tallied_types = NUMERIC
 
 
 class Sum(Analyzer):
@@ -150,6 +162,8 @@ class StandardDeviation(Analyzer):
     native = "stddev_pop({0})"
     deequ = ("column", "where")
     types = NUMERIC
+    tallied = "standard_deviation"
+    tallied_types = NUMERIC
 
 
 class Minimum(Analyzer):
@@ -159,6 +173,8 @@ class Minimum(Analyzer):
     deequ = ("column", "where", "none")
     state = "MinState"
     types = (*NUMERIC, *TEMPORAL)
+    tallied = "minimum"
+    tallied_types = IN_A_DOUBLE
 
 
 class Maximum(Analyzer):
@@ -168,6 +184,8 @@ class Maximum(Analyzer):
     deequ = ("column", "where", "none")
     state = "MaxState"
     types = (*NUMERIC, *TEMPORAL)
+    tallied = "maximum"
+    tallied_types = IN_A_DOUBLE
 
 
 class MinLength(Analyzer):
@@ -177,6 +195,8 @@ class MinLength(Analyzer):
     deequ = ("column", "where", "none")
     state = "MinState"
     types = TEXTUAL
+    tallied = "shortest"
+    tallied_types = TEXTUAL
 
 
 class MaxLength(Analyzer):
@@ -186,6 +206,8 @@ class MaxLength(Analyzer):
     deequ = ("column", "where", "none")
     state = "MaxState"
     types = TEXTUAL
+    tallied = "longest"
+    tallied_types = TEXTUAL
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,17 @@ from pyspark.sql import functions as F
 from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
+from quality.backends.tally import tally
 from quality.errors import EngineError, InputError, did_you_mean
 from quality.keys import Frequencies, KeyCounter
 from quality.model import Metric
 from quality.planner import KeyPass, MetricCheck, Plan, RowCheck
+from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
+from quality.rule_types.rules import RuleSet
 from quality.scan import Scan, Scanned
 from quality.sql import quote
+from quality.tally_scan import TallyScan
 from quality.verification import Counts, Measured, ratio_metric
 
 ENGINES = ("auto", "deequ", "deequ-runner", "spark")
@@ -54,6 +58,7 @@ class Findings:
     plan: Plan
     measured: Measured
     frequencies: Mapping[KeyPass, Frequencies] = field(default_factory=dict)
+    profile: Profile | None = None
 
 
 class Engine:
@@ -138,17 +143,34 @@ class Engine:
 
     def findings(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Findings:
         """What the passes found, by rule."""
-        return Findings(plan, self._measured(plan, scanned, frequencies), frequencies)
+        return Findings(plan, self._measured(plan, scanned, frequencies), frequencies, scanned.profile)
 
     def scan(self, batch: Batch, plan: Plan, *, verdicts: bool = True) -> Scanned:
         """One pass over the columns that are needed. Without `verdicts` the failing rows of row rules are not counted.
         Raises what Spark raises."""
-        scan = Scan(batch, plan, self.deequ if self.kind == "deequ" else None, verdicts=verdicts)
+        scan = self.scan_of(batch, plan, verdicts=verdicts)
         narrow = not verdicts
         self.launched.narrow += narrow
         self.launched.wide += not narrow
         scanned = scan.run()
         return self._by_runner(batch, plan, scanned) if self.kind == "deequ-runner" else scanned
+
+    def scan_of(self, batch: Batch, plan: Plan, *, verdicts: bool = True) -> Scan:
+        """What is to be measured of every row of a batch by a plan."""
+        deequ = self.deequ if self.kind == "deequ" else None
+        aggregate = tally(self.spark) if plan.tally else None
+        if aggregate:
+            return TallyScan(batch, plan, deequ, aggregate, verdicts=verdicts)
+        return Scan(batch, plan, deequ, verdicts=verdicts)
+
+    def tallies(self, rule_set: RuleSet, *, small: bool) -> bool:
+        """Whether the tally is to count: of a small batch it would not pay, unless there is a profile to make."""
+        if not (rule_set.profile or (self.kind == "deequ" and not small)):
+            return False
+        found = tally(self.spark)
+        if found:
+            found.quicken(self.spark)
+        return found is not None
 
     def _refuse_unreadable(self, batch: Batch, error: BaseException) -> None:
         """Raise InputError when the batch cannot be read without any rule either: then no rule is to blame."""

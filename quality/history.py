@@ -6,6 +6,7 @@ find it twice.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -53,9 +54,17 @@ def metric_rows(metrics: Iterable[Metric], common: Mapping[str, Any]) -> list[di
             "exact": metric.text,
             "numerator": metric.numerator,
             "denominator": metric.denominator,
+            "sketch": _sketch(metric),
         }
         for key, metric in unique.items()
     ]
+
+
+def _sketch(metric: Metric) -> dict[str, Any] | None:
+    if metric.sketch is None:
+        return None
+    content = base64.b64encode(metric.sketch.content).decode()
+    return {"format": metric.sketch.format, "version": metric.sketch.version, "bytes": content}
 
 
 def result_rows(results: Sequence[RuleResult], owner: str, common: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Counts how often keys occur, with as little shuffling as the keys allow, and keeps those that are doubled.
 
-Whole numbers are counted 64 at a time: numbers that share all but their last six bits are one group, with a bit for each
+Whole numbers that come sorted, as ids often do, need no shuffle at all: equal ones are neighbours, and partitions whose
+ranges do not meet share none. Others are counted 64 at a time: numbers that share all but their last six bits are one group, with a bit for each
 that occurs. A group with as many bits as rows has no key twice, which is exact, and is all there is to do for most keys; the
 groups that have fewer, few as a rule, are counted one by one. Ids that were given out in a row shrink to a 64th before
 anything is shuffled. Other keys are grouped as they are.
@@ -16,8 +17,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from quality.backends.reading import Batch
+from quality.backends.tally import tally
 from quality.planner import KeyPass
 from quality.rule_types.base import RESERVED_PREFIX
+from quality.tally import read_key_runs
 
 #: Up to so many duplicated keys are kept, and sent to every executor; beyond, both sides are shuffled.
 BROADCAST_KEYS = 500_000
@@ -55,11 +58,29 @@ class KeyCounter:
             self.launch(0)
             return self._small(key_counts(batch.frame, key), key)
         if key.whole:
-            found = self._by_bits(batch.frame, key)
+            # of a text every pass reads all columns: too much for a guess
+            found = (None if batch.text else self._by_runs(batch.frame, key)) or self._by_bits(batch.frame, key)
             if found:
                 return found
         self.launch(1)
         return self._kept(key_counts(batch.frame, key), key)
+
+    def _by_runs(self, frame: DataFrame, key: KeyPass) -> Frequencies | None:
+        """The frequencies of a key that is a whole number and comes sorted, without a shuffle. None when it does not."""
+        aggregate = tally(self.spark)
+        (reference,) = key.references
+        keys = frame.where(key.scope).selectExpr(f"cast({reference} as bigint) as k0")
+        if aggregate is None:
+            return None
+        self.launch(0)
+        found = read_key_runs(bytes(keys.agg(aggregate.key_runs(F.col("k0"))).collect()[0][0]))
+        if found is None:
+            return None
+        duplicate_rows = sum(times for _, times in found.doubled)
+        few = 0 < len(found.doubled) <= BROADCAST_KEYS
+        doubled = self.spark.createDataFrame([(k,) for k, _ in found.doubled], "k0 bigint") if few else None
+        once = found.keys - len(found.doubled)
+        return Frequencies(found.rows, found.keys, once, len(found.doubled), duplicate_rows, doubled)
 
     def _by_bits(self, frame: DataFrame, key: KeyPass) -> Frequencies | None:
         """The frequencies of a key that is a whole number. None when so many are doubled that nothing is gained."""

@@ -182,6 +182,15 @@ class MetricKey:
 
 
 @dataclass(frozen=True)
+class Sketch:
+    """A summary that merges with others of its format and version, as bytes."""
+
+    format: str
+    version: int
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Metric:
     """A measured value. `value` is None when there was nothing to measure; `exact` is the value's exact text
     (decimals, integers above 2^53, NaN, dates); a ratio carries its numerator and denominator."""
@@ -191,6 +200,7 @@ class Metric:
     exact: str = ""
     numerator: int | None = None
     denominator: int | None = None
+    sketch: Sketch | None = field(default=None, compare=False, repr=False)
 
     @property
     def number(self) -> float | None:

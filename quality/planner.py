@@ -76,6 +76,8 @@ class MetricCheck:
     scope: str
     references: tuple[str, ...]
     key: KeyPass | None = None
+    #: The part of a column's tally that is the metric.
+    tallied: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class Passes:
 @dataclass(frozen=True)
 class Plan:
     """What will run. `errors` holds, by rule id, why a rule cannot be judged against this batch; `together`: one pass
-    writes every side; `small`: the batch is one partition, so that nothing is shuffled."""
+    writes every side; `small`: the batch is one partition, so that nothing is shuffled; `tally`: one aggregate counts rule
+    bits and profiles columns, also beside a write."""
 
     rule_set: RuleSet
     rules: tuple[Rule, ...]
@@ -118,6 +121,7 @@ class Plan:
     reading_scans: int = 0
     together: bool = False
     small: bool = False
+    tally: bool = False
 
     @property
     def well_formed(self) -> str:
@@ -142,15 +146,18 @@ class Plan:
         removes = _ids(check for check in self.row_checks if check.rule.quarantines)
         keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
         metrics = _ids(check for check in self.metric_checks if not check.key)
+        apart = _ids(self.measured_apart)
         reading = [Pass("wide", "finding the columns")] * self.reading_scans
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
         if self.together:
-            return (
-                *reading,
-                Pass("narrow", "counting rows and measuring metrics", metrics),
-                *keys,
-                Pass("wide", "judging rows and writing each to its side", (*removes, *keeps)),
-            )
+            writing = "judging rows and writing each to its side"
+            if not self.tally:
+                measuring = [Pass("narrow", "counting rows and measuring metrics", metrics)]
+                return (*reading, *measuring, *keys, Pass("wide", writing, (*removes, *keeps)))
+            measuring = [Pass("narrow", "measuring metrics", apart)] if apart else []
+            counted = tuple(rule for rule in metrics if rule not in apart)
+            what = f"{writing}, counting{' and profiling' if self.profiles else ''} beside it"
+            return (*reading, *measuring, *keys, Pass("wide", what, (*removes, *keeps, *counted)))
         # a row's id counts equal rows, which takes a shuffle
         shuffles = 0 if self.small else 1
         kept = "writing flags" if self.rule_set.outputs.flags else "sampling rows that fail and stay"
@@ -159,13 +166,16 @@ class Plan:
             for purpose, rules in (("writing quarantined rows", removes), (kept, keeps))
             if rules
         ]
-        measuring = Pass("wide", "counting failing rows and measuring metrics", (*removes, *keeps, *metrics))
-        return (*reading, measuring, *keys, Pass("wide", "writing passed rows"), *sides)
+        what = "counting failing rows and measuring metrics" + (", profiling" if self.profiles else "")
+        scan = Pass("wide", what, (*removes, *keeps, *metrics))
+        return (*reading, scan, *keys, Pass("wide", "writing passed rows"), *sides)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = _ids(check for check in self.row_checks if check.key == key)
         metrics = _ids(check for check in self.metric_checks if check.key == key)
         names = ", ".join(key.columns)
+        if self.sorts(key):
+            yield Pass("narrow", f"counting keys of {names} as if they were sorted", (*rows, *metrics))
         yield Pass("narrow", f"counting keys of {names}", (*rows, *metrics), 0 if self.small else 1)
         # otherwise they come from the same shuffle
         if self.small and rows:
@@ -173,9 +183,34 @@ class Plan:
         elif key.whole and not self.small:
             yield Pass("narrow", f"looking closer at doubled keys of {names}", (*rows, *metrics), 1)
 
+    @property
+    def profiles(self) -> bool:
+        """Whether the batch is profiled."""
+        return self.tally and self.rule_set.profile
+
+    @property
+    def measured_apart(self) -> tuple[MetricCheck, ...]:
+        """Metrics that no tally has: beside a write they would cost more than a pass of their own."""
+        return tuple(
+            c for c in self.metric_checks if c.analyzer.source == "scan" and c.analyzer.columns and not c.tallied
+        )
+
+    def sorts(self, key: KeyPass) -> bool:
+        """Whether a key is first counted as if it came sorted, which takes no shuffle, and no other pass when it does."""
+        return self.tally and key.whole and not (self.small or self.text)
+
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
-        return replace(self, metric_checks=(), schema_rules=())
+        return replace(self, metric_checks=(), schema_rules=(), tally=False)
+
+    def only_apart(self) -> Plan:
+        """The plan of the metrics that no tally has."""
+        return replace(self, row_checks=(), metric_checks=self.measured_apart, schema_rules=(), tally=False)
+
+    def without_apart(self) -> Plan:
+        """The plan less the metrics that no tally has."""
+        apart = self.measured_apart
+        return replace(self, metric_checks=tuple(check for check in self.metric_checks if check not in apart))
 
     def without(self, errors: Mapping[str, str]) -> Plan:
         """The plan less the rules that cannot be judged."""
@@ -299,7 +334,8 @@ def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> 
     references = tuple(row.ref(name) for name in analyzer.columns)
     scope = conjunction([well_formed, _where(rule)])
     key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
-    return MetricCheck(rule, analyzer, scope, references, key)
+    tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(references) == 1 else ""
+    return MetricCheck(rule, analyzer, scope, references, key, tallied)
 
 
 def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:

@@ -4,6 +4,7 @@ readers see."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import quality
@@ -11,6 +12,7 @@ from quality import history, targets
 from quality.backends.reading import Batch
 from quality.errors import LostRaceError, StorageError
 from quality.model import RowCounts, RuleResult
+from quality.profiles import Profile, with_profile
 from quality.report import html
 from quality.results import Context, Sides, to_json
 from quality.sides import Samples
@@ -34,23 +36,26 @@ def store_result(context: Context, data: Mapping[str, Any], samples: Samples | N
     context.store.put(context.report_key, html.render({**data, "samples": samples or {}}).encode())
 
 
-def publish(
-    context: Context,
-    last: CommitRecord | None,
-    batch: Batch,
-    results: Sequence[RuleResult],
-    rows: RowCounts,
-    outcome: Outcome,
-    sides: Sides,
-    fingerprints: Mapping[str, str],
-    data: Mapping[str, Any],
-    samples: Samples,
-) -> None:
+@dataclass(frozen=True)
+class Kept:
+    """What a run found and wrote, and its result: `fingerprints` are of all it depends on."""
+
+    results: Sequence[RuleResult]
+    profile: Profile | None
+    rows: RowCounts
+    outcome: Outcome
+    sides: Sides
+    fingerprints: Mapping[str, str]
+    data: Mapping[str, Any]
+    samples: Samples
+
+
+def publish(context: Context, last: CommitRecord | None, batch: Batch, kept: Kept) -> None:
     """Keep everything and commit. Raises LostRaceError when another run of the batch was faster."""
-    seq = last.seq + 1 if last else 1
-    tables = _tables(context, seq, batch, results, rows, data)
+    seq, outcome, sides = last.seq + 1 if last else 1, kept.outcome, kept.sides
+    tables = _tables(context, seq, batch, kept)
     keys = history.write(context.spark, context.store, context.dataset, context.run, tables)
-    store_result(context, data, samples)
+    store_result(context, kept.data, kept.samples)
     record = CommitRecord(
         dataset=context.dataset,
         batch=context.batch,
@@ -62,8 +67,8 @@ def publish(
         decision=outcome.decision,
         exit_code=outcome.exit_code,
         rule_set=context.rule_set.fingerprint,
-        fingerprints=fingerprints,
-        rows=rows.to_dict(),
+        fingerprints=kept.fingerprints,
+        rows=kept.rows.to_dict(),
         columns=batch.columns,
         passed=sides["passed"],
         quarantine=sides["quarantine"],
@@ -85,15 +90,9 @@ def follow(context: Context) -> None:
     targets.follow(targets.of(context.rule_set, context.store, context.spark), context.dataset, context.batch)
 
 
-def _tables(
-    context: Context,
-    seq: int,
-    batch: Batch,
-    results: Sequence[RuleResult],
-    rows: RowCounts,
-    data: Mapping[str, Any],
-) -> dict[str, list[dict[str, Any]]]:
+def _tables(context: Context, seq: int, batch: Batch, kept: Kept) -> dict[str, list[dict[str, Any]]]:
     """The rows this run adds to the history."""
+    results, data = kept.results, kept.data
     common = {
         "batch": context.batch,
         "batch_time": utc_text(context.batch_time),
@@ -108,7 +107,7 @@ def _tables(
         "rule_file": context.rule_set.file,
         "status": data["status"],
         "decision": data["decision"],
-        **{f"rows_{name}": count for name, count in rows.to_dict().items()},
+        **{f"rows_{name}": count for name, count in kept.rows.to_dict().items()},
         "input_files": len(batch.files),
         "input_bytes": batch.bytes,
         "wide_scans": actual["wide"],
@@ -121,7 +120,7 @@ def _tables(
         "spark_version": versions["spark"],
         "deequ_version": versions["deequ"],
     }
-    metrics = [result.metric for result in results if result.metric]
+    metrics = with_profile((result.metric for result in results if result.metric), kept.profile)
     return {
         "metrics": history.metric_rows(metrics, {**common, "engine_version": quality.__version__}),
         "results": history.result_rows(results, context.rule_set.owner, common),

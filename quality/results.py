@@ -18,6 +18,7 @@ from quality.backends.executions import executed
 from quality.engine import Engine, Findings
 from quality.errors import UsageError, did_you_mean
 from quality.model import BatchStatus, Decision, RowCounts, RuleResult
+from quality.profiles import Profile
 from quality.rule_types.rules import RuleSet
 from quality.storage import layout
 from quality.storage.commit import DataFile, utc_text
@@ -31,10 +32,12 @@ Sides = Mapping[str, tuple[DataFile, ...]]
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a run: `data` is the result JSON as plain data; `checks` are Deequ's own check results."""
+    """The result of a run: `data` is the result JSON as plain data; `checks` are Deequ's own check results, `profile`
+    that of the batch where the rule file asks for it."""
 
     data: Mapping[str, Any]
     checks: tuple[CheckOutcome, ...] = ()
+    profile: Profile | None = None
 
     @property
     def exit_code(self) -> int:

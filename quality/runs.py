@@ -214,15 +214,19 @@ def _judge(
     lease.confirm(file for side in written.files.values() for file in side)
     with context.step("store", "keeping the results"):
         data = results.judged(context, findings, verdicts, rows, outcome, written.files)
-        publishing.publish(context, last, batch, verdicts, rows, outcome, written.files, prints, data, written.samples)
-    return RunResult(data, checks)
+        kept = publishing.Kept(verdicts, findings.profile, rows, outcome, written.files, prints, data, written.samples)
+        publishing.publish(context, last, batch, kept)
+    return RunResult(data, checks, findings.profile)
 
 
 def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned: Iterable[Rule]) -> Plan:
+    if rule_set.profile and not engine.tallies(rule_set, small=batch.small):
+        LOG.warning("%s: no profile: Spark's class loader takes no classes here", rule_set.dataset)
     plan = planner.plan(rule_set, batch.row, batch.text, _applying(pinned, batch.columns), batch.scans)
     return replace(
         plan,
         small=batch.small,
+        tally=engine.tallies(rule_set, small=batch.small),
         together=sides.writes_together(
             batch, store, plan, needs_file=_mentions_file(rule_set), by_runner=engine.kind == "deequ-runner"
         ),

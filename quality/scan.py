@@ -16,6 +16,7 @@ from quality.backends.deequ import Deequ
 from quality.backends.reading import Batch
 from quality.model import Metric
 from quality.planner import WORD_BITS, MetricCheck, Plan
+from quality.profiles import Profile
 from quality.rule_types.base import MALFORMED, RESERVED_PREFIX
 
 _WORD = f"{RESERVED_PREFIX}word_"
@@ -32,8 +33,10 @@ class Scanned:
     failed: Mapping[str, int]
     metrics: Mapping[str, Metric]
     errors: Mapping[str, str] = field(default_factory=dict)
+    profile: Profile | None = None
 
     def merged(self, other: Scanned) -> Scanned:
+        """Both together; `rows` and `malformed` are those of the first."""
         return Scanned(
             self.rows,
             self.malformed,
@@ -41,6 +44,7 @@ class Scanned:
             {**self.failed, **other.failed},
             {**self.metrics, **other.metrics},
             {**self.errors, **other.errors},
+            self.profile or other.profile,
         )
 
 
@@ -69,13 +73,18 @@ class Scan:
 
     def inputs(self) -> list[str]:
         """Each expression once a row: the words of the masks, and the inputs of metrics, NULL outside their scope."""
-        selected = [f"{word} as {name}" for name, word in _words("s", self.scope_bits)]
-        selected += [f"{word} as {name}" for name, word in _words("f", list(self.fail_bits.values()))]
-        for index, check in enumerate(self.metric_checks):
-            for part, reference in enumerate(check.references):
-                value = reference if check.scope == "true" else f"if({check.scope}, {reference}, null)"
-                selected.append(f"{value} as {_INPUT}{index}_{part}")
+        selected = [f"{word} as {name}" for name, word in words("s", self.scope_bits)]
+        selected += [f"{word} as {name}" for name, word in words("f", list(self.fail_bits.values()))]
+        selected += self.aggregated_inputs()
         return [*selected, MALFORMED] if self.plan.text else selected
+
+    def aggregated_inputs(self) -> list[str]:
+        """The inputs of metrics that have aggregates of their own."""
+        return [
+            f"{scoped(check, reference)} as {_INPUT}{index}_{part}"
+            for index, check in enumerate(self.metric_checks)
+            for part, reference in enumerate(check.references)
+        ]
 
     def measures(self) -> list[SparkColumn]:
         """The aggregates over `inputs`, named by their place."""
@@ -127,7 +136,12 @@ class Scan:
         return Metric(analyzer.key, value, exact=value.isoformat(sep=" ") if isinstance(value, datetime) else "")
 
 
-def _words(prefix: str, conditions: Sequence[str]) -> Iterable[tuple[str, str]]:
+def scoped(check: MetricCheck, reference: str) -> str:
+    """SQL of what a metric looks at: NULL outside its scope."""
+    return reference if check.scope == "true" else f"if({check.scope}, {reference}, null)"
+
+
+def words(prefix: str, conditions: Sequence[str]) -> Iterable[tuple[str, str]]:
     """Conditions packed into bigints, WORD_BITS to a word."""
     prefix = _WORD + prefix
     for start in range(0, len(conditions), WORD_BITS):

@@ -1,8 +1,9 @@
 """Measures a batch and writes its sides, in as few passes as its format and the place allow.
 
 *Together*: one pass over the batch writes every row to its side; which rules failed on a row, and why, is then asked of the
-failing rows alone, which are few. What is no verdict on a row is measured in a pass of its own over the columns it needs:
-`observe` beside the write would save that pass and cost twice as much, as it leaves Spark's generated code. *Apart*: one pass
+failing rows alone, which are few. Where there is a tally (`backends/tally.py`) it rides beside the write: rows are counted,
+metrics measured, columns profiled. What only Spark's own aggregates can measure takes a pass of its own over the columns it
+needs: beside the write they would cost twice as much, as `observe` leaves Spark's generated code. *Apart*: one pass
 measures, and each side is a pass of its own. `writes_together` says what the first way takes.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Observation
 
 from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
@@ -27,7 +28,7 @@ from quality.keys import Frequencies
 from quality.model import Column
 from quality.planner import KeyPass, Plan
 from quality.results import Context, Sides
-from quality.rows import Origin, duplicates, side_expression, split
+from quality.rows import Marked, Origin, duplicates, side_expression, split
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.scan import Scan, Scanned
 from quality.sql import quote
@@ -35,6 +36,7 @@ from quality.storage import readers
 from quality.storage.commit import DataFile
 from quality.storage.hadoop import HadoopStore
 from quality.storage.store import LocalStore, Store
+from quality.tally_scan import TallyScan
 
 #: Failing rows that are looked at for the samples of a report, and how many of them stand there for each rule.
 SAMPLED_ROWS = 200
@@ -170,8 +172,10 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
     """None when a rule fails while a pass runs, or too many keys are doubled: then the sides are written apart."""
     engine = context.engine
     with context.step("metrics", "measuring"):
+        before = plan.only_apart() if plan.tally else plan
         try:
-            scanned = engine.scan(batch, plan, verdicts=False)
+            needed = not plan.tally or plan.measured_apart
+            scanned = engine.scan(batch, before, verdicts=False) if needed else None
         except (PySparkException, Py4JJavaError) as error:
             _give_up(context, error)
             return None
@@ -183,12 +187,14 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
         marked = duplicates(batch.frame, plan.row_checks, frequencies)
         engine.launched.wide += 1
         try:
-            _write_by_side(context, batch, marked.joined, side_expression(plan.row_checks, marked))
+            beside = _write_by_side(context, batch, plan, marked)
         except (PySparkException, Py4JJavaError) as error:
             _give_up(context, error)
             return None
+    found = beside.merged(scanned) if beside and scanned else beside or scanned
+    assert found is not None
     with context.step("reasons", "explaining failing rows"):
-        return _explained(context, batch, plan, scanned, frequencies, _files(context, context.folder("passed")))
+        return _explained(context, batch, plan, found, frequencies, _files(context, context.folder("passed")))
 
 
 def _give_up(context: Context, error: BaseException) -> None:
@@ -196,12 +202,28 @@ def _give_up(context: Context, error: BaseException) -> None:
     context.store.delete(entry.key for entry in context.store.list(context.folder("passed")))
 
 
-def _write_by_side(context: Context, batch: Batch, frame: DataFrame, side: str) -> None:
-    conf, names = context.spark.conf, [quote(column.name) for column in batch.columns]
+def _write_by_side(context: Context, batch: Batch, plan: Plan, marked: Marked) -> Scanned | None:
+    """Write every row to its side. With a tally everything it can measure is measured beside the write."""
+    names = [quote(column.name) for column in batch.columns]
+    side = f"{side_expression(plan.row_checks, marked)} as {_SIDE}"
+    if not plan.tally:
+        _write_sided(context, marked.joined.selectExpr(*names, side))
+        return None
+    scan = context.engine.scan_of(batch, plan.without_apart(), verdicts=False)
+    assert isinstance(scan, TallyScan)
+    watched, computed = Observation(), scan.computed()
+    frame = marked.joined.selectExpr(*names, side, *computed).observe(watched, scan.beside().alias("tally"))
+    # a projection copies every row once more: only where there is something to drop
+    _write_sided(context, frame.selectExpr(*names, _SIDE) if computed else frame)
+    return scan.read_tally(bytes(watched.get["tally"]))
+
+
+def _write_sided(context: Context, frame: DataFrame) -> None:
+    conf = context.spark.conf
     before = conf.get(_WRITERS[0], None)
     conf.set(*_WRITERS)
     try:
-        writer = frame.selectExpr(*names, f"{side} as {_SIDE}").write.partitionBy(_SIDE)
+        writer = frame.write.partitionBy(_SIDE)
         writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(
             context.store.uri(context.folder("passed"))
         )
@@ -219,13 +241,12 @@ def _explained(
 ) -> Written:
     by_side = {side: tuple(file for file in staged if f"/{_SIDE}={side}/" in file.path) for side in (0, 1, 2)}
     failing = (*by_side[1], *by_side[2])
-    failed = {check.rule.id: 0 for check in plan.row_checks}
     files: dict[str, tuple[DataFile, ...]] = {"passed": (), "quarantine": (), "flags": ()}
     samples: Samples = {}
     few = replace(batch, frame=_read(context, failing, batch.columns)) if failing else None
-    if few:
-        failed |= Scan(few, plan.only_rows(), None).run().failed
-    findings = context.engine.findings(plan, replace(scanned, failed={**scanned.failed, **failed}), frequencies)
+    failed = Scan(few, plan.only_rows(), None).run().failed if few else {c.rule.id: 0 for c in plan.row_checks}
+    scanned = replace(scanned, failed={**scanned.failed, **failed})
+    findings = context.engine.findings(plan, scanned, frequencies)
     if few:
         sides = split(few, findings, _origin(context))
         flags = context.rule_set.outputs.flags

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Contenders by their file, in the order of the table.
 NAMES = ("floor", "ours", "pydeequ_", "gx", "soda", "cuallee_", "sparkdq_", "pandera_")
 #: What can be asked of one, by the name of the method. `read` and `copy` are what the floor does.
-WORKLOADS = ("read", "copy", "checks", "quarantine")
+WORKLOADS = ("read", "copy", "checks", "quarantine", "profile", "all")
 
 #: The rules about rows, by the ids that our own rule file gives them.
 ROW_RULES = (
@@ -104,9 +104,9 @@ class Contender:
     @classmethod
     def rules(cls, workload: str) -> tuple[str, ...]:
         """The rules that count in a workload: a split asks only for those about rows."""
-        if workload not in ("checks", "quarantine"):
+        if workload not in ("checks", "quarantine", "all"):
             return ()
-        left = {**cls.left_out, **(cls.not_split if workload == "quarantine" else {})}
+        left = {**cls.left_out, **(cls.not_split if workload != "checks" else {})}
         return tuple(rule for rule in (RULES if workload == "checks" else ROW_RULES) if rule not in left)
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,8 @@ class Engine(Contender):
         import quality.runs  # noqa: F401 - as the others import what they are before the clock runs
 
         self.scratch = Path(tempfile.mkdtemp(prefix="contender-"))
-        for name, text in {".parquet": orders.RULES, ".csv": RULES_FOR_CSV}.items():
+        profiling = f"{orders.RULES}profile: true\n"
+        for name, text in {".parquet": orders.RULES, ".csv": RULES_FOR_CSV, "-profile.parquet": profiling}.items():
             (self.scratch / f"orders{name}.yml").write_text(text, encoding="utf-8")
 
     def close(self) -> None:
@@ -76,20 +78,35 @@ class Engine(Contender):
             engine = Passes(own.spark)
             reader = Reader(own.spark, rule_set.input, rule_set.declared_types)
             with sized(own.spark, reader.read(reader.pin())) as batch:
-                plan = engine.analyse(batch.frame, planner.plan(rule_set, batch.row, batch.text))
+                plan = planner.plan(rule_set, batch.row, batch.text)
+                plan = engine.analyse(batch.frame, replace(plan, tally=engine.tallies(rule_set, small=batch.small)))
                 findings = engine.measure(batch, plan)
                 verdicts = verification.judge(findings.plan, findings.measured, batch.columns)
                 engine.checks(findings, rule_set.dataset)
                 engine.release()
         return found(verdict.to_dict() for verdict in verdicts)
 
+    def profile(self, data: str) -> dict[str, float | None]:
+        """Every column of the batch, nothing else; the completeness of each is told."""
+        import quality
+
+        found = quality.profile(data, spark=self.spark)
+        return {column.name: column.completeness for column in found.columns}
+
+    def all(self, data: str, folder: Path) -> Sides:
+        """A run that profiles the batch as well."""
+        return self._run(self.scratch / "orders-profile.parquet.yml", data, folder)
+
     def quarantine(self, data: str, folder: Path) -> Sides:
         """A run, and the files that it published."""
+        return self._run(self._rules(data), data, folder)
+
+    def _run(self, rules: Path, data: str, folder: Path) -> Sides:
         import quality
 
         root = str(folder / "root")
         arguments = self._arguments(data)
-        result = quality.run(self._rules(data), **arguments, root=root, spark=self.spark)
+        result = quality.run(rules, **arguments, root=root, spark=self.spark)
         if result.exit_code > 1:
             raise RuntimeError(result.data["message"])
         good, bad = (

@@ -81,6 +81,13 @@ class Engine(Contender):
         split.write.mode("overwrite").partitionBy("good").parquet(str(folder / "split"))
         return Sides([str(folder / "split" / "good=true")], [str(folder / "split" / "good=false")])
 
+    def profile(self, data: str) -> dict[str, float | None]:
+        """The column profiler as it comes."""
+        from pydeequ.profiles import ColumnProfilerRunner
+
+        found = ColumnProfilerRunner(self.spark).onData(self.frame(data)).run()
+        return {name: column.completeness for name, column in found.profiles.items()}
+
     def _check(self, name: str) -> Any:
         from pydeequ.checks import Check, CheckLevel
 

@@ -80,7 +80,9 @@ def _done(spark: SparkSession, engine: Contender, task: dict[str, Any]) -> dict[
     answer: dict[str, Any] = {"wall": spent.wall, "cpu": spent.cpu}
     if task["do"] == "checks":
         answer["found"] = returned
-    if task["do"] == "quarantine":
+    if task["do"] == "profile":
+        answer["profile"] = returned
+    if task["do"] in ("quarantine", "all"):
         answer["sides"] = [
             faults.counted(spark.read.parquet(*side)) if side else [0, 0] for side in (returned.good, returned.bad)
         ]
@@ -91,7 +93,7 @@ def _done(spark: SparkSession, engine: Contender, task: dict[str, Any]) -> dict[
 
 def _action(engine: Contender, name: str, data: str, folder: Path) -> Callable[[], Any]:
     method = getattr(engine, name)
-    return (lambda: method(data, folder)) if name in ("copy", "quarantine") else (lambda: method(data))
+    return (lambda: method(data, folder)) if name in ("copy", "quarantine", "all") else (lambda: method(data))
 
 
 def _answer(answers: TextIO, answer: dict[str, Any]) -> None:

@@ -57,14 +57,14 @@ public final class QualityParquet implements OutputFile {
     return bytes.toByteArray();
   }
 
-  private static void fill(Group group, JsonNode values) {
+  private static void fill(Group group, JsonNode values) throws java.io.IOException {
     GroupType type = group.getType();
     for (int i = 0; i < type.getFieldCount(); i++) {
       add(group, i, (JsonNode) values.get(type.getFieldName(i)));
     }
   }
 
-  private static void add(Group group, int place, JsonNode value) {
+  private static void add(Group group, int place, JsonNode value) throws java.io.IOException {
     if (value == null || value.isNull()) { return; }
     Type type = group.getType().getType(place);
     if (type.isPrimitive()) { addPrimitive(group, place, type.asPrimitiveType(), value); return; }
@@ -86,7 +86,8 @@ public final class QualityParquet implements OutputFile {
     }
   }
 
-  private static void addPrimitive(Group group, int place, PrimitiveType type, JsonNode value) {
+  private static void addPrimitive(Group group, int place, PrimitiveType type, JsonNode value)
+      throws java.io.IOException {
     PrimitiveType.PrimitiveTypeName name = type.getPrimitiveTypeName();
     if (type.getLogicalTypeAnnotation() instanceof LogicalTypeAnnotation.TimestampLogicalTypeAnnotation) {
       group.add(place, ChronoUnit.MICROS.between(Instant.EPOCH, Instant.parse(value.asText())));
@@ -98,6 +99,8 @@ public final class QualityParquet implements OutputFile {
       group.add(place, value.doubleValue());
     } else if (name == PrimitiveType.PrimitiveTypeName.BOOLEAN) {
       group.add(place, value.booleanValue());
+    } else if (name == PrimitiveType.PrimitiveTypeName.BINARY && type.getLogicalTypeAnnotation() == null) {
+      group.add(place, Binary.fromConstantByteArray(value.binaryValue()));
     } else if (name == PrimitiveType.PrimitiveTypeName.BINARY && value.isTextual()) {
       group.add(place, Binary.fromString(value.asText()));
     } else {
@@ -124,8 +127,8 @@ public final class QualityParquet implements OutputFile {
 
 def parquet_bytes(spark: SparkSession, ddl: str, rows: Iterable[Mapping[str, Any]]) -> bytes:
     """A Parquet file (zstd) with the columns of a DDL text. Values are what JSON has; a timestamp is ISO-8601 text in UTC
-    ("2024-01-31T08:00:00Z"), kept in microseconds; a column that a row does not have is NULL. Binary columns take no
-    value."""
+    ("2024-01-31T08:00:00Z"), kept in microseconds; a column that a row does not have is NULL. Binary columns
+    take base64."""
     jvm = cast("Any", spark._jvm)
     state = spark._jsparkSession.sessionState()
     schema = jvm.org.apache.spark.sql.types.StructType.fromDDL(ddl)

@@ -9,6 +9,7 @@ from quality.commands.collect import add_gc
 from quality.commands.convert import add_convert
 from quality.commands.history import add_history
 from quality.commands.machine import add_demo, add_doctor, add_jars, add_paths
+from quality.commands.profile import add_profile
 from quality.commands.rules import add_lint, add_plan, add_rules, add_schema
 from quality.commands.run import add_run
 from quality.commands.versions import add_publish, add_rollback, add_versions
@@ -16,6 +17,7 @@ from quality.commands.versions import add_publish, add_rollback, add_versions
 #: In the order of `quality --help`.
 COMMANDS = (
     add_run,
+    add_profile,
     add_lint,
     add_plan,
     add_rules,

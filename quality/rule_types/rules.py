@@ -99,6 +99,7 @@ class RuleSet:
     columns: tuple[tuple[str, str], ...] = ()
     outputs: Outputs = Outputs()
     quarantined_above: float = 0.5
+    profile: bool = False
     vars: Mapping[str, Any] = field(default_factory=dict)
     batch: str = ""
     description: str = ""

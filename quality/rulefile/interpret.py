@@ -9,7 +9,7 @@ from typing import Any
 from quality.errors import Problem, RuleFileError
 from quality.model import Location
 from quality.rule_types import REGISTRY
-from quality.rule_types.args import shown
+from quality.rule_types.args import parse_flag, shown
 from quality.rule_types.base import QUALITY_COLUMN, RESERVED_PREFIX
 from quality.rule_types.rules import Input, Rule, RuleSet
 from quality.rule_types.schema import Malformed, Schema
@@ -21,7 +21,7 @@ from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
 
 SECTIONS = (
     "version", "dataset", "description", "owner", "vars", "extends", "input", "defaults", "key", "columns", "rules",
-    "hold", "outputs",
+    "profile", "hold", "outputs",
 )  # fmt: skip
 VERSION = 1
 _DATASET = re.compile(r"[a-z0-9_.-]+")
@@ -46,6 +46,7 @@ def interpret(
         columns=_column_types(tree, rules),
         outputs=sections.read_outputs(tree, problems, root),
         quarantined_above=sections.read_hold(tree, problems),
+        profile=problems.parsed(tree.mapping.get("profile"), "'profile'", parse_flag, False),
         vars=dict(variables),
         batch=batch or "",
         description=problems.text(tree, "description"),

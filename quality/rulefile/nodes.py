@@ -180,6 +180,9 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Proble
         if _UNQUOTED_TEMPLATE.search(_QUOTED.sub("''", lines[number])):
             return Problem(file, number + 1, _UNQUOTED_ADVICE)
     message = ", ".join(str(part) for part in (error.context, error.problem) if part)
+    if "nesting depth" in message:
+        # the library has a limit of its own since 6.0.4
+        return Problem(file, last + 1, f"values are nested more than {MAX_DEPTH} levels deep")
     advice = next((advice for sign, advice in _ADVICE if sign in message), "check the indentation")
     if "cannot start any token" in message and mark:
         sign = lines[last][mark.column : mark.column + 1]

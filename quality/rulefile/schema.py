@@ -41,6 +41,7 @@ def json_schema() -> Schema:
             },
             "columns": {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, _column()]}},
             "rules": {"type": "array", "items": {"anyOf": [_entry(kind) for _, kind in sorted(REGISTRY.items())]}},
+            "profile": {"type": "boolean", "description": "Whether every column is profiled, for the history."},
             "hold": _closed({"quarantined_above": _RATIO}),
             "outputs": _closed(
                 {

@@ -273,7 +273,7 @@ def test_thirty_row_rules_and_ten_metrics_take_one_wide_pass_that_writes_and_a_n
     rows = [{"that": f"i is null or i > {-n - 1}", "name": f"row {n}"} for n in range(30)]
     metrics = [{**rule, "name": f"metric {n}"} for n, rule in enumerate(SCAN_METRICS)]
     (tmp_path / "few").mkdir()
-    few = judged(spark, tmp_path / "few", frame, rows[:1])
+    few = judged(spark, tmp_path / "few", frame, [rows[0], metrics[-1]])
     many = judged(spark, tmp_path, frame, [*rows, *metrics])
     assert {entry["status"] for entry in many.data["rules"]} == {"passed"}
     assert many.data["passes"]["actual"]["wide"] == 1

@@ -84,12 +84,32 @@ def test_spark_read_the_input_as_often_as_was_planned(spark, place, rules, form,
     assert {name: actual[name] for name in planned} == {**planned, "narrow": planned["narrow"] - needless}
     assert len(scans) == actual["wide"] + actual["narrow"]
     keys = 2 if rules == TWO_KEYS else 1
-    # rows are counted with metrics, apart from the verdicts; k is looked at closer, a small batch read again for doubled keys
+    # k is taken for sorted, counted, and looked at closer; a small batch is read again for doubled keys
     assert planned["narrow"] == (2 * keys if size == "small" else keys + 1 + (form == "parquet"))
     assert planned["shuffles"] == 0 if size == "small" else planned["shuffles"] >= keys
     assert (actual["shuffle_bytes"] > 0) is (size == "large")
     run_row = pq.read_table(next((place.root / "history" / "runs").rglob("*.parquet"))).to_pylist()[0]
     assert run_row["shuffle_bytes"] == actual["shuffle_bytes"]
+
+
+def test_keys_that_come_sorted_take_one_pass_and_no_shuffle(spark, place):
+    pq.write_table(
+        pa.table({"n": range(1000), "k": [n - (n == 500) for n in range(1000)]}), place.directory / "in" / "a.parquet"
+    )
+    with as_large(spark):
+        result, scans = in_the_books(spark, place, lambda: place.run(ONE_KEY, format="parquet", path="a.parquet"))
+    actual = result.data["passes"]["actual"]
+    assert (actual["wide"], actual["narrow"], actual["shuffles"], len(scans)) == (1, 1, 0, 2)
+    assert result.rule("k.unique")["failed_rows"] == 2
+
+
+def test_metrics_that_no_tally_has_take_a_narrow_pass(spark, place):
+    rules = "- above: {column: n, value: 3}\n- correlation: {columns: [n, k], at_least: -1}\n- mean: {column: n, at_least: 0}"
+    with as_large(spark):
+        result, scans = in_the_books(spark, place, lambda: place.run(rules, format="parquet", path="a.parquet"))
+    actual = result.data["passes"]["actual"]
+    assert (actual["wide"], actual["narrow"], len(scans)) == (1, 1, 2)
+    assert result.rule("n.mean")["metric"]["value"] == 49.5
 
 
 def test_a_plan_over_the_budget_is_refused_with_what_forces_it(place):
@@ -101,11 +121,11 @@ def test_a_plan_over_the_budget_is_refused_with_what_forces_it(place):
     assert (refused.exit_code, refused.data["decision"]) == (3, "none")
     assert refused.data["message"].splitlines() == [
         "the plan reads the batch up to 5 times, 4 allowed:",
-        "  narrow: counting rows and measuring metrics (for n.mean)",
+        "  narrow: counting keys of k as if they were sorted (for k.unique, k.uniqueness)",
         "  narrow: counting keys of k, one shuffle (for k.unique, k.uniqueness)",
         "  narrow: looking closer at doubled keys of k, one shuffle (for k.unique, k.uniqueness)",
         "  narrow: counting keys of n, t, one shuffle (for key(n,t))",
-        "  wide: judging rows and writing each to its side (for n.above, k.unique, key(n,t))",
+        "  wide: judging rows and writing each to its side, counting beside it (for n.above, k.unique, key(n,t) and 1 more)",
     ]
     assert refused.data["passes"]["actual"]["jobs"] is None
     assert json.loads((place.root / "commits/d/b/1.json").read_text())["run"] == enough.data["run"]

@@ -1,0 +1,61 @@
+"""The profile of a DataFrame or of files, without a rule: one pass, and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from quality.backends.reading import Reader
+from quality.backends.schemas import columns_of
+from quality.backends.session import session
+from quality.backends.tally import PROFILED, tally
+from quality.errors import EngineError, UsageError, did_you_mean
+from quality.model import Column
+from quality.profiles import Profile
+from quality.profiles import profile as of_tally
+from quality.rule_types.rules import Input
+from quality.rulefile.sections import FORMATS, guess_format
+from quality.sql import quote
+from quality.tally import read
+
+
+def profile(
+    data: DataFrame | str,
+    *,
+    format: str = "",
+    options: Mapping[str, str] | None = None,
+    spark: SparkSession | None = None,
+) -> Profile:
+    """The profile of every column. A path is read as a rule file's input is: text formats as text, so that the inferred type
+    says what the values look like. Raises InputError when there is nothing to read, EngineError where Spark runs without a
+    JVM of ours to load classes into."""
+    if isinstance(data, DataFrame):
+        return profile_frame(data, columns_of(data.schema))
+    kind = format or guess_format(data)
+    if kind not in FORMATS:
+        said = f"'{format}' is not a format" if format else f"{data}: the name does not tell the format"
+        raise UsageError(f"{said}; {did_you_mean(format, FORMATS, 'formats')}")
+    with session(spark) as own:
+        given = dict(options or ({"header": "true"} if kind == "csv" else {}))
+        reader = Reader(own.spark, Input(path=(data,), format=kind, options=given), {})
+        batch = reader.read(reader.pin())
+        return profile_frame(batch.frame, batch.columns)
+
+
+def profile_frame(frame: DataFrame, columns: tuple[Column, ...]) -> Profile:
+    """The profile of these columns of a frame, in one pass."""
+    aggregate = tally(frame.sparkSession)
+    if aggregate is None:
+        raise EngineError("a profile needs a Spark whose class loader takes classes: a driver with a JVM of its own")
+    named = [(PROFILED, f"c{place}") for place in range(len(columns))]
+    selected = frame.selectExpr(
+        *(f"{quote(column.name)} as {name}" for column, (_, name) in zip(columns, named, strict=True))
+    )
+    (row,) = selected.agg(aggregate.column(named).alias("tally")).select(F.col("tally")).collect()
+    found: Any = row[0]
+    return of_tally(
+        read(bytes(found), "".join(role for role, _ in named), [column.type for column in columns]), columns
+    )
