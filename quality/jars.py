@@ -82,8 +82,10 @@ DELTA = (
     Artifact("io.delta", "delta-spark_2.12", "3.3.2", excludes=("org.antlr:antlr4-runtime",)),
     Artifact("io.delta", "delta-storage", "3.3.2"),
 )
+#: DataFusion Comet: native operators in the place of Spark's (70 MB).
+COMET = (Artifact("org.apache.datafusion", "comet-spark-spark3.5_2.12", "0.12.0"),)
 #: What can be had beside Deequ, by the word for it.
-FORMATS = {"s3": S3A, "iceberg": ICEBERG, "delta": DELTA}
+FORMATS = {"s3": S3A, "iceberg": ICEBERG, "delta": DELTA, "comet": COMET}
 #: Delta works only in a session that was started with these.
 DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
