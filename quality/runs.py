@@ -20,7 +20,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 import quality
-from quality import planner, publishing, results, sides, targets, verification
+from quality import anomalies, planner, publishing, results, sides, targets, verification
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
 from quality.backends.pinning import PinnedFile, pinned_digest
@@ -209,11 +209,14 @@ def _judge(
         checks = tuple(context.engine.checks(findings, context.dataset))
     rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
     publishing.check_conservation(rows)
-    outcome = verification.decide(verdicts, rows, rule_set.quarantined_above, rule_set.input.allow_empty)
+    odd = anomalies.of_run(context, (verdict.metric for verdict in verdicts), rows.input)
+    outcome = verification.decide(
+        [*verdicts, *odd.verdicts], rows, rule_set.quarantined_above, rule_set.input.allow_empty
+    )
     _refuse_moved(reader, batch)
     lease.confirm(file for side in written.files.values() for file in side)
     with context.step("store", "keeping the results"):
-        data = results.judged(context, findings, verdicts, rows, outcome, written.files)
+        data = {**results.judged(context, findings, verdicts, rows, outcome, written.files), "anomalies": odd.entries}
         publishing.publish(context, last, batch, verdicts, rows, outcome, written.files, prints, data, written.samples)
     return RunResult(data, checks)
 
