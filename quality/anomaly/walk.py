@@ -14,7 +14,7 @@ from quality.anomaly import combine, tails
 from quality.anomaly.forecast import Forecast
 from quality.anomaly.neighbours import Neighbours
 from quality.anomaly.rare import RareCounts
-from quality.anomaly.rows import RowCount
+from quality.anomaly.rows import SHARE, RowCount
 from quality.anomaly.table import FIRST, Bools, Columns, Floats, Ints, evened, units
 
 #: Batches that scales, tails, and the conditional look back at.
@@ -23,7 +23,10 @@ SCALES, PAST = 120, 180
 CONSTANT = 90
 #: Deviations from which on what a batch that alarms shows of a metric is not taken for usual.
 WILD = 5.0
-TRIM = True
+#: So many wild batches in a row are a new level; so many among so many recent ones are usual.
+PATIENCE, OFTEN = 3, 21
+#: So far above the threshold a batch is bad whatever the threshold should have been.
+ODD = 1.5
 _EXACT = 1e-9
 
 
@@ -65,6 +68,8 @@ class Walk:
         self._accepted = np.zeros((count, metrics), bool) if accepted is None else accepted
         self.unit = units(columns, values[~self._left_out])
         self.evened = evened(columns, values, self.unit)
+        #: The numbers without the wild ones: a bad day's NULLs are no rate to expect.
+        self._usual = values.copy()
         self.learned = np.zeros((count, metrics))
         self._level = np.zeros((count, metrics))
         self._residuals = np.full((count, metrics), np.nan)
@@ -73,7 +78,7 @@ class Walk:
         self.raw = np.full((count, metrics), np.nan)
         self._own_scores = np.full(count, np.nan)
         self.overs = np.full(count, np.nan)
-        self._wild = np.zeros(metrics, int)
+        self._wild = np.zeros((count, metrics), bool)
         self._moved, self._constants = 0.0, 0.0
         self._forecast = Forecast(metrics)
         self._neighbours = Neighbours(count)
@@ -119,12 +124,16 @@ class Walk:
         if special:
             own[:, self.columns.size] = 0.0
         groups = combine.groups(own, self.columns)
-        near = self._neighbours.surprise(np.where(np.isfinite(y), y, self.forecast), self._near_weight())
+        near = self._neighbours.surprise(self._filled(y), self._near_weight())
         batch = groups.max(axis=1) + near
         over = batch - self.threshold
         volume, over_volume = self._row_count.score(y, self.forecast, special)
         volume = np.where(over_volume > 0, volume, 0.0)
         return Scores(deviation, own, groups, batch, np.maximum(over, over_volume), volume)
+
+    def _filled(self, y: Floats) -> Floats:
+        """Nothing was measured, or never before: as forecast."""
+        return np.asarray(np.where(np.isfinite(y) & (self._known >= 4), y, self.forecast))
 
     def _near_weight(self) -> float:
         # the neighbours see what moves together a little: it matters where a batch is too small for each metric to tell
@@ -144,7 +153,7 @@ class Walk:
         self.forecast = self._forecast.combine(self._candidates)
         self.scale = self._scales(past)
         self.counts = RareCounts(
-            self.values[np.ix_(np.array(kept), self._rare)], self.rows[kept], self.columns.complement[self._rare]
+            self._usual[np.ix_(np.array(kept), self._rare)], self.rows[kept], self.columns.complement[self._rare]
         )
         self.tails = tails.tails(self.deviations[kept[-PAST:]])
         recent = past[-CONSTANT:]
@@ -153,7 +162,7 @@ class Walk:
         if len(kept) >= 20 and (self._conditional is None or len(kept) % 4 == 0):
             self._conditional = combine.Conditional(self.deviations[kept[-PAST:]])
         self._neighbours.fit(past[-PAST:])
-        self.threshold = combine.threshold(self._own_scores[kept], self.alpha)
+        self.threshold = combine.threshold(self._own_scores[kept], self.alpha * (1 - SHARE))
         self._row_count.fit()
 
     def _scales(self, past: Floats) -> Floats:
@@ -208,12 +217,7 @@ class Walk:
             self._prepare()
             self._learn_judged(t)
         else:
-            middle = (
-                np.nan_to_num(np.nanmedian(self.evened[t : t + 1], axis=0))
-                if np.isfinite(self.evened[t]).any()
-                else np.zeros(len(self.columns))
-            )
-            self.learned[t] = np.where(np.isfinite(self.evened[t]), self.evened[t], middle)
+            self.learned[t] = np.nan_to_num(self.evened[t])
             self._level[t] = self.learned[t]
         self._known += np.isfinite(self.evened[t])
         self._kept.append(t)
@@ -221,15 +225,20 @@ class Walk:
 
     def _learn_judged(self, t: int) -> None:
         count = len(self._kept)
+        self._begin(t)
         scores = self.score(self.values[t][None], self.rows[t][None])
         deviation = scores.deviations[0]
         value = np.where(np.isfinite(self.evened[t]), self.evened[t], self.forecast)
         if count >= 4:
-            # what an odd batch scores is not what good ones score
-            self._own_scores[t] = min(scores.batch[0], self.threshold + 0.3)
+            # what an odd batch scores is not what good ones score; the very odd ones do not count at all
+            score = float(scores.batch[0])
+            if score <= self.threshold + ODD:
+                self._own_scores[t] = min(score, self.threshold + 0.3)
             self.overs[t] = scores.over[0]
         self._accept(t, value)
-        tame = self._tame(deviation, scores)
+        measured, tame = value, self._tame(value, deviation, scores)
+        value = np.where(tame, value, self.forecast)
+        self._usual[t] = np.where(tame, self._usual[t], np.nan)
         if self.constant.any():
             moved = np.abs(value - self.learned[self._kept[-1]]) > _EXACT
             self._constants = self._constants * 0.995 + self.constant.sum()
@@ -237,23 +246,35 @@ class Walk:
         if count >= 2:
             self._residuals[t] = np.where(tame, value - self.forecast, np.nan)
             self.raw[t] = deviation
-            self.deviations[t] = np.where(tame, deviation, np.nan) if TRIM else deviation
+            self.deviations[t] = np.where(tame, deviation, np.nan)
             self._forecast.learn(value, self._candidates, 8 * self.scale + _EXACT)
         last = self._level[self._kept[-1]]
         self.learned[t] = value
         self._level[t] = last + 0.1 * (value - last) if count > 7 else self.learned[[*self._kept, t]].mean(axis=0)
-        self._neighbours.learn(np.where(np.isfinite(self.evened[t]), self.evened[t], self.forecast), t, self._kept)
+        self._neighbours.learn(self._filled(self.evened[t]), t, self._kept)
         if count >= 4 and not self._special[t]:
-            self._row_count.learn(t, value, self.forecast)
+            self._row_count.learn(t, measured, self.forecast)
 
-    def _tame(self, deviation: Floats, scores: Scores) -> Bools:
-        """The metrics whose deviation is learned: of a batch that alarms, not the wild ones, unless they stay wild."""
-        if not (scores.over[0] > 0 and len(self._kept) >= 2 * FIRST):
-            self._wild[:] = 0
-            return np.ones(len(deviation), bool)
-        wild = (np.abs(deviation) > WILD) & (scores.surprises[0] > 2)
-        self._wild = np.where(wild, self._wild + 1, 0)
-        return np.asarray(~wild)
+    def _begin(self, t: int) -> None:
+        """A metric that is measured for the first time has been so all along, for all we know."""
+        new = np.flatnonzero((self._known == 0) & np.isfinite(self.evened[t]))
+        if len(new):
+            rows = np.ix_(np.array(self._kept), new)
+            self.learned[rows] = self.evened[t, new]
+            self._level[rows] = self.evened[t, new]
+            self._prepare()
+
+    def _tame(self, value: Floats, deviation: Floats, scores: Scores) -> Bools:
+        """The metrics of a batch that are learned as they are: of one that alarms, not the wild ones, unless they often are.
+
+        Three in a row are a new level: the past is lifted to it. Three in three weeks (every Saturday) are learned.
+        """
+        if scores.over[0] > 0 and len(self._kept) >= 2 * FIRST:
+            self._wild[self.t] = (np.abs(deviation) > WILD) & (scores.surprises[0] > 2)
+        wild = self._wild[self.t]
+        recent = self._wild[[*self._kept, self.t]][-OFTEN:]
+        self._rebase(recent[-PATIENCE:].sum(axis=0) == PATIENCE, value)
+        return np.asarray(~wild | (recent.sum(axis=0) >= PATIENCE))
 
     def _accept(self, t: int, value: Floats) -> None:
         """A person said that the batch is the new normal."""
