@@ -24,7 +24,7 @@ def add_anomalies(commands: Any) -> None:
         '  quality anomalies accept flights --batch 2013-07-04 --metric Size --reason "new carrier"',
     )
     parser.add_argument(
-        "words", nargs="+", metavar="DATASET", help="the id of a data set; 'accept' before it accepts a batch"
+        "asked", nargs="+", metavar="DATASET", help="the id of a data set; 'accept' before it accepts a batch"
     )
     parser.add_argument("--batch", help="the batch; default: the newest that is live")
     parser.add_argument(
@@ -49,11 +49,11 @@ def add_anomalies(commands: Any) -> None:
 
 
 def _anomalies(options: argparse.Namespace) -> int:
-    if options.words[0] == _ACCEPT and len(options.words) == 2:
-        return _accept(options, options.words[1])
-    if len(options.words) != 1:
-        raise UsageError(f"takes DATASET or accept DATASET, got '{' '.join(options.words)}'")
-    return _judge(options, options.words[0])
+    if options.asked[0] == _ACCEPT and len(options.asked) == 2:
+        return _accept(options, options.asked[1])
+    if len(options.asked) != 1:
+        raise UsageError(f"takes DATASET or accept DATASET, got '{' '.join(options.asked)}'")
+    return _judge(options, options.asked[0])
 
 
 def _accept(options: argparse.Namespace, dataset: str) -> int:
