@@ -128,7 +128,7 @@ class Profile:
     def __init__(self, batch: Columns, window: int = 28) -> None:
         self._seen: dict[str, set[Any]] = {name: set() for name in batch}
         self._counts: dict[str, list[Counter[Any]]] = {name: [] for name in batch}
-        self._range = {name: (np.inf, -np.inf) for name in batch}
+        self._range = dict.fromkeys(batch, (np.inf, -np.inf))
         self._nulls: set[bytes] = set()
         self._window = window
 

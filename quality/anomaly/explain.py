@@ -23,9 +23,9 @@ def explained(walk: Walk, scores: Scores, batches: Sequence[Batch]) -> Iterator[
     chances = scores.surprises[0] - walk.columns.weight * (scores.surprises[0] > 0)
     low, high = expected(walk)
     values = walk.values[walk.t]
-    first, *others = _blamed(walk, scores, chances)
+    first, *more = _blamed(walk, scores, chances)
     # what is usual by itself is told only when nothing else is to blame
-    blamed = [first, *(j for j in others if not low[j] <= values[j] <= high[j])]
+    blamed = [first, *(j for j in more if not low[j] <= values[j] <= high[j])]
     names = [str(walk.columns.series[j]) for j in blamed]
     for j in blamed:
         series, value = walk.columns.series[j], float(walk.values[walk.t, j])

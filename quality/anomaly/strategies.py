@@ -86,6 +86,7 @@ class RelativeRateOfChange(AbsoluteChange):
 
     def _changes(self, values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
         _refuse(self.order < 1, f"'order' of a rate must be at least 1, got {self.order}")
+        _refuse(0 < len(values) < self.order, f"{self.order} values are needed before the one judged")
         return values[self.order :] / values[: max(len(values) - self.order, 0)]
 
 

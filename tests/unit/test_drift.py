@@ -71,7 +71,7 @@ def test_windows_merge_as_counters_do(windows):
 
 
 def sum_of(windows):
-    total = Counter()
+    total: Counter[int] = Counter()
     for window in windows:
         total.update(window)
     return total

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import json
 import sys
-from datetime import datetime, timedelta, timezone
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
 
 import quality
@@ -18,39 +13,9 @@ from quality import anomalies, cli
 from quality.errors import EngineError, StorageError, UsageError
 from quality.model import BatchStatus, Decision
 from quality.rule_types.rules import AnomalySettings
-from quality.storage import commit, layout
-from quality.storage.commit import CommitRecord
+from quality.storage import layout
 from quality.storage.store import LocalStore
-
-START = datetime(2024, 1, 1, tzinfo=timezone.utc)
-SCHEMA = pa.schema(
-    [
-        ("batch", pa.string()), ("batch_time", pa.timestamp("us", tz="UTC")), ("run", pa.string()),
-        ("name", pa.string()), ("instance", pa.string()), ("filter", pa.string()),
-        ("segment", pa.map_(pa.string(), pa.string())), ("parameters", pa.string()), ("value", pa.float64()),
-        ("numerator", pa.int64()), ("denominator", pa.int64()),
-    ]
-)  # fmt: skip
-
-
-def add(store, n, mean, nulls=0, **changes):
-    """A committed run of day n with two metrics."""
-    batch, run, rows = f"{START + timedelta(days=n):%Y-%m-%d}", f"run-{n}-{len(store.list())}", 1000 + n % 7
-    common = {"batch": batch, "batch_time": START + timedelta(days=n), "run": run, "filter": "", "segment": None}
-    found = [
-        {**common, "name": "Mean", "instance": "price", "parameters": "{}", "value": mean},
-        {**common, "name": "Completeness", "instance": "price", "parameters": '{"where": ""}', "value": 1 - nulls / rows,
-         "numerator": rows - nulls, "denominator": rows},
-    ]  # fmt: skip
-    sink = io.BytesIO()
-    pyarrow.parquet.write_table(pa.Table.from_pylist(found, schema=SCHEMA), sink)
-    key = layout.history_file("metrics", "d", run)
-    store.put(key, sink.getvalue())
-    last = commit.latest(store, "d", batch)
-    words = (batch, START + timedelta(days=n), last.seq + 1 if last else 1, run, START + timedelta(days=n))
-    record = CommitRecord("d", *words, BatchStatus.PASSED, Decision.PUBLISHED, 0, "rules", history=(key,))
-    commit.commit(store, dataclasses.replace(record, rows={"input": rows, "quarantined": 0}, **changes))
-    return batch
+from tests.past import add
 
 
 @pytest.fixture
