@@ -6,9 +6,11 @@ history (values never seen, values out of range, drift) are those of the batches
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -131,6 +133,8 @@ class Profile:
         self._range = dict.fromkeys(batch, (np.inf, -np.inf))
         self._nulls: set[bytes] = set()
         self._window = window
+        self._patterns_seen: dict[str, set[str]] = {name: set() for name in batch}
+        self._pairs = Pairs()
 
     def of(self, batch: Columns) -> dict[Series, float]:
         """The metrics of a batch."""
@@ -142,7 +146,7 @@ class Profile:
             found[Series("UnseenNullPatternRatio")] = drift.unseen(nulls, self._nulls) or 0.0
         for name, values in batch.items():
             found |= self._of_column(name, values, n)
-        return found
+        return found | self._pairs.of(batch)
 
     def _of_column(self, name: str, values: np.ndarray, n: int) -> dict[Series, float]:
         text = is_text(values)
@@ -159,6 +163,12 @@ class Profile:
             Series("Entropy", name): float(-(share * np.log(share)).sum()),
         }
         found |= _lengths(name, counts) if text else _numbers(name, known)
+        if text:
+            patterns = _patterns(counts)
+            found[Series("PatternCount", name)] = float(len(patterns))
+            found[Series("TopPatternRatio", name)] = max(patterns.values()) / len(known)
+            if self._patterns_seen[name]:
+                found[Series("NewPatternRatio", name)] = drift.unseen(patterns, self._patterns_seen[name]) or 0.0
         if self._seen[name]:
             found[Series("NewValueRatio", name)] = drift.unseen(counts, self._seen[name]) or 0.0
             earlier = drift.merged(self._counts[name])
@@ -173,11 +183,14 @@ class Profile:
 
     def learn(self, batch: Columns) -> None:
         """Remember a batch."""
+        self._pairs.learn(batch)
         self._nulls.update(self._patterns(batch))
         for name, values in batch.items():
             text = is_text(values)
             known = np.array([v for v in values if v is not None], object) if text else values[np.isfinite(values)]
             self._seen[name].update(known.tolist())
+            if text:
+                self._patterns_seen[name].update(_patterns(Counter(known.tolist())))
             self._counts[name] = [*self._counts[name], Counter(known.tolist()) if text else _bins(known)][
                 -self._window :
             ]
@@ -189,6 +202,61 @@ class Profile:
     def _patterns(batch: Columns) -> Counter[bytes]:
         missing = np.array([pd.isna(values) for values in batch.values()]).T
         return Counter(np.packbits(row).tobytes() for row in missing)
+
+
+class Pairs:
+    """The share of rows with a pair of values that was never seen together, for at most 24 pairs of columns.
+
+    They are picked by the first seven batches: those whose pairs are few of those possible, and hardly new on the last.
+    """
+
+    def __init__(self) -> None:
+        self._first: list[Columns] = []
+        self._seen: dict[tuple[str, str], set[tuple[Any, Any]]] = {}
+
+    def of(self, batch: Columns) -> dict[Series, float]:
+        """The metric of each pair."""
+        return {
+            Series("UnseenPairRatio", f"{a},{b}"): drift.unseen(_together(batch, a, b), seen) or 0.0
+            for (a, b), seen in self._seen.items()
+        }
+
+    def learn(self, batch: Columns) -> None:
+        """Remember the pairs of a batch."""
+        for (a, b), seen in self._seen.items():
+            seen.update(_together(batch, a, b))
+        if not self._seen and len(self._first) < 7:
+            self._first.append(batch)
+            if len(self._first) == 7:
+                self._pick()
+
+    def _pick(self) -> None:
+        found = []
+        sizes = {c: len({v for batch in self._first for v in _values(batch, c)}) for c in self._first[0]}
+        for a, b in combinations([c for c, size in sizes.items() if 2 <= size <= 3000], 2):
+            days = [_together(batch, a, b) for batch in self._first]
+            known = set().union(*days[:-1])
+            rate, filled = drift.unseen(days[-1], known) or 0.0, len(known) / (sizes[a] * sizes[b])
+            if rate < 0.08 and filled < 0.5:
+                found.append((rate + 0.2 * filled, (a, b), known | set(days[-1])))
+        self._seen = {pair: known for _, pair, known in sorted(found, key=lambda one: one[:2])[:24]}
+
+
+def _values(batch: Columns, column: str) -> list[Any]:
+    # NaN is unequal to itself, and would be new each time
+    return [None if value != value else value for value in batch[column].tolist()]
+
+
+def _together(batch: Columns, a: str, b: str) -> Counter[tuple[Any, Any]]:
+    return Counter(zip(_values(batch, a), _values(batch, b), strict=True))
+
+
+def _patterns(counts: Counter[str]) -> Counter[str]:
+    """Letters by their case and digits, runs of one kind as one."""
+    found = Counter[str]()
+    for value, count in counts.items():
+        found[re.sub(r"[a-z]+", "a", re.sub(r"[A-Z]+", "A", re.sub(r"[0-9]+", "9", value)))] += count
+    return found
 
 
 def _bins(values: np.ndarray) -> Counter[int]:

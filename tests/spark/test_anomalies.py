@@ -15,7 +15,7 @@ from tests.past import add
 RULES = """
 version: 1
 dataset: d
-input: {path: %s}
+input: {path: %s, format: parquet}
 columns: {price: {required: {severity: info}}}
 anomalies: {severity: %s}
 outputs: {root: %s}
