@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from quality.history_reader import History
     from quality.profiling import profile
     from quality.results import RunResult
     from quality.rulefile import load
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from quality.storage.readers import paths, read
     from quality.versions import publish, rollback
 
-__all__ = ["RunResult", "load", "paths", "profile", "publish", "read", "rollback", "run"]
+__all__ = ["History", "RunResult", "load", "paths", "profile", "publish", "read", "rollback", "run"]
 
 _HOMES = {
+    "History": "quality.history_reader",
     "RunResult": "quality.results",
     "load": "quality.rulefile",
     "paths": "quality.storage.readers",

@@ -20,6 +20,8 @@ from quality.analyzers import INTEGRAL, base_type
 from quality.model import Column, Metric, MetricKey, Sketch
 from quality.tally import Bins, ColumnTally, Tallied, distinct
 
+#: Metrics that are there for their sketch: their own number says little.
+CARRIERS = frozenset({"ApproxQuantiles", "Histogram", "Lengths", "NullPatterns", "Shapes"})
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Frequent values that are kept of a column that has more of them than were counted exactly, and the share they must have.
 _FREQUENT = 100

@@ -20,7 +20,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 import quality
-from quality import planner, publishing, results, sides, targets, verification
+from quality import anomalies, planner, publishing, results, sides, targets, verification
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
 from quality.backends.pinning import PinnedFile, pinned_digest
@@ -31,6 +31,7 @@ from quality.engine import ENGINES, Engine
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
 from quality.model import Column, Location, RowCounts
 from quality.planner import Plan
+from quality.profiles import CARRIERS, with_profile
 from quality.results import Context, Progress, RunResult
 from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
 from quality.rule_types.rules import Rule, RuleSet, digest
@@ -209,11 +210,15 @@ def _judge(
         checks = tuple(context.engine.checks(findings, context.dataset))
     rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
     publishing.check_conservation(rows)
-    outcome = verification.decide(verdicts, rows, rule_set.quarantined_above, rule_set.input.allow_empty)
+    measured = with_profile((verdict.metric for verdict in verdicts if verdict.metric), findings.profile)
+    odd = anomalies.of_run(context, (metric for metric in measured if metric.key.name not in CARRIERS), rows.input)
+    outcome = verification.decide(
+        [*verdicts, *odd.verdicts], rows, rule_set.quarantined_above, rule_set.input.allow_empty
+    )
     _refuse_moved(reader, batch)
     lease.confirm(file for side in written.files.values() for file in side)
     with context.step("store", "keeping the results"):
-        data = results.judged(context, findings, verdicts, rows, outcome, written.files)
+        data = {**results.judged(context, findings, verdicts, rows, outcome, written.files), "anomalies": odd.entries}
         kept = publishing.Kept(verdicts, findings.profile, rows, outcome, written.files, prints, data, written.samples)
         publishing.publish(context, last, batch, kept)
     return RunResult(data, checks, findings.profile)

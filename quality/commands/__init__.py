@@ -5,6 +5,7 @@ A module has `add_<command>(commands)`, which adds a parser; Spark is imported b
 
 from __future__ import annotations
 
+from quality.commands.anomalies import add_anomalies
 from quality.commands.collect import add_gc
 from quality.commands.convert import add_convert
 from quality.commands.history import add_history
@@ -28,6 +29,7 @@ COMMANDS = (
     add_publish,
     add_rollback,
     add_history,
+    add_anomalies,
     add_gc,
     add_doctor,
     add_jars,

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from quality.commands.common import command, group
+from quality.commands.history_tables import add_history_export, add_history_list, add_history_show
 from quality.errors import InputError, UsageError, did_you_mean
 
 
@@ -14,7 +15,11 @@ def add_history(commands: Any) -> None:
     """Add `quality history` and what belongs to it."""
     example = "quality history athena-ddl --root s3://bucket/quality"
     parser = group(commands, "history", "what is known of the history of metrics and results", example)
-    add_athena_ddl(parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=type(parser)))
+    inner = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=type(parser))
+    add_history_list(inner)
+    add_history_show(inner)
+    add_history_export(inner)
+    add_athena_ddl(inner)
 
 
 def add_athena_ddl(commands: Any) -> None:

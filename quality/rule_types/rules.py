@@ -89,6 +89,27 @@ class Outputs:
 
 
 @dataclass(frozen=True)
+class AnomalySettings:
+    """What is asked of the anomaly detector: which metrics (none is all), what season they have, the share of good batches
+    that may be flagged, and what an anomaly does to the batch. `calendar` is a file; `strategy` one of Deequ's, by name."""
+
+    location: Location = Location("", 0)
+    metrics: tuple[str, ...] = ()
+    season: str = "auto"
+    false_alarms: float = 0.01
+    severity: Severity = Severity.WARNING
+    on_fail: OnFail = OnFail.KEEP
+    calendar: str = ""
+    strategy: str = ""
+    arguments: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def canonical(self) -> dict[str, Any]:
+        """What it changes about the judgement, as plain data."""
+        return {name: value for name, value in vars(self).items() if name not in ("location", "calendar")}
+
+
+@dataclass(frozen=True)
 class RuleSet:
     """Everything a rule file says, templates rendered for one batch."""
 
@@ -100,6 +121,7 @@ class RuleSet:
     outputs: Outputs = Outputs()
     quarantined_above: float = 0.5
     profile: bool = False
+    anomalies: AnomalySettings | None = None
     vars: Mapping[str, Any] = field(default_factory=dict)
     batch: str = ""
     description: str = ""

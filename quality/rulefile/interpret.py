@@ -16,12 +16,13 @@ from quality.rule_types.schema import Malformed, Schema
 from quality.rule_types.uniqueness import Key
 from quality.rule_types.values import Type
 from quality.rulefile import sections
+from quality.rulefile.anomalies import read_anomalies
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
 
 SECTIONS = (
     "version", "dataset", "description", "owner", "vars", "extends", "input", "defaults", "key", "columns", "rules",
-    "profile", "hold", "outputs",
+    "profile", "hold", "anomalies", "outputs",
 )  # fmt: skip
 VERSION = 1
 _DATASET = re.compile(r"[a-z0-9_.-]+")
@@ -38,6 +39,8 @@ def interpret(
     source = Input() if _misspelt(tree, "input") else sections.read_input(tree, problems, input_path)
     rules = _rules(tree, problems, source)
     _refuse_clashes(rules, problems)
+    anomalies = read_anomalies(tree, problems)
+    canonical = _canonical(source, tree, dataset, rules)
     rule_set = RuleSet(
         file=file,
         dataset=dataset,
@@ -46,12 +49,14 @@ def interpret(
         columns=_column_types(tree, rules),
         outputs=sections.read_outputs(tree, problems, root),
         quarantined_above=sections.read_hold(tree, problems),
-        profile=problems.parsed(tree.mapping.get("profile"), "'profile'", parse_flag, False),
+        # anomalies are looked for in everything that a profile measures
+        profile=problems.parsed(tree.mapping.get("profile"), "'profile'", parse_flag, anomalies is not None),
+        anomalies=anomalies,
         vars=dict(variables),
         batch=batch or "",
         description=problems.text(tree, "description"),
         owner=problems.text(tree, "owner"),
-        canonical=_canonical(source, tree, dataset, rules),
+        canonical={**canonical, **({"anomalies": anomalies.canonical} if anomalies else {})},
     )
     if problems.found:
         raise RuleFileError(problems.found)

@@ -9,6 +9,7 @@ from quality.model import OnFail, Severity
 from quality.rule_types import REGISTRY
 from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required
 from quality.rule_types.base import RowRule, RuleType
+from quality.rulefile.anomalies import SEASONS, STRATEGIES
 from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema, yaml_name
 from quality.rulefile.sections import FORMATS, TABLE_FORMATS
 
@@ -43,6 +44,7 @@ def json_schema() -> Schema:
             "rules": {"type": "array", "items": {"anyOf": [_entry(kind) for _, kind in sorted(REGISTRY.items())]}},
             "profile": {"type": "boolean", "description": "Whether every column is profiled, for the history."},
             "hold": _closed({"quarantined_above": _RATIO}),
+            "anomalies": {"anyOf": [{"type": "null"}, _anomalies()]},
             "outputs": _closed(
                 {
                     "root": _TEXT,
@@ -74,6 +76,22 @@ def _input() -> Schema:
             "batch_time": _TEXT,
             "allow_empty": {"type": "boolean"},
             "schema": {"type": "object", "additionalProperties": _TEXT},
+        }
+    )
+
+
+def _anomalies() -> Schema:
+    number = {"type": ["number", "string"]}
+    strategies = {name: _closed(dict.fromkeys(arguments, number)) for name, arguments in STRATEGIES.items()}
+    return _closed(
+        {
+            "metrics": {"anyOf": [{"const": "all"}, {"type": "array", "items": _TEXT, "minItems": 1}]},
+            "season": {"enum": list(SEASONS)},
+            "false_alarms": _RATIO,
+            "severity": {"enum": [str(severity) for severity in Severity]},
+            "on_fail": {"enum": [str(OnFail.HOLD), str(OnFail.KEEP)]},
+            "calendar": _TEXT,
+            "strategy": {"anyOf": [{"enum": list(STRATEGIES)}, _closed(strategies, maxProperties=1)]},
         }
     )
 

@@ -66,7 +66,7 @@ def read_input(tree: Node, problems: Problems, input_path: str | None) -> Input:
         format=kind,
         where=where,
         options=_options(node, problems),
-        timezone=problems.parsed(node.mapping.get("timezone"), "'timezone'", _parse_zone, "UTC"),
+        timezone=problems.parsed(node.mapping.get("timezone"), "'timezone'", parse_zone, "UTC"),
         batch_time=problems.text(node, "batch_time"),
         allow_empty=problems.parsed(node.mapping.get("allow_empty"), "'allow_empty'", parse_flag, False),
         schema=problems.parsed(node.mapping.get("schema"), "'schema' of 'input'", parse_types, ()),
@@ -119,7 +119,8 @@ def _option_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
-def _parse_zone(value: Any) -> str:
+def parse_zone(value: Any) -> str:
+    """The name of a time zone."""
     name = parse_text(value)
     try:
         ZoneInfo(name)

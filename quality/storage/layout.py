@@ -122,6 +122,11 @@ def history_file(table: str, dataset: str, run: str, suffix: str = "parquet") ->
     return f"{history_dir(table, dataset)}/{run}.{suffix}"
 
 
+def accepted_dir(dataset: str) -> str:
+    """Where it is noted which batches a person took for the new normal."""
+    return f"history/accepted/dataset={dataset}"
+
+
 def manifest_dir(dataset: str) -> str:
     """What a table in Athena, Hive or Trino has as its location: one partition per batch."""
     return f"passed/{dataset}/_symlink_format_manifest"

@@ -134,7 +134,12 @@ def test_a_mistake_is_one_clear_message(quality, words, datasets, code, message)
 
 def test_a_missing_command_of_the_group_is_told(capsys):
     assert cli.run_command(["history"]) == 2
-    assert capsys.readouterr().err.splitlines()[0] == "quality: COMMAND is missing; commands: athena-ddl"
+    assert (
+        capsys.readouterr().err.splitlines()[0]
+        == "quality: COMMAND is missing; commands: list, show, export, athena-ddl"
+    )
     assert cli.run_command(["history", "athena"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("quality: 'athena' is not a command; did you mean 'athena-ddl'? commands: athena-ddl")
+    assert err.startswith(
+        "quality: 'athena' is not a command; did you mean 'athena-ddl'? commands: list, show, export, athena-ddl"
+    )

@@ -1,0 +1,299 @@
+"""Walks through the batches in their order, judging each by those before it and then learning it.
+
+A batch is never part of what it is judged by. What it finds of the past (deviations, scores) is what the next batch's
+chances are calibrated on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quality.anomaly import combine, tails
+from quality.anomaly.forecast import Forecast
+from quality.anomaly.neighbours import Neighbours
+from quality.anomaly.rare import RareCounts
+from quality.anomaly.rows import SHARE, RowCount
+from quality.anomaly.table import FIRST, Bools, Columns, Floats, Ints, evened, units
+
+#: Batches that scales, tails, and the conditional look back at.
+SCALES, PAST = 120, 180
+#: A metric that has not moved in so many batches is taken for a constant of the data's structure.
+CONSTANT = 90
+#: Deviations from which on what a batch that alarms shows of a metric is not taken for usual.
+WILD = 5.0
+#: So many wild batches in a row are a new level; so many among so many recent ones are usual.
+PATIENCE, OFTEN = 3, 21
+#: So far above the threshold a batch is bad whatever the threshold should have been.
+ODD = 1.5
+_EXACT = 1e-9
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is found of candidate batches (rows): the deviations and surprises of their metrics, the surprise of each group,
+    and of the batch; how far the latter is above what is usual for a good one (`over`, an alarm when above 0)."""
+
+    deviations: Floats
+    surprises: Floats
+    groups: Floats
+    batch: Floats
+    over: Floats
+    #: The surprise of the number of rows where it alarms by itself, else 0.
+    volume: Floats
+
+
+class Walk:
+    """All that is known after the batches before `t`. `values` are the numbers of all batches (`table.matrix`), `rows`
+    their rows, `season` their phases, `special` whether they are holidays or the like, `left_out` are not learned from."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        values: Floats,
+        rows: Floats,
+        *,
+        season: Ints | None = None,
+        special: Bools | None = None,
+        left_out: Bools | None = None,
+        accepted: Bools | None = None,
+        alpha: float = 0.01,
+    ) -> None:
+        count, metrics = values.shape
+        self.columns, self.values, self.rows, self.alpha = columns, values, np.maximum(rows, 0).astype(float), alpha
+        self._season = season
+        self._special = np.zeros(count, bool) if special is None else special
+        self._left_out = np.zeros(count, bool) if left_out is None else left_out
+        self._accepted = np.zeros((count, metrics), bool) if accepted is None else accepted
+        self.unit = units(columns, values[~self._left_out])
+        self.evened = evened(columns, values, self.unit)
+        #: The numbers without the wild ones: a bad day's NULLs are no rate to expect.
+        self._usual = values.copy()
+        self.learned = np.zeros((count, metrics))
+        self._level = np.zeros((count, metrics))
+        self._residuals = np.full((count, metrics), np.nan)
+        self.deviations = np.full((count, metrics), np.nan)
+        #: The same, wild ones too.
+        self.raw = np.full((count, metrics), np.nan)
+        self._own_scores = np.full(count, np.nan)
+        self.overs = np.full(count, np.nan)
+        self._wild = np.zeros((count, metrics), bool)
+        self._moved, self._constants = 0.0, 0.0
+        self._forecast = Forecast(metrics)
+        self._neighbours = Neighbours(count)
+        self._row_count = RowCount(columns, count, alpha)
+        self._rare = np.flatnonzero(columns.rare)
+        self._known = np.zeros(metrics, int)
+        self._kept: list[int] = []
+        self._conditional: combine.Conditional | None = None
+        self.t = 0
+
+    @property
+    def usable(self) -> int:
+        """Batches, but for the last, that may be learned from."""
+        return int((~self._left_out[:-1]).sum())
+
+    def to(self, t: int) -> Walk:
+        """Learn every batch before `t`, and make ready to judge that one."""
+        while self.t < t:
+            self._learn()
+        self._prepare()
+        return self
+
+    def score(self, values: Floats, rows: Floats) -> Scores:
+        """Judge batches as the one at `t`. `values` as `table.matrix` gives them."""
+        if len(self._kept) < 4:
+            nothing = np.zeros(values.shape)
+            return Scores(
+                nothing,
+                nothing,
+                np.zeros((len(values), self.columns.group_weight.size)),
+                np.zeros(len(values)),
+                np.full(len(values), -1.0),
+                np.zeros(len(values)),
+            )
+        y = evened(self.columns, values, self.unit)
+        deviation = self._deviation(y, values, rows)
+        own = self.tails.surprise(deviation)
+        own = self._of_constants(y, deviation, own)
+        if self._conditional is not None:
+            own = 0.5 * (own + self._conditional.surprise(deviation))
+        own = np.where(self._known >= 4, np.maximum(own + self.columns.weight, 0), 0)
+        special = bool(self._special[self.t])
+        if special:
+            own[:, self.columns.size] = 0.0
+        groups = combine.groups(own, self.columns)
+        near = self._neighbours.surprise(self._filled(y), self._near_weight())
+        batch = groups.max(axis=1) + near
+        over = batch - self.threshold
+        volume, over_volume = self._row_count.score(y, self.forecast, special)
+        volume = np.where(over_volume > 0, volume, 0.0)
+        return Scores(deviation, own, groups, batch, np.maximum(over, over_volume), volume)
+
+    def _filled(self, y: Floats) -> Floats:
+        """Nothing was measured, or never before: as forecast."""
+        return np.asarray(np.where(np.isfinite(y) & (self._known >= 4), y, self.forecast))
+
+    def _near_weight(self) -> float:
+        # the neighbours see what moves together a little: it matters where a batch is too small for each metric to tell
+        typical = float(np.median(self.rows[self._kept])) if self._kept else 0.0
+        return float(np.clip(1.5 - np.log10(max(typical, 1)) / 3, 0.25, 1.0))
+
+    def _prepare(self) -> None:
+        kept = self._kept
+        if not kept:
+            return
+        past = self.learned[kept]
+        phases = None
+        if self._season is not None:
+            to_come = self._season[self.t] if self.t < len(self._season) else -1
+            phases = np.append(self._season[kept], to_come)
+        self._candidates = self._forecast.candidates(past, self._level[kept], phases)
+        self.forecast = self._forecast.combine(self._candidates)
+        self.scale = self._scales(past)
+        self.counts = RareCounts(
+            self._usual[np.ix_(np.array(kept), self._rare)], self.rows[kept], self.columns.complement[self._rare]
+        )
+        self.tails = tails.tails(self.deviations[kept[-PAST:]])
+        recent = past[-CONSTANT:]
+        self.constant = (np.abs(recent - recent[-1]).max(axis=0) < _EXACT) & (len(kept) >= 5)
+        self._hazard = (self._moved + 0.4) / (self._constants + 200)
+        if len(kept) >= 20 and (self._conditional is None or len(kept) % 4 == 0):
+            self._conditional = combine.Conditional(self.deviations[kept[-PAST:]])
+        self._neighbours.fit(past[-PAST:])
+        self.threshold = combine.threshold(self._own_scores[kept], self.alpha * (1 - SHARE))
+        self._row_count.fit()
+
+    def _scales(self, past: Floats) -> Floats:
+        floor = self._floors()
+        residuals = np.abs(self._residuals[self._kept[-SCALES:]])
+        residuals = residuals[np.isfinite(residuals).any(axis=1)]
+        spread = past.std(axis=0)
+        if len(residuals) < 2:
+            return np.asarray(np.maximum(floor, spread))
+        residuals = np.where(np.isfinite(residuals), residuals, 0.0)
+        middle, high = _two_quantiles(residuals)
+        own = np.maximum(middle / 0.6745, high / 1.645)
+        n, prior = len(residuals), 5.0
+        own = np.sqrt((n * own**2 + prior * np.maximum(own, 0.7 * spread) ** 2) / (n + prior))
+        return np.asarray(np.sqrt(own**2 + floor**2))
+
+    def _floors(self) -> Floats:
+        """The least a metric varies by chance alone, for a batch of the usual size."""
+        rows = max(float(np.median(self.rows[self._kept])), 1.0)
+        by_scale = {"ratio": 0.5 / rows**0.5, "place": 0.5 / rows**0.5, "extreme": 0.02, "log": 0.01, "plain": 0.005}
+        floor = np.zeros(len(self.columns))
+        for scale, least in by_scale.items():
+            floor[self.columns.scale == scale] = least
+        return floor
+
+    def _deviation(self, y: Floats, values: Floats, rows: Floats) -> Floats:
+        y = np.where(np.isfinite(y), y, self.forecast)
+        found = (y - self.forecast) / self.scale
+        if len(self._rare):
+            rare = self.counts.deviation(values[:, self._rare], rows)
+            found[:, self._rare] = np.where(self.counts.applies & np.isfinite(rare), rare, found[:, self._rare])
+        return found
+
+    def _of_constants(self, y: Floats, deviation: Floats, own: Floats) -> Floats:
+        """A metric that never moved has no spread: its chance to move is that of all such metrics together."""
+        j = self.constant
+        if not j.any():
+            return own
+        moved = np.abs(y[:, j] - self.learned[self._kept[-1], j]) > _EXACT
+        size = np.minimum(1.5, 0.5 * np.log10(1 + np.abs(deviation[:, j])))
+        hazard = np.where(moved, -np.log10(self._hazard) + size, 0.0)
+        own = own.copy()
+        own[:, j] = np.where(self.columns.rare[j], np.maximum(own[:, j], hazard), hazard)
+        return own
+
+    def _learn(self) -> None:
+        t = self.t
+        if self._left_out[t]:
+            self.t += 1
+            return
+        if self._kept:
+            self._prepare()
+            self._learn_judged(t)
+        else:
+            self.learned[t] = np.nan_to_num(self.evened[t])
+            self._level[t] = self.learned[t]
+        self._known += np.isfinite(self.evened[t])
+        self._kept.append(t)
+        self.t += 1
+
+    def _learn_judged(self, t: int) -> None:
+        count = len(self._kept)
+        self._begin(t)
+        scores = self.score(self.values[t][None], self.rows[t][None])
+        deviation = scores.deviations[0]
+        value = np.where(np.isfinite(self.evened[t]), self.evened[t], self.forecast)
+        if count >= 4:
+            # what an odd batch scores is not what good ones score; the very odd ones do not count at all
+            score = float(scores.batch[0])
+            if score <= self.threshold + ODD:
+                self._own_scores[t] = min(score, self.threshold + 0.3)
+            self.overs[t] = scores.over[0]
+        self._accept(t, value)
+        measured, tame = value, self._tame(value, deviation, scores)
+        value = np.where(tame, value, self.forecast)
+        self._usual[t] = np.where(tame, self._usual[t], np.nan)
+        if self.constant.any():
+            moved = np.abs(value - self.learned[self._kept[-1]]) > _EXACT
+            self._constants = self._constants * 0.995 + self.constant.sum()
+            self._moved = self._moved * 0.995 + (moved & self.constant).sum()
+        if count >= 2:
+            self._residuals[t] = np.where(tame, value - self.forecast, np.nan)
+            self.raw[t] = deviation
+            self.deviations[t] = np.where(tame, deviation, np.nan)
+            self._forecast.learn(value, self._candidates, 8 * self.scale + _EXACT)
+        last = self._level[self._kept[-1]]
+        self.learned[t] = value
+        self._level[t] = last + 0.1 * (value - last) if count > 7 else self.learned[[*self._kept, t]].mean(axis=0)
+        self._neighbours.learn(self._filled(self.evened[t]), t, self._kept)
+        if count >= 4 and not self._special[t]:
+            self._row_count.learn(t, measured, self.forecast)
+
+    def _begin(self, t: int) -> None:
+        """A metric that is measured for the first time has been so all along, for all we know."""
+        new = np.flatnonzero((self._known == 0) & np.isfinite(self.evened[t]))
+        if len(new):
+            rows = np.ix_(np.array(self._kept), new)
+            self.learned[rows] = self.evened[t, new]
+            self._level[rows] = self.evened[t, new]
+            self._prepare()
+
+    def _tame(self, value: Floats, deviation: Floats, scores: Scores) -> Bools:
+        """The metrics of a batch that are learned as they are: of one that alarms, not the wild ones, unless they often are.
+
+        Three in a row are a new level: the past is lifted to it. Three in three weeks (every Saturday) are learned.
+        """
+        if scores.over[0] > 0 and len(self._kept) >= 2 * FIRST:
+            self._wild[self.t] = (np.abs(deviation) > WILD) & (scores.surprises[0] > 2)
+        wild = self._wild[self.t]
+        recent = self._wild[[*self._kept, self.t]][-OFTEN:]
+        self._rebase(recent[-PATIENCE:].sum(axis=0) == PATIENCE, value)
+        return np.asarray(~wild | (recent.sum(axis=0) >= PATIENCE))
+
+    def _accept(self, t: int, value: Floats) -> None:
+        """A person said that the batch is the new normal."""
+        self._rebase(self._accepted[t], value)
+
+    def _rebase(self, metrics: Bools, value: Floats) -> None:
+        """Lift the past of metrics to where they are now; how much they vary stays known."""
+        if metrics.any():
+            jump = (value - self.forecast)[metrics]
+            rows = np.ix_(np.array(self._kept), np.flatnonzero(metrics))
+            self.learned[rows] += jump
+            self._level[rows] += jump
+
+
+def _two_quantiles(values: Floats) -> tuple[Floats, Floats]:
+    """Median and 90 % quantile of each column."""
+    last = len(values) - 1
+    places = [last * 0.5, last * 0.9]
+    around = sorted({int(p) for p in places} | {min(int(p) + 1, last) for p in places})
+    ordered = np.partition(values, around, axis=0)
+    found = [ordered[int(p)] + (p - int(p)) * (ordered[min(int(p) + 1, last)] - ordered[int(p)]) for p in places]
+    return found[0], found[1]

@@ -1,0 +1,168 @@
+"""Reads the history without Spark: metrics, results and runs of a data set, as tables or rows.
+
+What counts are the runs that commit records make live; a run that died, lost its race or was superseded is not shown.
+Parquet is read by pyarrow (extra `history`); inside of a run Spark can do it where pyarrow is not installed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from quality.anomaly.values import Batch, Point, Series
+from quality.backends.schemas import literal_path
+from quality.errors import EngineError, InputError, StorageError
+from quality.storage import commit, layout, readers
+from quality.storage.commit import CommitRecord
+from quality.storage.store import Store, open_store
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# a small file is all waiting: more requests at once than processors
+_READERS = 16
+_ADVICE = "pip install 'quality-engine[history]'"
+#: What judging needs of the table of metrics.
+_NEEDED = ("batch", "name", "instance", "filter", "segment", "parameters", "value", "numerator", "denominator")
+
+
+class History:
+    """The history of a data set below a root. Only live runs, unless `include_held` asks for the last run of a batch even
+    when it is held. Raises UsageError for a data set that is not there."""
+
+    def __init__(self, root: str, dataset: str) -> None:
+        self._store, self.dataset = open_store(root), dataset
+        readers.known_batches(self._store, dataset)
+
+    def records(self, *, include_held: bool = False) -> list[CommitRecord]:
+        """The commit records the history rests on, in the order of batch times."""
+        return records(self._store, self.dataset, include_held=include_held)
+
+    def metrics(self, *, include_held: bool = False) -> Any:
+        """The table of metrics (pyarrow)."""
+        return self.table("metrics", include_held=include_held)
+
+    def results(self, *, include_held: bool = False) -> Any:
+        """The table of rules' results (pyarrow)."""
+        return self.table("results", include_held=include_held)
+
+    def runs(self, *, include_held: bool = False) -> Any:
+        """The table of runs (pyarrow)."""
+        return self.table("runs", include_held=include_held)
+
+    def table(self, name: str, *, include_held: bool = False) -> Any:
+        """One of the three tables by name (pyarrow), in the order of batch times, with the column `dataset` first."""
+        layout.history_dir(name, self.dataset)
+        arrow = _pyarrow()
+        found = _tables(self._store, keys_of(self.records(include_held=include_held), name), None)
+        if not found:
+            raise InputError(f"data set '{self.dataset}' has no live run yet; held ones: include_held=True")
+        # a column that a later version added is NULL in the files before it
+        whole = arrow.concat_tables(found, promote_options="default")
+        return whole.add_column(0, "dataset", arrow.array([self.dataset] * len(whole), arrow.string()))
+
+    def frame(self, name: str, *, include_held: bool = False) -> Any:
+        """One of the three tables by name, as a pandas data frame."""
+        try:
+            import pandas as pd  # noqa: F401
+        except ImportError:
+            raise EngineError(f"pandas is not installed: {_ADVICE}, or take the table of pyarrow") from None
+        return self.table(name, include_held=include_held).to_pandas()
+
+    def batches(self, *, include_held: bool = False) -> list[Batch]:
+        """The batches with their metrics, as the anomaly detector takes them."""
+        return batches(self._store, self.records(include_held=include_held))
+
+
+def records(store: Store, dataset: str, *, include_held: bool = False) -> list[CommitRecord]:
+    """The live record of every batch, by batch time; with `include_held` its last record, published or not."""
+    live = commit.live_records(store, dataset)
+    if not include_held:
+        return live
+    last = [record for batch in commit.batches(store, dataset) if (record := commit.latest(store, dataset, batch))]
+    runs = {record.run for record in live}
+    return sorted([*live, *(r for r in last if r.run not in runs)], key=lambda r: (r.batch_time, r.batch, r.seq))
+
+
+def keys_of(found: Iterable[CommitRecord], table: str) -> list[str]:
+    """The files of one history table that records name."""
+    return [key for record in found for key in record.history if key.startswith(f"history/{table}/")]
+
+
+def batches(store: Store, found: Sequence[CommitRecord], spark: SparkSession | None = None) -> list[Batch]:
+    """The batches of records with their metrics; a batch seen twice counts once, by its later record. `spark` reads where
+    pyarrow is not installed."""
+    rows = _rows(store, keys_of(found, "metrics"), spark)
+    points: dict[str, dict[Series, Point]] = {}
+    for run, row in rows:
+        series, point = metric_of(row)
+        points.setdefault(run, {})[series] = point
+    by_id = {record.batch: record for record in found}
+    return [batch_of(record, points.get(record.run, {})) for record in by_id.values()]
+
+
+def batch_of(record: CommitRecord, points: Mapping[Series, Point]) -> Batch:
+    """A batch as the detector takes it. The number of rows is known of every run, whether a rule asks for it or not."""
+    count = record.rows.get("input", 0)
+    return Batch(record.batch, record.batch_time, count, {**points, Series("Size"): Point(float(count))})
+
+
+def metric_of(row: Mapping[str, Any]) -> tuple[Series, Point]:
+    """A row of the table of metrics."""
+    segment = row["segment"] or {}
+    pairs = segment.items() if isinstance(segment, Mapping) else segment
+    parameters = tuple(sorted((str(k), str(v)) for k, v in json.loads(row["parameters"] or "{}").items()))
+    return (
+        Series(row["name"], row["instance"], row["filter"] or "", tuple(sorted(pairs)), parameters),
+        Point(row["value"], row["numerator"], row["denominator"]),
+    )
+
+
+def _rows(store: Store, keys: Sequence[str], spark: SparkSession | None) -> list[tuple[str, dict[str, Any]]]:
+    """The rows of files of metrics, each with its run."""
+    if not keys:
+        return []
+    if spark is not None and not _has_pyarrow():
+        frame = spark.read.parquet(*(literal_path(store.uri(key)) for key in keys))
+        return [(row["run"], row.asDict()) for row in frame.select("run", *_NEEDED).collect()]
+    tables = _tables(store, keys, ("run", *_NEEDED))
+    return [(row["run"], row) for table in tables for row in table.to_pylist()]
+
+
+def _tables(store: Store, keys: Sequence[str], columns: Sequence[str] | None) -> list[Any]:
+    _pyarrow()
+    if not keys:
+        return []
+    with ThreadPoolExecutor(min(_READERS, len(keys))) as pool:
+        return list(pool.map(lambda key: _table(store, key, columns), keys))
+
+
+def _table(store: Store, key: str, columns: Sequence[str] | None) -> Any:
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        data = store.read(key)
+        return ParquetFile(pa.BufferReader(data)).read(columns=list(columns) if columns else None)
+    except FileNotFoundError:
+        raise StorageError(f"{store.uri(key)}: a committed run names it, and it is gone") from None
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise StorageError(f"{store.uri(key)}: is no Parquet file of the history: {error}") from error
+
+
+def _has_pyarrow() -> bool:
+    try:
+        import pyarrow as pa  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise EngineError(f"reading the history without Spark needs pyarrow: {_ADVICE}") from None
+    return pa

@@ -1,0 +1,88 @@
+"""Drift measures against numbers worked out by other means."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quality.anomaly import drift
+
+COUNTS = st.dictionaries(st.integers(-5, 5), st.integers(0, 50), max_size=8)
+
+
+def test_measures_of_two_known_windows():
+    left, right = {"a": 50, "b": 50}, {"a": 25, "b": 75}
+    assert drift.psi(left, right) == pytest.approx(0.25 * math.log(2) - 0.25 * math.log(2 / 3))
+    assert drift.linf(left, right) == 0.25
+    assert drift.ks(left, right) == 0.25
+    assert drift.js(left, right) == pytest.approx(0.0487949, abs=1e-6)
+    # a table of 2 x 2 with 200 rows: 200 (50 * 75 - 50 * 25)^2 / (100 * 100 * 75 * 125)
+    assert drift.chi_square(left, right) == pytest.approx(200 * 2500**2 / (100 * 100 * 75 * 125))
+
+
+def test_ks_goes_by_the_order_of_bins_and_linf_does_not():
+    left, right = {1: 10, 2: 10, 3: 10}, {3: 10, 4: 10, 5: 10}
+    assert drift.ks(left, right) == pytest.approx(2 / 3)
+    assert drift.linf(left, right) == pytest.approx(1 / 3)
+
+
+def test_windows_without_a_value_in_common_are_as_far_apart_as_can_be():
+    assert drift.js({"a": 1}, {"b": 9}) == pytest.approx(1)
+    assert drift.linf({"a": 1}, {"b": 9}) == 1
+    found = drift.psi({"a": 1}, {"b": 9})
+    assert found is not None
+    assert math.isfinite(found)
+
+
+@pytest.mark.parametrize("measure", drift.MEASURES.values(), ids=list(drift.MEASURES))
+def test_of_nothing_there_is_nothing_to_say(measure):
+    assert measure({}, {"a": 1}) is None
+    assert measure({"a": 0}, {"a": 1}) is None
+
+
+@pytest.mark.parametrize("measure", drift.MEASURES.values(), ids=list(drift.MEASURES))
+@given(COUNTS, COUNTS)
+def test_every_measure_is_a_distance_of_sorts(measure, left, right):
+    found = measure(left, right)
+    if found is not None:
+        assert found >= 0
+        assert found == pytest.approx(measure(right, left))
+        assert measure(left, left) == pytest.approx(0)
+
+
+@given(COUNTS, COUNTS)
+def test_ks_is_that_of_the_rows(left, right):
+    rows = [[key for key, count in side.items() for _ in range(count)] for side in (left, right)]
+    if all(rows):
+        by_hand = max(
+            abs(sum(v <= x for v in rows[0]) / len(rows[0]) - sum(v <= x for v in rows[1]) / len(rows[1]))
+            for x in range(-6, 7)
+        )
+        assert drift.ks(left, right) == pytest.approx(by_hand)
+
+
+@given(st.lists(COUNTS, max_size=4))
+def test_windows_merge_as_counters_do(windows):
+    assert drift.merged(windows) == dict(sum_of(windows))
+
+
+def sum_of(windows):
+    total: Counter[int] = Counter()
+    for window in windows:
+        total.update(window)
+    return total
+
+
+def test_unseen_values_and_those_out_of_range_are_shares_of_rows():
+    assert drift.unseen({"a": 90, "z": 10}, {"a", "b"}) == 0.1
+    assert drift.out_of_range({-1: 5, 0: 10, 7: 85}, 0, 6) == 0.9
+    assert drift.unseen({}, {"a"}) is None
+    assert drift.out_of_range({}, 0, 1) is None
+
+
+def test_bins_of_several_types_have_some_order():
+    assert drift.linf({"a": 1, 1: 1, None: 2}, {"a": 4}) == 0.75

@@ -1,0 +1,161 @@
+"""The history read without Spark: what is live, as tables, charts and anomalies."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import quality
+from quality import anomalies, cli
+from quality.errors import EngineError, StorageError, UsageError
+from quality.model import BatchStatus, Decision
+from quality.rule_types.rules import AnomalySettings
+from quality.storage import layout
+from quality.storage.store import LocalStore
+from tests.past import add
+
+
+@pytest.fixture
+def root(tmp_path):
+    store, rng = LocalStore(str(tmp_path)), np.random.default_rng(1)
+    for n in range(20):
+        add(store, n, 50 + rng.normal())
+    return store
+
+
+HELD = {"decision": Decision.HELD, "status": BatchStatus.FAILED, "exit_code": 4}
+
+
+def test_tables_hold_what_is_live(root):
+    add(root, 3, 77.0)
+    add(root, 25, 99.0, **HELD)
+    history = quality.History(root.root, "d")
+    rows = history.metrics().to_pylist()
+    assert len(rows) == 40
+    assert [row["value"] for row in rows if row["name"] == "Mean"][3] == 77.0
+    assert rows[0]["dataset"] == "d"
+    assert len(history.metrics(include_held=True)) == 42
+    assert len(history.frame("metrics")) == 40
+
+
+def test_batches_are_what_the_detector_takes(root):
+    batch = quality.History(root.root, "d").batches()[2]
+    assert (batch.id, batch.rows) == ("2024-01-03", 1002)
+    assert {str(series): point.denominator for series, point in batch.points.items()} == {
+        "Mean(price)": None,
+        "Completeness(price)": 1002,
+        "Size(*)": None,
+    }
+
+
+def test_an_unknown_data_set_or_table_is_told(root):
+    with pytest.raises(UsageError, match="data sets: d"):
+        quality.History(root.root, "e")
+    with pytest.raises(UsageError, match="did you mean 'metrics'"):
+        quality.History(root.root, "d").table("metric")
+
+
+def test_a_damaged_or_lost_file_is_named(root):
+    key = layout.history_file("metrics", "d", "run-0-0")
+    root.put(key, b"not parquet")
+    with pytest.raises(StorageError, match="is no Parquet file of the history"):
+        quality.History(root.root, "d").metrics()
+    root.delete([key])
+    with pytest.raises(StorageError, match="and it is gone"):
+        quality.History(root.root, "d").metrics()
+
+
+def test_without_pyarrow_it_says_what_to_install(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(EngineError, match=r"needs pyarrow: pip install 'quality-engine\[history\]'"):
+        quality.History(root.root, "d").metrics()
+
+
+def out(capsys, *words, code=0):
+    assert cli.run_command(list(words)) == code
+    captured = capsys.readouterr()
+    return captured.err if code else captured.out
+
+
+def test_the_newest_batch_is_judged_by_hand(root, capsys):
+    assert "by 19 batches before it: nothing unusual" in out(capsys, "anomalies", "d", "--root", root.root)
+    bad = add(root, 20, 50.0, nulls=200)
+    text = out(capsys, "anomalies", "d", "--root", root.root)
+    assert text.startswith(f"{bad} of d, by 20 batches before it:")
+    assert "Completeness(price) is 0.8" in text
+    found = json.loads(out(capsys, "anomalies", "d", "--root", root.root, "--json"))
+    assert (found["judged"], found["anomalies"][0]["metric"]) == (True, "Completeness")
+    assert "nothing unusual" in out(capsys, "anomalies", "d", "--root", root.root, "--metric", "Size")
+
+
+def test_a_held_batch_is_judged_when_it_is_named(root, capsys):
+    bad = add(root, 20, 50.0, nulls=200, **HELD)
+    assert "Completeness(price)" in out(capsys, "anomalies", "d", "--root", root.root, "--batch", bad)
+    assert "nothing unusual" in out(capsys, "anomalies", "d", "--root", root.root)
+
+
+def test_early_batches_are_not_judged(root, capsys):
+    text = out(capsys, "anomalies", "d", "--root", root.root, "--batch", "2024-01-03")
+    assert "not judged: 2 earlier batches, 7 are needed" in text
+
+
+def test_a_new_normal_is_accepted_and_kept(root, capsys):
+    bad = add(root, 20, 90.0)
+    add(root, 21, 90.5)
+    assert "Mean(price)" in out(capsys, "anomalies", "d", "--root", root.root)
+    words = ("anomalies", "accept", "d", "--root", root.root, "--batch", bad, "--metric", "Mean(price)")
+    assert "is the new normal for Mean(price)" in out(capsys, *words, "--by", "ann", "--reason", "new prices")
+    assert "nothing unusual" in out(capsys, "anomalies", "d", "--root", root.root)
+    (note,) = [json.loads(root.read(entry.key)) for entry in root.list(layout.accepted_dir("d"))]
+    assert (note["by"], note["reason"], note["metrics"]) == ("ann", "new prices", ["Mean(price)"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    (
+        (("accept", "d"), "--batch is missing"),
+        (("accept", "d", "--batch", "2024-01-40"), "has no batch '2024-01-40'; did you mean"),
+        (("accept", "d", "--batch", "2024-01-02", "--metric", "Maen(price)"), "did you mean 'Mean(price)'?"),
+        (("d", "e"), "takes DATASET or accept DATASET"),
+        (("d", "--season", "weakly"), "--season must be one of auto, daily, weekly, none"),
+        (("d", "--false-alarms", "2"), "--false-alarms must be between 0 and 1"),
+        (("d", "--metric", "row_count"), "here it is 'Size'"),
+    ),
+)
+def test_mistakes_are_told(root, capsys, words, message):
+    assert message in out(capsys, "anomalies", *words, "--root", root.root, code=2)
+
+
+def test_a_note_that_is_none_is_named(root):
+    root.put(f"{layout.accepted_dir('d')}/x.json", b"{}")
+    with pytest.raises(StorageError, match="is no note of an accepted batch"):
+        anomalies.judge_stored(root, "d", None, AnomalySettings())
+
+
+def test_deequs_strategies_judge_a_stored_batch(root):
+    add(root, 20, 99.0)
+    settings = AnomalySettings(strategy="BatchNormal", metrics=("Mean(price)",))
+    _, found = anomalies.judge_stored(root, "d", None, settings)
+    assert [str(one.series) for one in found.anomalies] == ["Mean(price)"]
+
+
+def test_the_history_is_listed_shown_and_exported(root, capsys, tmp_path):
+    assert "5 of 20 batches" in out(capsys, "history", "list", "d", "--root", root.root, "--last", "5")
+    assert len(json.loads(out(capsys, "history", "list", "d", "--root", root.root, "--json"))) == 20
+    chart = out(capsys, "history", "show", "Size", "--dataset", "d", "--root", root.root)
+    assert chart.splitlines()[0] == "Size(*)"
+    assert chart.count("●") == 20
+    for name in ("m.csv", "m.parquet", "m.jsonl"):
+        text = out(capsys, "history", "export", "d", "--root", root.root, "-o", str(tmp_path / name))
+        assert text.startswith("40 rows of metrics written to ")
+    assert len((tmp_path / "m.csv").read_text().splitlines()) == 41
+    assert json.loads((tmp_path / "m.jsonl").read_text().splitlines()[0])["dataset"] == "d"
+
+
+def test_what_cannot_be_shown_is_told(root, capsys):
+    place = ("--dataset", "d", "--root", root.root)
+    assert "did you mean 'Mean(price)'?" in out(capsys, "history", "show", "Mean(prise)", *place, code=2)
+    assert "must be one of .csv" in out(capsys, "history", "export", "d", "--root", root.root, "-o", "a.xls", code=2)
