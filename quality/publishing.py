@@ -45,8 +45,10 @@ def publish(
     fingerprints: Mapping[str, str],
     data: Mapping[str, Any],
     samples: Samples,
+    act: Mapping[str, Any] | None = None,
 ) -> None:
-    """Keep everything and commit. Raises LostRaceError when another run of the batch was faster."""
+    """Keep everything and commit. `act` is what the record says of a person's action. Raises LostRaceError when another run
+    of the batch was faster."""
     seq = last.seq + 1 if last else 1
     tables = _tables(context, seq, batch, results, rows, data)
     keys = history.write(context.spark, context.store, context.dataset, context.run, tables)
@@ -70,6 +72,7 @@ def publish(
         flags=sides["flags"],
         history=tuple(keys),
         result=context.result_key,
+        **(act or {}),
     )
     try:
         commit.commit(context.store, record)

@@ -9,6 +9,8 @@ from quality.commands.collect import add_gc
 from quality.commands.convert import add_convert
 from quality.commands.history import add_history
 from quality.commands.machine import add_demo, add_doctor, add_jars, add_paths
+from quality.commands.quarantine import add_quarantine
+from quality.commands.redrive import add_redrive
 from quality.commands.rules import add_lint, add_plan, add_rules, add_schema
 from quality.commands.run import add_run
 from quality.commands.versions import add_publish, add_rollback, add_versions
@@ -25,6 +27,8 @@ COMMANDS = (
     add_versions,
     add_publish,
     add_rollback,
+    add_quarantine,
+    add_redrive,
     add_history,
     add_gc,
     add_doctor,
