@@ -180,7 +180,11 @@ def _guarded(
     try:
         spark.sparkContext.setJobGroup(context.run, f"quality redrive {record.dataset} {record.batch}")
         with Lease(store, record.dataset, record.batch, context.run) as lease:
-            return _Redrive(context, record, wishes, lease).result()
+            done = _Redrive(context, record, wishes, lease).result()
+            if done.decision == Decision.NONE and not wishes.dry_run:
+                # a re-drive that was killed behind its record is made whole here
+                publishing.follow(context)
+            return done
     except UsageError:
         raise
     except (QualityError, PySparkException, Py4JError, OSError) as error:

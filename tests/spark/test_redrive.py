@@ -89,7 +89,11 @@ def test_rows_pass_after_a_rule_was_fixed_and_a_second_redrive_changes_nothing(p
     assert {file["path"].split("/")[4] for side in ("passed", "quarantine") for file in record[side]} == {done.run}
     (entry,) = entries(place)
     assert (entry.run, dict(entry.rows), entry.by) == (done.run, {"redriven": 1}, "ann")
+    manifest = place.root / "passed/d/_symlink_format_manifest/batch=b/manifest"
+    manifest.unlink()
     (second,) = again(place, -5)
+    # as after a kill between the record and the manifest
+    assert manifest.read_text().split() == [f"file://{place.root}/{file['path']}" for file in record["passed"]]
     assert (second.exit_code, second.decision, dict(second.back)) == (0, "none", {})
     assert second.message == (
         "batch 'b' of 'd': none of 4 quarantined rows passes; 4 still fail: id.key (2), amount.at_least (1), amount.type (1)"
