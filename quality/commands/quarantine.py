@@ -210,7 +210,7 @@ def _say(options: argparse.Namespace) -> int:
     from quality.quarantine import Selection, say
     from quality.versions import user
 
-    age = duration(options.older_than) if getattr(options, "older_than", None) else None
+    age = duration(options.older_than, "--older-than") if getattr(options, "older_than", None) else None
     if not (options.batch or options.rule or options.row or age):
         narrow = "--batch, --rule, --row" + (" or --older-than" if options.word == "expire" else "")
         raise UsageError(f"{options.word} needs to know which rows: {narrow}")
