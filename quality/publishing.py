@@ -4,7 +4,7 @@ readers see."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import quality
@@ -38,7 +38,8 @@ def store_result(context: Context, data: Mapping[str, Any], samples: Samples | N
 
 @dataclass(frozen=True)
 class Kept:
-    """What a run found and wrote, and its result: `fingerprints` are of all it depends on."""
+    """What a run found and wrote, and its result: `fingerprints` are of all it depends on, `act` is what the record says of a
+    person's action."""
 
     results: Sequence[RuleResult]
     profile: Profile | None
@@ -48,6 +49,7 @@ class Kept:
     fingerprints: Mapping[str, str]
     data: Mapping[str, Any]
     samples: Samples
+    act: Mapping[str, Any] = field(default_factory=dict)
 
 
 def publish(context: Context, last: CommitRecord | None, batch: Batch, kept: Kept) -> None:
@@ -75,6 +77,7 @@ def publish(context: Context, last: CommitRecord | None, batch: Batch, kept: Kep
         flags=sides["flags"],
         history=tuple(keys),
         result=context.result_key,
+        **kept.act,
     )
     try:
         commit.commit(context.store, record)

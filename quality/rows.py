@@ -20,6 +20,8 @@ from quality.rule_types.base import MALFORMED, MALFORMED_LINE, QUALITY_COLUMN, R
 from quality.sql import disjunction, literal, quote
 
 VALUE_LENGTH = 256
+#: A column of the batch that gives a row its id, where it is known before; NULL where it is not.
+ROW_ID = f"{RESERVED_PREFIX}row_id"
 #: Expressions of reasons in one array; more are concatenated, so that no expression grows without bound.
 REASONS_CHUNK = 50
 
@@ -104,23 +106,36 @@ def _with_reasons(
 ) -> DataFrame:
     """Input columns and `_quality`. The row's id is that of its content, with an ordinal among equal rows."""
     names = [quote(column.name) for column in batch.columns]
-    content = [f"{name} as c{index}" for index, name in enumerate(names)]
+    digest, reasons = f"{RESERVED_PREFIX}digest", f"{RESERVED_PREFIX}reasons"
+    # a row that was known before keeps its id, whatever was corrected of it
+    known = [ROW_ID] if ROW_ID in frame.columns else []
+    digested = frame.selectExpr(
+        *names, f"{_reasons(checks, fails)} as {reasons}", f"{content_digest(batch)} as {digest}", *known
+    )
+    id = numbered(digest)
+    row_id = f"coalesce({ROW_ID}, {id})" if known else id
+    quality = (
+        f"named_struct('row_id', {row_id}, 'batch', {literal(origin.batch)}, "
+        f"'run', {literal(origin.run)}, 'rule_set', {literal(origin.rule_set)}, 'failures', {reasons})"
+    )
+    return digested.selectExpr(*names, f"{quality} as {QUALITY_COLUMN}")
+
+
+def content_digest(batch: Batch) -> str:
+    """SQL: the part of a row's id that its content gives."""
+    content = [f"{quote(column.name)} as c{index}" for index, column in enumerate(batch.columns)]
     # a line that could not be read has no columns: it is its text
     content += [f"if({MALFORMED}, {quote(MALFORMED_LINE)}, null) as line"] if batch.text else []
     canonical = (
         f"to_json(struct({', '.join(content)}), map('ignoreNullFields', 'false', "
         f"'timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSSXXX', 'timestampNTZFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSS'))"
     )
-    digest, reasons = f"{RESERVED_PREFIX}digest", f"{RESERVED_PREFIX}reasons"
-    digested = frame.selectExpr(
-        *names, f"{_reasons(checks, fails)} as {reasons}", f"left(sha2({canonical}, 256), 32) as {digest}"
-    )
-    ordinal = f"row_number() over (partition by {digest} order by {digest})"
-    quality = (
-        f"named_struct('row_id', concat({digest}, '-', {ordinal}), 'batch', {literal(origin.batch)}, "
-        f"'run', {literal(origin.run)}, 'rule_set', {literal(origin.rule_set)}, 'failures', {reasons})"
-    )
-    return digested.selectExpr(*names, f"{quality} as {QUALITY_COLUMN}")
+    return f"left(sha2({canonical}, 256), 32)"
+
+
+def numbered(digest: str) -> str:
+    """SQL: the id of a row by its digest and its place among equal rows."""
+    return f"concat({digest}, '-', row_number() over (partition by {digest} order by {digest}))"
 
 
 def _reasons(checks: list[RowCheck], fails: dict[str, str]) -> str:

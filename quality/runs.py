@@ -20,7 +20,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 import quality
-from quality import anomalies, planner, publishing, results, sides, targets, verification
+from quality import anomalies, corrections, planner, publishing, results, sides, targets, verification
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
 from quality.backends.pinning import PinnedFile, pinned_digest
@@ -38,9 +38,10 @@ from quality.rule_types.rules import Rule, RuleSet, digest
 from quality.rulefile import load
 from quality.rulefile.interpret import type_rule
 from quality.sql import words
-from quality.storage import commit, layout
+from quality.storage import commit, layout, ledger
 from quality.storage.commit import CommitRecord
 from quality.storage.leases import Lease
+from quality.storage.ledger import CORRECTED, Entry
 from quality.storage.store import Store, open_store
 
 LOG = logging.getLogger("quality")
@@ -172,8 +173,8 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
     rule_set = context.rule_set
     with context.step("pin", "looking for the input"):
         live = commit.live_records(context.store, context.dataset)
-        types, pinned_rules = _types(rule_set, live)
-        reader = Reader(context.spark, rule_set.input, types, _mentions_file(rule_set))
+        types, pinned_rules = types_for(rule_set, live)
+        reader = Reader(context.spark, rule_set.input, types, mentions_file(rule_set))
         files = reader.pin()
         batch = reader.read(files) if rule_set.input.table else None
         prints = _fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
@@ -186,10 +187,39 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
     with context.step("read", "reading the schema"):
         batch = batch or reader.read(files)
         context.engine.launched.wide += batch.scans
+        batch, folded = _with_corrections(context, batch)
     with sized(context.spark, batch) as batch:
         plan = _plan(context.engine, context.store, rule_set, batch, pinned_rules)
+        # a row that was corrected keeps its id, which the files of a shared pass do not hold
+        plan = replace(plan, together=False) if folded.rows else plan
         planner.refuse_over_budget(plan, wishes.max_scans)
-        return _judge(context, reader, batch, plan, prints, last, lease)
+        return _judge(context, reader, batch, plan, prints, last, lease, folded)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Rows that were corrected by hand and stand in the batch in the place of those in the input."""
+
+    rows: int = 0
+    entries: tuple[Entry, ...] = ()
+
+
+def _with_corrections(context: Context, batch: Batch) -> tuple[Batch, Folded]:
+    entries = corrections.standing(context.store, context.dataset, context.batch)
+    if not entries:
+        return batch, Folded()
+    context.engine.launched.wide += 1
+    folded, rows = corrections.fold(context.spark, context.store, batch, entries)
+    return folded, Folded(rows, tuple(entries))
+
+
+def _keep_corrections(context: Context, folded: Folded) -> None:
+    """Note in the ledger, as part of this run, what it has of earlier corrections."""
+    if folded.rows:
+        last, files = folded.entries[-1], tuple(file for entry in folded.entries for file in entry.files)
+        words = (last.by, context.run_time, last.reason, context.run)
+        rows = {CORRECTED: folded.rows}
+        ledger.append(context.store, Entry(context.dataset, context.batch, context.run, rows, files, *words))
 
 
 def _judge(
@@ -200,6 +230,7 @@ def _judge(
     prints: Mapping[str, str],
     last: CommitRecord | None,
     lease: Lease,
+    folded: Folded,
 ) -> RunResult:
     """Run the rules on the batch, split it, and commit what came of it."""
     rule_set = context.rule_set
@@ -219,6 +250,8 @@ def _judge(
     lease.confirm(file for side in written.files.values() for file in side)
     with context.step("store", "keeping the results"):
         data = {**results.judged(context, findings, verdicts, rows, outcome, written.files), "anomalies": odd.entries}
+        data |= {"corrected": folded.rows} if folded.rows else {}
+        _keep_corrections(context, folded)
         kept = publishing.Kept(verdicts, findings.profile, rows, outcome, written.files, prints, data, written.samples)
         publishing.publish(context, last, batch, kept)
     return RunResult(data, checks, findings.profile)
@@ -227,18 +260,18 @@ def _judge(
 def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned: Iterable[Rule]) -> Plan:
     if rule_set.profile and not engine.tallies(rule_set, small=batch.small):
         LOG.warning("%s: no profile: Spark's class loader takes no classes here", rule_set.dataset)
-    plan = planner.plan(rule_set, batch.row, batch.text, _applying(pinned, batch.columns), batch.scans)
+    plan = planner.plan(rule_set, batch.row, batch.text, applying(pinned, batch.columns), batch.scans)
     return replace(
         plan,
         small=batch.small,
         tally=engine.tallies(rule_set, small=batch.small),
         together=sides.writes_together(
-            batch, store, plan, needs_file=_mentions_file(rule_set), by_runner=engine.kind == "deequ-runner"
+            batch, store, plan, needs_file=mentions_file(rule_set), by_runner=engine.kind == "deequ-runner"
         ),
     )
 
 
-def _types(rule_set: RuleSet, live: Sequence[CommitRecord]) -> tuple[dict[str, str], list[Rule]]:
+def types_for(rule_set: RuleSet, live: Sequence[CommitRecord]) -> tuple[dict[str, str], list[Rule]]:
     """Column types of a text format: declared, else those of the batch published last. A pinned type is judged by a rule
     nobody wrote, so that no value becomes NULL without a reason."""
     declared = rule_set.declared_types
@@ -250,12 +283,14 @@ def _types(rule_set: RuleSet, live: Sequence[CommitRecord]) -> tuple[dict[str, s
     return {**pinned, **declared}, [type_rule(name, kind, place) for name, kind in pinned.items()]
 
 
-def _applying(rules: Iterable[Rule], columns: Iterable[Column]) -> list[Rule]:
+def applying(rules: Iterable[Rule], columns: Iterable[Column]) -> list[Rule]:
+    """Of the rules about single columns those whose column is there."""
     names = {column.name.lower() for column in columns}
     return [rule for rule in rules if rule.column.lower() in names]
 
 
-def _mentions_file(rule_set: RuleSet) -> bool:
+def mentions_file(rule_set: RuleSet) -> bool:
+    """Whether a rule asks for the file of a row."""
     texts = [text for rule in rule_set.rules for text in (rule.where, *rule.check.expressions(), *rule.check.columns())]
     return any(FILE_COLUMN in words(text) for text in texts)
 
@@ -326,8 +361,8 @@ def describe(
     with session(spark, needs=needs([rule_set])) as own:
         refuse_unparsable(own.spark, rule_set)
         store = open_store(rule_set.outputs.root, own.spark)
-        types, pinned = _types(rule_set, commit.live_records(store, rule_set.dataset))
-        reader = Reader(own.spark, rule_set.input, types, _mentions_file(rule_set))
+        types, pinned = types_for(rule_set, commit.live_records(store, rule_set.dataset))
+        reader = Reader(own.spark, rule_set.input, types, mentions_file(rule_set))
         found = reader.read(reader.pin())
         engine = Engine(own.spark)
         with sized(own.spark, found) as fitted:

@@ -276,7 +276,7 @@ def _reinstate(
         exit_code=1 if chosen.status in (BatchStatus.FAILED, BatchStatus.ERROR) else 0,
         action=action,
         of_seq=_number_of_run(records, chosen),
-        by=by or _user(),
+        by=by or user(),
         at=datetime.now(timezone.utc),
         reason=reason,
     )
@@ -376,7 +376,8 @@ def _check_files(store: Store, record: CommitRecord) -> None:
             )
 
 
-def _user() -> str:
+def user() -> str:
+    """Who runs this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container's user may have no name

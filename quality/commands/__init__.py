@@ -11,6 +11,8 @@ from quality.commands.convert import add_convert
 from quality.commands.history import add_history
 from quality.commands.machine import add_demo, add_doctor, add_jars, add_paths
 from quality.commands.profile import add_profile
+from quality.commands.quarantine import add_quarantine
+from quality.commands.redrive import add_redrive
 from quality.commands.rules import add_lint, add_plan, add_rules, add_schema
 from quality.commands.run import add_run
 from quality.commands.versions import add_publish, add_rollback, add_versions
@@ -28,6 +30,8 @@ COMMANDS = (
     add_versions,
     add_publish,
     add_rollback,
+    add_quarantine,
+    add_redrive,
     add_history,
     add_anomalies,
     add_gc,

@@ -56,11 +56,11 @@ def _gc(options: argparse.Namespace) -> int:
     return 0
 
 
-def duration(text: str) -> timedelta:
+def duration(text: str, option: str = "--keep") -> timedelta:
     """The time span of a text such as `30d`. Raises UsageError."""
     match = re.fullmatch(r"([0-9]{1,5})([dhw])", text.strip())
     if match is None:
-        raise UsageError(f"--keep takes a number and d, h or w, such as 30d, got '{text}'")
+        raise UsageError(f"{option} takes a number and d, h or w, such as 30d, got '{text}'")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

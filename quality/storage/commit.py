@@ -23,8 +23,8 @@ from quality.storage.layout import collected_key, commit_key, commit_seq, commit
 from quality.storage.store import Store
 
 SCHEMA = "quality.commit/1"
-#: What a record came from: a run, or a person who chose among runs.
-RUN, PUBLISH, ROLLBACK = "run", "publish", "rollback"
+#: What a record came from: a run, a person who chose among runs, or rows of the quarantine that came back.
+RUN, PUBLISH, ROLLBACK, REDRIVE = "run", "publish", "rollback", "redrive"
 # a small record is all waiting: more requests at once than processors
 _READERS = 16
 
@@ -46,7 +46,8 @@ class CommitRecord:
 
     `fingerprints` says what the run depended on (input, rule_set, vars, references, engine_version, history); `history`
     and `result` are keys. `action` is `run`, or `publish` or `rollback` when a person made the run of record `of_seq` live
-    again: `by` whom, `at` what time, for what `reason`.
+    again: `by` whom, `at` what time, for what `reason`. With `redrive` the run is a new one: that of record `of_seq`, and rows of
+    its quarantine that pass by now.
     """
 
     dataset: str
@@ -88,7 +89,7 @@ class CommitRecord:
         """Who made the run live again, and why; empty for the record of a run."""
         if self.action == RUN or self.at is None:
             return ""
-        what = {PUBLISH: "published", ROLLBACK: "made live again"}.get(self.action, self.action)
+        what = {PUBLISH: "published", ROLLBACK: "made live again", REDRIVE: "re-driven"}.get(self.action, self.action)
         return f"{what} by {self.by} at {utc_text(self.at)}" + (f": {self.reason}" if self.reason else "")
 
     def files(self, side: str) -> tuple[DataFile, ...]:

@@ -79,6 +79,16 @@ def ledger_dir(dataset: str) -> str:
     return f"quarantine/{dataset}/_ledger"
 
 
+def ledger_key(dataset: str, batch: str, entry: str) -> str:
+    """What happened to quarantined rows of a batch at once: one entry."""
+    return f"{ledger_dir(dataset)}/{encode_batch(batch)}/{entry}.json"
+
+
+def ledger_rows(dataset: str, batch: str, entry: str) -> str:
+    """The folder with the rows an entry is about."""
+    return ledger_key(dataset, batch, entry).removesuffix(".json")
+
+
 def commits_dir(dataset: str, batch: str | None = None) -> str:
     """Where the commits of a data set, or of one batch, are."""
     return f"commits/{dataset}" if batch is None else f"commits/{dataset}/{encode_batch(batch)}"
