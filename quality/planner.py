@@ -16,7 +16,6 @@ from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
-from quality.rule_types.custom import That
 from quality.rule_types.rules import Rule, RuleSet
 from quality.sql import conjunction
 
@@ -275,7 +274,7 @@ def _with_nan(predicate: str, rule: Rule, check: RowRule, row: Row) -> str:
 
 
 def _complies(predicate: str, nulls: list[str], rule: Rule, check: RowRule) -> str:
-    if isinstance(check, That):
+    if check.is_free:
         return f"coalesce(({predicate}), {'true' if rule.nulls == Nulls.PASS else 'false'})"
     sure = f"coalesce(({predicate}), false)"
     missing = " or ".join(f"{ref} is null" for ref in nulls)

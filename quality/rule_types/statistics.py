@@ -126,6 +126,7 @@ class Correlation(MetricRule):
     bounds: Bounds = arg(BOUNDS, "bounds of the coefficient, from -1 to 1")
 
     type = "correlation"
+    about_several = True
     example = "correlation: {columns: [dep_delay, arr_delay], above: 0.5}"
 
     def analyzer(self, where: str) -> Analyzer:

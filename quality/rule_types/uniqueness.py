@@ -32,6 +32,7 @@ class Key(KeyRule):
     columns_: tuple[str, ...] = arg(COLUMNS, "the columns of the key")
 
     type = "key"
+    about_several = True
     complete = True
     example = "key: {columns: [order_id, line]}"
 

@@ -10,12 +10,22 @@ from typing import Any
 
 from quality.analyzers import TEMPORAL
 from quality.errors import Problem, did_you_mean
-from quality.model import Bounds, Location, Nulls, OnFail, Severity, Tolerance, Word
+from quality.model import Location, Nulls, OnFail, Severity, Tolerance, Word
 from quality.rule_types import REGISTRY
-from quality.rule_types.args import BOUND_WORDS, arguments, is_required, parse_ratio, parse_sql, parse_text, shown
+from quality.rule_types.args import (
+    BOUND_WORDS,
+    arguments,
+    is_required,
+    parse_ratio,
+    parse_sql,
+    parse_text,
+    shown,
+    yaml_name,
+)
 from quality.rule_types.base import KeyRule, MetricRule, RowRule, RuleType, parse_moment
 from quality.rule_types.custom import That
 from quality.rule_types.rules import Rule, default_on_fail
+from quality.rulefile.canonical import plain
 from quality.rulefile.nodes import Node
 
 JUDGING = ("where", "tolerance", "severity", "on_fail", "nulls", "nan")
@@ -27,9 +37,9 @@ _ROWS = re.compile(r"\s*([0-9][0-9_,]*)\s*rows?\s*")
 
 #: What other tools call it.
 SYNONYMS = {
-    "not_null": "required", "notnull": "required", "not_empty": "required", "is_complete": "required",
+    "not_null": "required", "notnull": "required", "is_complete": "required",
     "accepted_values": "in", "enum": "in", "allowed": "in", "one_of": "in", "is_in": "in", "in_set": "in",
-    "regex": "matches", "pattern": "matches", "format": "matches", "rlike": "matches", "like": "matches",
+    "regex": "matches", "pattern": "matches", "rlike": "matches",
     "primary_key": "key", "primary": "key", "is_primary_key": "key", "is_unique": "unique",
     "expression": "that", "sql": "that", "check": "that", "condition": "that", "satisfies": "that",
     "range": "between", "minimum": "at_least", "maximum": "at_most", "gt": "above", "ge": "at_least", "lt": "below",
@@ -155,11 +165,6 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def yaml_name(argument: Field[Any]) -> str:
-    """The word in the rule file: a trailing underscore only keeps Python content."""
-    return argument.name.rstrip("_")
-
-
 def slug(name: str) -> str:
     """A name as an id: lower case, anything but letters and digits becomes '-'."""
     return re.sub(r"[\W_]+", "-", name.lower()).strip("-")
@@ -196,9 +201,7 @@ class RuleReader:
         """Rule types that can stand under a column."""
         roles = {word: {a.metadata["kind"].role for a in arguments(kind).values()} for word, kind in REGISTRY.items()}
         return sorted(
-            word
-            for word, found in roles.items()
-            if found & {"column", "columns"} and word not in ("key", "correlation")
+            word for word, found in roles.items() if found & {"column", "columns"} and not REGISTRY[word].about_several
         )
 
     def read_entry(self, node: Node) -> list[Rule]:
@@ -234,6 +237,8 @@ class RuleReader:
 
     def _entry_arguments(self, kind: type[RuleType], body: Node, line: Node) -> dict[str, Node] | None:
         if isinstance(body.value, dict):
+            if kind.main and arguments(kind).keys() == {"parts"} and "parts" not in body.mapping:
+                return {"parts": body}
             for word in body.mapping:
                 if word in MODIFIERS and word not in map(yaml_name, arguments(kind).values()):
                     self.problems.add(
@@ -404,17 +409,6 @@ def default_id(check: RuleType) -> str:
 
 def _label(kind: type[RuleType], word: str) -> str:
     return f"'{kind.type}'" if word in ("bounds", kind.main) else f"'{word}' of '{kind.type}'"
-
-
-def plain(value: Any) -> Any:
-    """A parsed value as plain data that tells any two apart that judge differently."""
-    if isinstance(value, Bounds):
-        return dict(value.terms)
-    if isinstance(value, Tolerance):
-        return {name: part for name, part in (("ratio", value.ratio), ("rows", value.rows)) if part}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    return str(value) if isinstance(value, Word) else value
 
 
 def _misfitting_bound(check: RuleType) -> str:

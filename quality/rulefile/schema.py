@@ -7,9 +7,9 @@ from typing import Any
 
 from quality.model import OnFail, Severity
 from quality.rule_types import REGISTRY
-from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required
+from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required, yaml_name
 from quality.rule_types.base import RowRule, RuleType
-from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema, yaml_name
+from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema
 from quality.rulefile.sections import FORMATS, TABLE_FORMATS
 
 Schema = dict[str, Any]
