@@ -293,6 +293,9 @@ def _analyzer(rule: Rule, check: RowRule, row: Row, complies: str, skipped: list
 
 def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
     analyzer = check.analyzer(rule.where)
+    if analyzer.source == "keys" and not analyzer.columns:
+        # a key of no columns is the whole row
+        analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))
     for name in analyzer.columns:
         analyzer.check_type(name, row.type(name))
     references = tuple(row.ref(name) for name in analyzer.columns)

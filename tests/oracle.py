@@ -541,11 +541,20 @@ def _parse_decimal(text: str, kind: str) -> Decimal | None:
 # rules about a metric
 
 
+#: What is 0, and not unknown, of nothing.
+COUNTS = ("row_count", "distinct_count", "duplicate_rows", "zeros_count")
+
+
 def _metric_rule(word: str, arguments: Mapping[str, Any], filtered: bool, rows: Sequence[Row]) -> Expected:
     if not rows and (word != "row_count" or filtered):
         # a count of nothing is 0, anything else does not exist
-        return Expected("not_applicable", 0, None, 0 if word in ("row_count", "distinct_count") else None)
+        return Expected("not_applicable", 0, None, 0 if word in COUNTS else None)
     value = metric(word, arguments, rows)
+    if word == "freshness" and value is not None:
+        now = datetime.fromisoformat(str(_moment(arguments["as_of"], EPOCH)))
+        oldest = now - _lasting(arguments["at_most"])
+        fresh = value >= (oldest if isinstance(value, datetime) else oldest.date())
+        return Expected("passed" if fresh else "failed", len(rows), None, value)
     if value is None:
         return Expected("error", len(rows), None, None)
     return Expected("passed" if within(value, arguments) else "failed", len(rows), None, value)
@@ -558,6 +567,11 @@ def metric(word: str, arguments: Mapping[str, Any], rows: Sequence[Row]) -> Any:
     names = _names(arguments)
     if word in ("uniqueness", "distinctness", "unique_value_ratio", "distinct_count"):
         return _key_metric(word, names, rows)
+    if word == "duplicate_rows":
+        return _doubled([_key(row, names or list(row)) for row in rows])
+    if word == "ratio_of_sums":
+        sums = [_column_sum(rows, arguments[side]) for side in ("numerator", "denominator")]
+        return None if sums[0] is None or not sums[1] else float(sums[0]) / float(sums[1])
     if word == "correlation":
         return _correlation([(column_value(row, names[0]), column_value(row, names[1])) for row in rows])
     column = [column_value(row, names[0]) for row in rows]
@@ -565,7 +579,12 @@ def metric(word: str, arguments: Mapping[str, Any], rows: Sequence[Row]) -> Any:
     if word == "completeness":
         return len(values) / len(rows)
     if not values:
-        return None
+        return 0 if word in COUNTS else None
+    if word == "median" or arguments.get("exact"):
+        return between_ranks([float(value) for value in values], arguments.get("q", 0.5))
+    if word == "iqr":
+        numbers = [float(value) for value in values]
+        return between_ranks(numbers, 0.75) - between_ranks(numbers, 0.25)
     if word == "quantile":
         return quantile([float(value) for value in values], arguments["q"])
     return STATISTICS[word](values)
@@ -585,6 +604,43 @@ def _key_metric(word: str, names: list[str], rows: Sequence[Row]) -> Any:
     whole = len(counts) if word == "unique_value_ratio" else len(keys)
     part = len(counts) if word == "distinctness" else once
     return part / whole if whole else None
+
+
+def _doubled(keys: list[tuple[Any, ...]]) -> int:
+    counts = Counter(key for key in keys if any(part is not None for part in key))
+    return sum(count for count in counts.values() if count > 1)
+
+
+def _column_sum(rows: Sequence[Row], name: str) -> Any:
+    values = [float(column_value(row, name)) for row in rows if column_value(row, name) is not None]
+    return _total(values) if values else None
+
+
+def _moment_of(values: list[Any], power: int) -> float:
+    """Central moment."""
+    mean = math.fsum(values) / len(values)
+    return math.fsum((value - mean) ** power for value in values) / len(values)
+
+
+def _shape(power: int, less: float) -> Callable[[list[Any]], float]:
+    """Skewness and kurtosis; 0 of what does not vary."""
+
+    def shape(values: list[Any]) -> float:
+        numbers = [float(value) for value in values]
+        if not all(map(math.isfinite, numbers)):
+            return math.nan
+        spread = _moment_of(numbers, 2)
+        return _moment_of(numbers, power) / spread ** (power / 2) - less if spread else 0.0
+
+    return shape
+
+
+def between_ranks(values: list[float], q: float) -> float:
+    """The quantile between two values in proportion."""
+    ordered = sorted(values, key=lambda value: (_is_nan(value), value))
+    place = (len(ordered) - 1) * q
+    low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
+    return low if low == high else (math.ceil(place) - place) * low + (place - math.floor(place)) * high
 
 
 def _total(values: list[Any]) -> Any:
@@ -642,6 +698,12 @@ STATISTICS: Mapping[str, Callable[[list[Any]], Any]] = {
     "mean": lambda values: float(_total(values) / len(values)),
     "sum": _total,
     "stddev": _deviation,
+    "variance": lambda values: _deviation(values) ** 2,
+    "skewness": _shape(3, 0),
+    "kurtosis": _shape(4, 3),
+    "value_range": lambda values: float(_largest(values)) - float(_smallest(values)),
+    "zeros_count": lambda values: sum(value == 0 for value in values),
+    "freshness": max,
     "min": _smallest,
     "max": _largest,
     "min_length": lambda values: min(map(len, values)),
@@ -653,5 +715,6 @@ ROW_TYPES = frozenset({"unique", "key", "that", *PREDICATES, *SEVERAL, *COMPOSIT
 #: Every rule type that has an oracle here; `schema` is about columns and tested by hand.
 TYPES = frozenset(
     {"malformed", *ROW_TYPES, *STATISTICS, "row_count", "completeness", "quantile"}
+    | {"median", "iqr", "ratio_of_sums", "duplicate_rows"}
     | {"correlation", "uniqueness", "distinctness", "unique_value_ratio", "distinct_count"}
 )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from quality.analyzers import TEMPORAL, base_type
+from quality.analyzers import TEMPORAL, Analyzer, Maximum, base_type
 from quality.errors import RuleDataError
+from quality.model import Bounds
 from quality.rule_types.args import COLUMN, DURATION, Kind, arg, duration_text, parse_text, shown
-from quality.rule_types.base import Row, RowRule, RuleType, parse_moment
+from quality.rule_types.base import MetricRule, Row, RowRule, RuleType, parse_moment
 
 _END = "end of "
 _RULE = TypeVar("_RULE", bound=RuleType)
@@ -32,11 +33,17 @@ AS_OF = Kind(parse_as_of, {"type": "string"})
 AS_OF_DOC = "the moment that stands for now: a date, a time or 'end of' a date; without it the time of the run"
 
 
+def _read(as_of: str) -> datetime:
+    """The moment, without a zone where it says none."""
+    moment = parse_moment(as_of.removeprefix(_END))
+    if isinstance(moment, datetime):
+        return moment
+    return datetime(moment.year, moment.month, moment.day) + timedelta(days=as_of.startswith(_END))
+
+
 def moment_of(as_of: str, zone: str) -> datetime:
     """The moment, in `zone` where it says no zone itself."""
-    moment: date | datetime = parse_moment(as_of.removeprefix(_END))
-    if not isinstance(moment, datetime):
-        moment = datetime(moment.year, moment.month, moment.day) + timedelta(days=as_of.startswith(_END))
+    moment = _read(as_of)
     return moment.astimezone(ZoneInfo(zone)) if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
 
 
@@ -110,3 +117,35 @@ class WithinLast(RowRule):
     def requirement(self) -> str:
         """As the reasons say it."""
         return f"must lie within the last {duration_text(self.duration)}"
+
+
+@dataclass(frozen=True)
+class Freshness(MetricRule):
+    """The newest value of a column is not older than a length of time, counted back from now. NULL is left out; for a date
+    the day counts, not the hour. A newest value in the future is fresh: see `not_future`."""
+
+    column: str = arg(COLUMN, "the column, of type date or timestamp")
+    at_most: timedelta = arg(DURATION, "how old the newest value may be: 36 hours, 3 days")
+    as_of: str = arg(AS_OF, AS_OF_DOC, "")
+
+    type = "freshness"
+    example = "freshness: {column: updated_at, at_most: 36 hours}"
+
+    @property
+    def bounds(self) -> Bounds:  # type: ignore[override]
+        """The oldest moment that is fresh: in the zone it says itself, else in that of the input."""
+        if not self.as_of:
+            return Bounds()
+        return Bounds((("at_least", (_read(self.as_of) - self.at_most).isoformat(sep=" ")),))
+
+    def at(self, run_time: str) -> RuleType:
+        """Now is the time of the run."""
+        return at_run_time(self, run_time)
+
+    def analyzer(self, where: str) -> Analyzer:
+        """Deequ's Maximum, of dates and times."""
+        return Maximum((self.column,), where)
+
+    def requirement(self) -> str:
+        """As the result says it."""
+        return f"must not be older than {duration_text(self.at_most)}"

@@ -43,8 +43,8 @@ SYNONYMS = {
     "primary_key": "key", "primary": "key", "is_primary_key": "key", "is_unique": "unique",
     "expression": "that", "sql": "that", "check": "that", "condition": "that", "satisfies": "that",
     "range": "between", "minimum": "at_least", "maximum": "at_most", "gt": "above", "ge": "at_least", "lt": "below",
-    "le": "at_most", "eq": "equals", "avg": "mean", "average": "mean", "median": "quantile", "percentile": "quantile",
-    "std": "stddev", "count": "row_count", "size": "row_count", "rows": "row_count", "datatype": "type", "dtype": "type",
+    "le": "at_most", "eq": "equals", "avg": "mean", "average": "mean", "percentile": "quantile",
+    "std": "stddev", "var": "variance", "count": "row_count", "size": "row_count", "rows": "row_count", "datatype": "type", "dtype": "type",
 }  # fmt: skip
 
 

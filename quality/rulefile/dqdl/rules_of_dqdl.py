@@ -12,7 +12,7 @@ from typing import Any, Union
 
 from quality import sql
 from quality.model import COMPARISONS, Bounds, Nulls, Scalar
-from quality.rule_types import completeness, custom, schema, statistics, uniqueness, values
+from quality.rule_types import completeness, custom, dates, names, schema, statistics, uniqueness, values
 from quality.rule_types.base import MetricRule, RuleType
 from quality.rule_types.rules import Rule as OurRule
 from quality.rule_types.rules import RuleSet
@@ -49,6 +49,13 @@ _METRICS: dict[type[MetricRule], str] = {
     statistics.RowCount: "RowCount",
     statistics.StandardDeviation: "StandardDeviation",
     statistics.Sum: "Sum",
+    statistics.InterquartileRange: "InterquartileRange",
+    statistics.Kurtosis: "Kurtosis",
+    statistics.Skewness: "Skewness",
+    statistics.ValueRange: "Range",
+    statistics.Variance: "Variance",
+    statistics.ZerosCount: "ZerosCount",
+    uniqueness.DuplicateRows: "DuplicateRowCount",
     uniqueness.UniquenessBounds: "Uniqueness",
 }
 #: Of several columns DQDL counts only by Uniqueness.
@@ -293,6 +300,10 @@ def _schema(rule: OurRule, check: schema.Schema, rules: RuleSet) -> list[Theirs]
     return there + (count if check.extra == "fail" else [])
 
 
+def _freshness(_rule: OurRule, _check: dates.Freshness) -> list[Theirs]:
+    raise Lost("DQDL asks each value for its age, not the newest")
+
+
 EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     completeness.Required: _required,
     custom.That: _that,
@@ -307,5 +318,9 @@ EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     values.ContainsMatch: _matches,
     values.Length: _length,
     values.Type: _type,
+    names.ColumnsExist: lambda _, check: [Rule("ColumnExists", (Parameter(name),)) for name in check.columns_],
+    names.ColumnCount: lambda rule, check: [_made(rule, "ColumnCount", (), c) for c in conditions(check.bounds)],
+    names.ColumnNames: lambda _, check: [Rule("ColumnNamesMatchPattern", (Parameter(check.pattern),))],
+    dates.Freshness: _freshness,
     MetricRule: _metric,
 }
