@@ -219,9 +219,11 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     metric_checks: list[MetricCheck] = []
     schema_rules: list[Rule] = []
     errors: dict[str, str] = {}
-    rules = (*rule_set.rules, *more_rules)
+    rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
     for rule in rules:
         try:
+            if rule.over:
+                raise RuleDataError(f"no column of the batch is meant by '{rule.over}'")
             if isinstance(rule.check, RowRule):
                 row_checks.append(row_check(rule, rule.check, row, well_formed))
             elif isinstance(rule.check, MetricRule):
@@ -232,6 +234,16 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
             errors[rule.id] = str(error)
     checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules))
     return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
+
+
+def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:
+    """Each rule over many columns as one for each of them; a rule that is written for a column takes the place of that one.
+    A rule that finds no column stays as it is."""
+    written = [*rules]
+    taken = {rule.id.lower() for rule in written}
+    for rule in written:
+        found = [rule.of_column(name) for name in rule.over.select(columns)] if rule.over else []
+        yield from [one for one in found if one.id.lower() not in taken] if found else [rule]
 
 
 def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:

@@ -105,7 +105,8 @@ def _untyped(rule_set: RuleSet) -> list[Problem]:
     """Metrics of numbers over a column of a text format that has no type will end in `error`."""
     found = []
     for rule in rule_set.rules:
-        analyzer = rule.check.analyzer("") if isinstance(rule.check, MetricRule) else None
+        judged = isinstance(rule.check, MetricRule) and not rule.over
+        analyzer = rule.check.analyzer("") if judged else None  # type: ignore[attr-defined]
         for name in analyzer.columns if analyzer and analyzer.types and "string" not in analyzer.types else ():
             if name.lower() not in rule_set.declared_types:
                 found.append(

@@ -24,8 +24,9 @@ from quality.rule_types.args import (
 )
 from quality.rule_types.base import KeyRule, MetricRule, RowRule, RuleType, parse_moment
 from quality.rule_types.custom import That
-from quality.rule_types.rules import Rule, default_on_fail
+from quality.rule_types.rules import Rule, default_id, default_on_fail
 from quality.rulefile.canonical import plain
+from quality.rulefile.choosing import Choice, choices, over, renamed, takes_many
 from quality.rulefile.nodes import Node
 
 JUDGING = ("where", "tolerance", "severity", "on_fail", "nulls", "nan")
@@ -277,13 +278,36 @@ class RuleReader:
         return self.read(kind, {target: own}, {}, line) if value.value else []
 
     def read(self, kind: type[RuleType], given: dict[str, Node], modifiers: dict[str, Node], at: Node) -> list[Rule]:
-        """The rule, or nothing when it is wrong."""
+        """The rule, or one for each of the columns it names; nothing when it is wrong."""
+        if takes_many(kind) and "columns" in given and "column" not in given:
+            rest = {word: node for word, node in given.items() if word != "columns"}
+            chosen = choices(kind, given["columns"], self.problems)
+            return [
+                rule for choice in chosen for rule in self._read_chosen(kind, rest, modifiers, at, choice, len(chosen))
+            ]
         before = len(self.problems.found)
         check, canonical = self._check(kind, given, at)
         values = self._modifiers(kind, modifiers)
         if check is None or len(self.problems.found) > before:
             return []
         return [self._rule(check, values, canonical, at)]
+
+    def _read_chosen(
+        self,
+        kind: type[RuleType],
+        given: dict[str, Node],
+        modifiers: dict[str, Node],
+        at: Node,
+        choice: Choice,
+        count: int,
+    ) -> list[Rule]:
+        found = self.read(kind, {**given, "column": choice.node}, modifiers, at)
+        if choice.selector:
+            found = [over(rule, choice.selector, choice.said) for rule in found]
+        elif count > 1 and modifiers.keys() & {"id", "name"}:
+            # several rules of one name
+            found = [renamed(rule, f"{rule.id}.{rule.check.columns()[0]}") for rule in found]
+        return found
 
     def _check(self, kind: type[RuleType], given: dict[str, Node], at: Node) -> tuple[RuleType | None, dict[str, Any]]:
         named = {yaml_name(a): a for a in arguments(kind).values()}
@@ -397,14 +421,6 @@ def _misspelt(given: Iterable[str], named: Iterable[str], names: Iterable[str]) 
     """Whether a word that is no argument was meant for one of these: then it is told once."""
     allowed = _words(named)
     return any(word not in allowed and meant(word, allowed) in names for word in given)
-
-
-def default_id(check: RuleType) -> str:
-    """`<column>.<type>` for one column, `<type>(<columns>)` for several, `<type>` for none."""
-    columns = check.columns()
-    if len(columns) == 1:
-        return f"{columns[0]}.{check.type}"
-    return f"{check.type}({','.join(columns)})" if columns else check.type
 
 
 def _label(kind: type[RuleType], word: str) -> str:

@@ -9,6 +9,7 @@ from quality.model import OnFail, Severity
 from quality.rule_types import REGISTRY
 from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required, yaml_name
 from quality.rule_types.base import RowRule, RuleType
+from quality.rulefile.choosing import CHOICE_SCHEMA, takes_many
 from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema
 from quality.rulefile.sections import FORMATS, TABLE_FORMATS
 
@@ -85,6 +86,8 @@ def _argument_properties(kind: type[RuleType]) -> Schema:
             properties.update(BOUND_SCHEMAS)
         else:
             properties[word] = {**argument.metadata["kind"].schema, "description": argument.metadata["doc"]}
+        if word == "column" and takes_many(kind):
+            properties["columns"] = CHOICE_SCHEMA
         if word == "columns":
             properties["column"] = {"type": "string", "description": "one column, instead of `columns`"}
     return properties
