@@ -278,8 +278,8 @@ class ExactQuantile(Analyzer):
 
 
 class RatioOfSums(Analyzer):
-    """Sum of one column over the sum of another, as doubles; NULL is left out of each. Deequ's takes columns of doubles
-    alone, so it is not asked."""
+    """Sum of one column over the sum of another, as doubles; NULL is left out of each. Deequ's fails on
+    columns of different types, so it is not asked."""
 
     native = "sum(double({0})) / sum(double({1}))"
     types = NUMERIC

@@ -68,7 +68,7 @@ def read(
     for name in given:
         if name in RESERVED:
             raise UsageError(f"'{name}' is set by the run and cannot be a variable; name it otherwise")
-    tree = _Files().read(Path(path), ())
+    tree = _with_rules_of_dqdl(_Files().read(Path(path), ()))
     env, deferred = environment_reader(allow_env), _deferred(batch, run_time)
     resolved, waiting = _resolve_vars(tree, given, deferred, env)
     renderer = Renderer(resolved, deferred, env, {name: entry["renders"] for name, entry in waiting.items()})
@@ -78,6 +78,15 @@ def read(
     _raise(renderer.problems)
     written = {name: entry["template"] for name, entry in waiting.items()}
     return Source(tree, resolved, f"{deferred['run_time']}+00:00", written)
+
+
+def _with_rules_of_dqdl(tree: Node) -> Node:
+    if not any("dqdl" in entry.mapping for entry in (tree.mapping.get("rules") or tree).items):
+        return tree
+    # only here: the grammar takes a while to build
+    from quality.rulefile.dqdl.inline import with_rules_of_dqdl
+
+    return with_rules_of_dqdl(tree)
 
 
 def _deferred(batch: str | None, run_time: datetime | None) -> dict[str, str]:

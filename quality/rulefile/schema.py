@@ -41,7 +41,10 @@ def json_schema() -> Schema:
                 "description": "The primary key: complete and unique.",
             },
             "columns": {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, _column()]}},
-            "rules": {"type": "array", "items": {"anyOf": [_entry(kind) for _, kind in sorted(REGISTRY.items())]}},
+            "rules": {
+                "type": "array",
+                "items": {"anyOf": [*(_entry(kind) for _, kind in sorted(REGISTRY.items())), _dqdl()]},
+            },
             "hold": _closed({"quarantined_above": _RATIO}),
             "outputs": _closed(
                 {
@@ -106,6 +109,12 @@ def _entry(kind: type[RuleType]) -> Schema:
         {kind.type: {"anyOf": [body, *plain], "description": documentation(kind)}, **_modifiers(kind)},
         required=[kind.type],
     )
+
+
+def _dqdl() -> Schema:
+    """A rule of DQDL as it is."""
+    rule = {"type": "string", "description": 'A rule of AWS Glue\'s DQDL, such as: IsComplete "id"'}
+    return _closed({"dqdl": rule, **modifiers_schema()}, required=["dqdl"])
 
 
 def _modifiers(kind: type[RuleType]) -> Schema:
