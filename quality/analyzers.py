@@ -278,8 +278,8 @@ class ExactQuantile(Analyzer):
 
 
 class RatioOfSums(Analyzer):
-    """Sum of one column over the sum of another, as doubles; NULL is left out of each. Deequ's fails on
-    columns of different types, so it is not asked."""
+    """Sum of one column over the sum of another, as doubles; NULL is left out of each. Deequ's cannot
+    read its aggregates back from the shared scan, so it is not asked."""
 
     native = "sum(double({0})) / sum(double({1}))"
     types = NUMERIC
