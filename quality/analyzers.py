@@ -166,6 +166,55 @@ class StandardDeviation(Analyzer):
     tallied_types = NUMERIC
 
 
+class Variance(Analyzer):
+    """Population variance (division by n) of the values that are not NULL."""
+
+    native = "var_pop(double({0}))"
+    deequ = ("column", "where")
+    types = NUMERIC
+
+
+class Skewness(Analyzer):
+    """Population skewness, m3 / m2^1.5, of the values that are not NULL; 0 when they do not vary."""
+
+    # Spark says NULL of a constant where Deequ says 0
+    native = "coalesce(skewness(double({0})), if(count({0}) > 0, 0D, null))"
+    deequ = ("column", "where")
+    types = NUMERIC
+
+
+class Kurtosis(Analyzer):
+    """Excess kurtosis, m4 / m2^2 - 3, of the values that are not NULL; 0 when they do not vary."""
+
+    native = "coalesce(kurtosis(double({0})), if(count({0}) > 0, 0D, null))"
+    deequ = ("column", "where")
+    types = NUMERIC
+
+
+class Range(Analyzer):
+    """Largest less smallest value, as doubles; NaN if one is NaN."""
+
+    native = "max(double({0})) - min(double({0}))"
+    deequ = ("column", "where")
+    types = NUMERIC
+
+
+class InterquartileRange(Analyzer):
+    """Third less first quartile, each exact, between two values in proportion. Keeps a count of every distinct value."""
+
+    native = "percentile(double({0}), 0.75D) - percentile(double({0}), 0.25D)"
+    deequ = ("column", "where")
+    types = NUMERIC
+
+
+class ZerosCount(Analyzer):
+    """Number of values that are 0; -0.0 is, NULL and NaN are not."""
+
+    native = "count_if({0} = 0)"
+    deequ = ("column", "where")
+    types = NUMERIC
+
+
 class Minimum(Analyzer):
     """Smallest value; NaN counts as larger than any number. Dates and timestamps keep their type."""
 
@@ -229,6 +278,33 @@ class ApproxQuantile(Analyzer):
     def sql(self, *references: str) -> str:
         """Spark's accuracy is the inverse of the rank error."""
         return self.native.format(*references, q=f"{self.q!r}D", accuracy=round(1 / self.error))
+
+
+@dataclass(frozen=True)
+class ExactQuantile(Analyzer):
+    """The quantile, exact, between two values in proportion. Keeps a count of every distinct value."""
+
+    q: float = 0.5
+    native: ClassVar[str] = "percentile(double({0}), {q})"
+    deequ: ClassVar[tuple[str, ...]] = ("column", "=q", "where")
+    types: ClassVar[tuple[str, ...]] = NUMERIC
+
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """The quantile asked for."""
+        return (("q", repr(self.q)),)
+
+    def sql(self, *references: str) -> str:
+        """With the quantile as a double."""
+        return self.native.format(*references, q=f"{self.q!r}D")
+
+
+class RatioOfSums(Analyzer):
+    """Sum of one column over the sum of another, as doubles; NULL is left out of each. Deequ's cannot
+    read its aggregates back from the shared scan, so it is not asked."""
+
+    native = "sum(double({0})) / sum(double({1}))"
+    types = NUMERIC
 
 
 class Correlation(Analyzer):
@@ -296,3 +372,11 @@ class CountDistinct(KeyAnalyzer):
     def ratio(self, frequencies: Any) -> tuple[int, int]:
         """Distinct keys over one: a count, not a share."""
         return frequencies.keys, 1
+
+
+class DuplicateRowCount(KeyAnalyzer):
+    """Number of rows whose key occurs more than once."""
+
+    def ratio(self, frequencies: Any) -> tuple[int, int]:
+        """Rows less those whose key occurs once, over one: a count, not a share."""
+        return frequencies.rows - frequencies.once, 1

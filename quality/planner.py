@@ -16,7 +16,6 @@ from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
-from quality.rule_types.custom import That
 from quality.rule_types.rules import Rule, RuleSet
 from quality.sql import conjunction
 
@@ -255,9 +254,11 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     metric_checks: list[MetricCheck] = []
     schema_rules: list[Rule] = []
     errors: dict[str, str] = {}
-    rules = (*rule_set.rules, *more_rules)
+    rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
     for rule in rules:
         try:
+            if rule.over:
+                raise RuleDataError(f"no column of the batch is meant by '{rule.over}'")
             if isinstance(rule.check, RowRule):
                 row_checks.append(row_check(rule, rule.check, row, well_formed))
             elif isinstance(rule.check, MetricRule):
@@ -268,6 +269,16 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
             errors[rule.id] = str(error)
     checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules))
     return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
+
+
+def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:
+    """Each rule over many columns as one for each of them; a rule that is written for a column takes the place of that one.
+    A rule that finds no column stays as it is."""
+    written = [*rules]
+    taken = {rule.id.lower() for rule in written}
+    for rule in written:
+        found = [rule.of_column(name) for name in rule.over.select(columns)] if rule.over else []
+        yield from [one for one in found if one.id.lower() not in taken] if found else [rule]
 
 
 def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:
@@ -310,7 +321,7 @@ def _with_nan(predicate: str, rule: Rule, check: RowRule, row: Row) -> str:
 
 
 def _complies(predicate: str, nulls: list[str], rule: Rule, check: RowRule) -> str:
-    if isinstance(check, That):
+    if check.is_free:
         return f"coalesce(({predicate}), {'true' if rule.nulls == Nulls.PASS else 'false'})"
     sure = f"coalesce(({predicate}), false)"
     missing = " or ".join(f"{ref} is null" for ref in nulls)
@@ -329,6 +340,9 @@ def _analyzer(rule: Rule, check: RowRule, row: Row, complies: str, skipped: list
 
 def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
     analyzer = check.analyzer(rule.where)
+    if analyzer.source == "keys" and not analyzer.columns:
+        # a key of no columns is the whole row
+        analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))
     for name in analyzer.columns:
         analyzer.check_type(name, row.type(name))
     references = tuple(row.ref(name) for name in analyzer.columns)

@@ -7,15 +7,18 @@ twin each.
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
 from typing import Any
+
+from tests import formats
 
 Row = Mapping[str, Any]
 Twins = Mapping[str, Callable[[Row], "bool | None"]]
@@ -67,8 +70,8 @@ def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expecte
         inside = [i for i in inside if results[i] is not None or rule.get("nulls") != "skip"]
         null_passes = rule.get("nulls", "pass") == "pass"
         return _rows(rule, inside, {i for i in inside if not (null_passes if results[i] is None else results[i])})
-    if word in PREDICATES:
-        return _row_rule(rule, word, arguments, rows, inside)
+    if word in (*PREDICATES, *SEVERAL, *COMPOSITIONS):
+        return _row_rule(rule, word, arguments, rows, inside, twins)
     return _metric_rule(word, arguments, "where" in rule, [rows[i] for i in inside])
 
 
@@ -76,25 +79,91 @@ def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expecte
 
 
 def _row_rule(
-    rule: Mapping[str, Any], word: str, arguments: Mapping[str, Any], rows: Sequence[Row], inside: list[int]
+    rule: Mapping[str, Any],
+    word: str,
+    arguments: Mapping[str, Any],
+    rows: Sequence[Row],
+    inside: list[int],
+    twins: Twins,
 ) -> Expected:
-    column, policy = arguments["column"], rule.get("nulls", "pass")
+    policy, is_free = rule.get("nulls", "pass"), _is_free(word, arguments)
     failing, scope = set(), []
     for index in inside:
-        value = column_value(rows[index], column)
-        # a text that is not of the column's type is NULL for all rules but `type`
-        missing = value is None if word != "type" else text_of(rows[index], column) is None
-        if missing and word != "required":
+        row = rows[index]
+        result = verdict(word, arguments, row, twins)
+        missing = (
+            result is None if is_free else any(_is_missing(row, name, part) for part, name in named(word, arguments))
+        )
+        if missing:
             if policy == "skip":
                 continue
             complies = policy == "pass"
-        elif _is_nan(value) and rule.get("nan") == "pass" and word not in ("type", "required"):
+        elif rule.get("nan") == "pass" and any(_is_nan(column_value(row, name)) for name in compared(word, arguments)):
             complies = True
         else:
-            complies = PREDICATES[word](rows[index], column, value, arguments) is True
+            complies = result is True
         scope.append(index)
         failing |= set() if complies else {index}
     return _rows(rule, scope, failing)
+
+
+def _is_missing(row: Row, name: str, word: str) -> bool:
+    # a text that is not of the column's type is NULL for all rules but those about types
+    return (text_of(row, name) if word in ("type", "castable") else column_value(row, name)) is None
+
+
+def parts_of(arguments: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The rules that a composition holds: word and arguments."""
+    return [next(iter(part.items())) for part in arguments["parts"]]
+
+
+def _is_free(word: str, arguments: Mapping[str, Any]) -> bool:
+    return word == "that" or (word in COMPOSITIONS and all(_is_free(*part) for part in parts_of(arguments)))
+
+
+def named(word: str, arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The columns whose NULL the NULL policy is about, each with the word of the rule that names it."""
+    if word in COMPOSITIONS:
+        return [found for part in parts_of(arguments) for found in named(*part)]
+    if word in ("that", "required", *FILLED):
+        return []
+    if word == "compare":
+        return [(word, name) for name in arguments.values()]
+    return [(word, name) for name in (*_names(arguments), *_listed(arguments.get("parts", ())))]
+
+
+def compared(word: str, arguments: Mapping[str, Any]) -> list[str]:
+    """The columns whose NaN `nan: pass` is about."""
+    if word in COMPOSITIONS:
+        return [name for part in parts_of(arguments) for name in compared(*part)]
+    return [] if word in ("type", "castable") else [name for _, name in named(word, arguments)]
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def verdict(word: str, arguments: Any, row: Row, twins: Twins) -> bool | None:
+    """What a rule says of a row in Kleene logic, NULL policy apart."""
+    if word == "that":
+        said: bool | None = twins[arguments if isinstance(arguments, str) else arguments["expression"]](row)
+        return said
+    if word in COMPOSITIONS:
+        results = [verdict(*part, row, twins) for part in parts_of(arguments)]
+        either = True if True in results else None if None in results else False
+        if word == "all":
+            return False if False in results else None if None in results else True
+        return either if word == "any" or either is None else not either
+    if word in SEVERAL:
+        told: bool | None = SEVERAL[word](row, arguments)
+        return told
+    value = column_value(row, arguments["column"])
+    if value is None and word not in ("required", "type", "castable"):
+        return None
+    if word in ("type", "castable") and text_of(row, arguments["column"]) is None:
+        return True
+    found: bool | None = PREDICATES[word](row, arguments["column"], value, arguments)
+    return found
 
 
 def _rows(rule: Mapping[str, Any], scope: Iterable[int], failing: set[int]) -> Expected:
@@ -144,11 +213,10 @@ def column_value(row: Row, name: str) -> Any:
     return None if fields[head] is None else column_value(fields[head], rest)
 
 
-def text_of(row: Row, name: str) -> str | None:
+def text_of(row: Row, name: str) -> Any:
     """The value as text: as it stood in a text format, else as Spark prints it."""
     if RAW in row:
-        raw: str | None = row[RAW][name]
-        return raw
+        return row[RAW][name]
     value = column_value(row, name)
     if value is None or isinstance(value, str):
         return value
@@ -215,9 +283,146 @@ def _matches(find: Callable[..., Any]) -> Callable[[Row, str, Any, Mapping[str, 
     return lambda row, column, value, a: find(a["pattern"], str(text_of(row, column)), re.ASCII) is not None
 
 
+def _found(row: Row, column: str, pattern: str) -> bool:
+    return re.fullmatch(pattern, str(text_of(row, column)), re.ASCII) is not None
+
+
 def _comparing(word: str) -> Callable[[Row, str, Any, Mapping[str, Any]], bool | None]:
     return lambda row, column, value, a: compares(value, word, a["value"])
 
+
+# Unicode's White_Space, and four separators that Java takes for it
+WHITE = set("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000\x1c\x1d\x1e\x1f") | set(
+    map(chr, range(0x2000, 0x200B))
+)
+PLACEHOLDERS = (
+    "", "-", "--", "?", ".", "n/a", "#n/a", "na", "nan", "null", "none", "nil", "unknown", "undefined", "missing", "tbd",
+    "todo", "xxx",
+)  # fmt: skip
+
+
+def _is_value(row: Row, column: str, value: Any, a: Mapping[str, Any]) -> bool:
+    if isinstance(value, str):
+        texts = [str(v).lower() if isinstance(v, bool) else str(v) for v in a.get("values", PLACEHOLDERS)]
+        return value.strip("".join(WHITE)).lower() not in [text.strip().lower() for text in texts]
+    return not _is_nan(value) and not _member(value, a["values"])
+
+
+def is_like(text: str, pattern: str) -> bool:
+    """SQL's LIKE, by hand."""
+    if not pattern:
+        return not text
+    if pattern[0] == "%":
+        return any(is_like(text[start:], pattern[1:]) for start in range(len(text) + 1))
+    escaped = pattern[0] == "\\"
+    sign, rest = (pattern[1], pattern[2:]) if escaped else (pattern[0], pattern[1:])
+    return bool(text) and (text[0] == sign or (sign == "_" and not escaped)) and is_like(text[1:], rest)
+
+
+def is_json(text: str, kind: str) -> bool:
+    def refuse(word: str) -> Any:
+        raise ValueError(word)
+
+    try:
+        value = json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        return False
+    return kind == "any" or isinstance(value, dict if kind == "object" else list)
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def _moment(text: str, like: date) -> date:
+    """A moment of the rule, in UTC; `end of` a day is the midnight after it."""
+    end = text.startswith("end of ")
+    moment = datetime.fromisoformat(text.removeprefix("end of ")) + timedelta(days=end)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment if isinstance(like, datetime) else moment.date()
+
+
+def _lasting(text: str) -> timedelta:
+    count, unit = text.split()
+    return timedelta(**{unit.rstrip("s") + "s": float(count)})
+
+
+def _no_later(value: date, a: Mapping[str, Any]) -> bool:
+    now = datetime.fromisoformat(str(_moment(a["as_of"], EPOCH)))
+    latest = now + _lasting(a.get("grace", "0 seconds"))
+    return value <= (latest if isinstance(value, datetime) else latest.date())
+
+
+def _recent(value: date, a: Mapping[str, Any]) -> bool:
+    now = datetime.fromisoformat(str(_moment(a["as_of"], EPOCH)))
+    first = now - _lasting(a["duration"])
+    low, high = (first, now) if isinstance(value, datetime) else (first.date(), now.date())
+    return low <= value <= high
+
+
+#: Spark's patterns of dates that are tried, as a regular expression for their width and a pattern of strptime.
+DATE_PATTERNS = {
+    "dd.MM.yyyy": (r"\d\d\.\d\d\.\d{4}", "%d.%m.%Y"),
+    "yyyy-MM-dd HH:mm": (r"\d{4}-\d\d-\d\d \d\d:\d\d", "%Y-%m-%d %H:%M"),
+}
+
+
+def _is_written(text: str, pattern: str) -> bool:
+    width, form = DATE_PATTERNS[pattern]
+    try:
+        return re.fullmatch(width, text, re.ASCII) is not None and datetime.strptime(text, form).year > 0  # noqa: DTZ007
+    except ValueError:
+        return False
+
+
+def _compares_columns(row: Row, a: Mapping[str, Any]) -> bool | None:
+    left = column_value(row, a["column"])
+    results = [_pair(left, word, column_value(row, name)) for word, name in a.items() if word != "column"]
+    return False if False in results else None if None in results else True
+
+
+def _pair(left: Any, word: str, right: Any) -> bool | None:
+    if left is None or right is None:
+        return None
+    if _is_nan(left) or _is_nan(right):
+        return False
+    if (isinstance(left, Decimal) and isinstance(right, float)) or (
+        isinstance(left, float) and isinstance(right, Decimal)
+    ):
+        left, right = float(left), float(right)
+    return bool(SIGNS[word](left, right))
+
+
+def _equal(row: Row, a: Mapping[str, Any]) -> bool | None:
+    first, *others = (column_value(row, name) for name in a["columns"])
+    results = [_pair(first, "equals", other) for other in others]
+    return False if False in results else None if None in results else True
+
+
+def _adds_up(row: Row, a: Mapping[str, Any]) -> bool | None:
+    values = [column_value(row, name) for name in (a["column"], *_listed(a["parts"]))]
+    if None in values:
+        return None
+    if any(isinstance(value, float) for value in values):
+        total, *parts = map(float, values)
+        return total == sum(parts) or abs(total - sum(parts)) <= a.get("within", 0)
+    with localcontext(Context(prec=80)):
+        return bool(abs(values[0] - sum(values[1:])) <= Decimal(repr(a.get("within", 0))))
+
+
+def _filled(holds: Callable[[int, int], bool]) -> Callable[[Row, Mapping[str, Any]], bool]:
+    return lambda row, a: holds(sum(column_value(row, n) is not None for n in a["columns"]), len(a["columns"]))
+
+
+FILLED = ("exactly_one_of", "at_least_one_of", "all_or_none_of")
+COMPOSITIONS = ("all", "any", "not")
+SEVERAL: Mapping[str, Callable[[Row, Mapping[str, Any]], Any]] = {
+    "compare": _compares_columns,
+    "equal_columns": _equal,
+    "sum_equals": _adds_up,
+    "exactly_one_of": _filled(lambda count, _: count == 1),
+    "at_least_one_of": _filled(lambda count, _: count > 0),
+    "all_or_none_of": _filled(lambda count, columns: count in (0, columns)),
+}
 
 PREDICATES: Mapping[str, Callable[[Row, str, Any, Mapping[str, Any]], Any]] = {
     "required": lambda row, column, value, a: value is not None,
@@ -228,6 +433,24 @@ PREDICATES: Mapping[str, Callable[[Row, str, Any, Mapping[str, Any]], Any]] = {
     "not_in": lambda row, column, value, a: not _is_nan(value) and not _member(value, a["values"]),
     "matches": _matches(re.fullmatch),
     "contains_match": _matches(re.search),
+    "not_empty": lambda row, column, value, a: (
+        len(value if isinstance(value, (str, list)) else text_of(row, column)) > 0
+    ),
+    "not_blank": lambda row, column, value, a: not set(text_of(row, column)) <= WHITE,
+    "no_placeholder": _is_value,
+    "matches_any": lambda row, column, value, a: any(_found(row, column, p) for p in _listed(a["patterns"])),
+    "matches_all": lambda row, column, value, a: all(_found(row, column, p) for p in _listed(a["patterns"])),
+    "matches_none": lambda row, column, value, a: not any(_found(row, column, p) for p in _listed(a["patterns"])),
+    "like": lambda row, column, value, a: is_like(text_of(row, column), a["pattern"]),
+    "not_like": lambda row, column, value, a: not is_like(text_of(row, column), a["pattern"]),
+    "format": lambda row, column, value, a: formats.has(text_of(row, column), a["is"]),
+    "json": lambda row, column, value, a: is_json(text_of(row, column), a.get("is", "any")),
+    "castable": lambda row, column, value, a: (
+        parse(row[RAW][column], a["to"]) is not None if RAW in row else fits(value, a["to"])
+    ),
+    "date_format": lambda row, column, value, a: _is_written(text_of(row, column), a["pattern"]),
+    "not_future": lambda row, column, value, a: _no_later(value, a),
+    "within_last": lambda row, column, value, a: _recent(value, a),
     "length": lambda row, column, value, a: within(len(str(text_of(row, column))), a),
     "type": lambda row, column, value, a: (
         value is not None if RAW in row else fits(value, a["is"]) if value is not None else True
@@ -318,11 +541,20 @@ def _parse_decimal(text: str, kind: str) -> Decimal | None:
 # rules about a metric
 
 
+#: What is 0, and not unknown, of nothing.
+COUNTS = ("row_count", "distinct_count", "duplicate_rows", "zeros_count")
+
+
 def _metric_rule(word: str, arguments: Mapping[str, Any], filtered: bool, rows: Sequence[Row]) -> Expected:
     if not rows and (word != "row_count" or filtered):
         # a count of nothing is 0, anything else does not exist
-        return Expected("not_applicable", 0, None, 0 if word in ("row_count", "distinct_count") else None)
+        return Expected("not_applicable", 0, None, 0 if word in COUNTS else None)
     value = metric(word, arguments, rows)
+    if word == "freshness" and value is not None:
+        now = datetime.fromisoformat(str(_moment(arguments["as_of"], EPOCH)))
+        oldest = now - _lasting(arguments["at_most"])
+        fresh = value >= (oldest if isinstance(value, datetime) else oldest.date())
+        return Expected("passed" if fresh else "failed", len(rows), None, value)
     if value is None:
         return Expected("error", len(rows), None, None)
     return Expected("passed" if within(value, arguments) else "failed", len(rows), None, value)
@@ -335,6 +567,11 @@ def metric(word: str, arguments: Mapping[str, Any], rows: Sequence[Row]) -> Any:
     names = _names(arguments)
     if word in ("uniqueness", "distinctness", "unique_value_ratio", "distinct_count"):
         return _key_metric(word, names, rows)
+    if word == "duplicate_rows":
+        return _doubled([_key(row, names or list(row)) for row in rows])
+    if word == "ratio_of_sums":
+        sums = [_column_sum(rows, arguments[side]) for side in ("numerator", "denominator")]
+        return None if sums[0] is None or not sums[1] else float(sums[0]) / float(sums[1])
     if word == "correlation":
         return _correlation([(column_value(row, names[0]), column_value(row, names[1])) for row in rows])
     column = [column_value(row, names[0]) for row in rows]
@@ -342,7 +579,12 @@ def metric(word: str, arguments: Mapping[str, Any], rows: Sequence[Row]) -> Any:
     if word == "completeness":
         return len(values) / len(rows)
     if not values:
-        return None
+        return 0 if word in COUNTS else None
+    if word == "median" or arguments.get("exact"):
+        return between_ranks([float(value) for value in values], arguments.get("q", 0.5))
+    if word == "iqr":
+        numbers = [float(value) for value in values]
+        return between_ranks(numbers, 0.75) - between_ranks(numbers, 0.25)
     if word == "quantile":
         return quantile([float(value) for value in values], arguments["q"])
     return STATISTICS[word](values)
@@ -362,6 +604,43 @@ def _key_metric(word: str, names: list[str], rows: Sequence[Row]) -> Any:
     whole = len(counts) if word == "unique_value_ratio" else len(keys)
     part = len(counts) if word == "distinctness" else once
     return part / whole if whole else None
+
+
+def _doubled(keys: list[tuple[Any, ...]]) -> int:
+    counts = Counter(key for key in keys if any(part is not None for part in key))
+    return sum(count for count in counts.values() if count > 1)
+
+
+def _column_sum(rows: Sequence[Row], name: str) -> Any:
+    values = [float(column_value(row, name)) for row in rows if column_value(row, name) is not None]
+    return _total(values) if values else None
+
+
+def _moment_of(values: list[Any], power: int) -> float:
+    """Central moment."""
+    mean = math.fsum(values) / len(values)
+    return math.fsum((value - mean) ** power for value in values) / len(values)
+
+
+def _shape(power: int, less: float) -> Callable[[list[Any]], float]:
+    """Skewness and kurtosis; 0 of what does not vary."""
+
+    def shape(values: list[Any]) -> float:
+        numbers = [float(value) for value in values]
+        if not all(map(math.isfinite, numbers)):
+            return math.nan
+        spread = _moment_of(numbers, 2)
+        return _moment_of(numbers, power) / spread ** (power / 2) - less if spread else 0.0
+
+    return shape
+
+
+def between_ranks(values: list[float], q: float) -> float:
+    """The quantile between two values in proportion."""
+    ordered = sorted(values, key=lambda value: (_is_nan(value), value))
+    place = (len(ordered) - 1) * q
+    low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
+    return low if low == high else (math.ceil(place) - place) * low + (place - math.floor(place)) * high
 
 
 def _total(values: list[Any]) -> Any:
@@ -419,14 +698,23 @@ STATISTICS: Mapping[str, Callable[[list[Any]], Any]] = {
     "mean": lambda values: float(_total(values) / len(values)),
     "sum": _total,
     "stddev": _deviation,
+    "variance": lambda values: _deviation(values) ** 2,
+    "skewness": _shape(3, 0),
+    "kurtosis": _shape(4, 3),
+    "value_range": lambda values: float(_largest(values)) - float(_smallest(values)),
+    "zeros_count": lambda values: sum(value == 0 for value in values),
+    "freshness": max,
     "min": _smallest,
     "max": _largest,
     "min_length": lambda values: min(map(len, values)),
     "max_length": lambda values: max(map(len, values)),
 }
 
+#: Those about rows.
+ROW_TYPES = frozenset({"unique", "key", "that", *PREDICATES, *SEVERAL, *COMPOSITIONS})
 #: Every rule type that has an oracle here; `schema` is about columns and tested by hand.
 TYPES = frozenset(
-    {"malformed", "unique", "key", "that", *PREDICATES, *STATISTICS, "row_count", "completeness", "quantile"}
+    {"malformed", *ROW_TYPES, *STATISTICS, "row_count", "completeness", "quantile"}
+    | {"median", "iqr", "ratio_of_sums", "duplicate_rows"}
     | {"correlation", "uniqueness", "distinctness", "unique_value_ratio", "distinct_count"}
 )

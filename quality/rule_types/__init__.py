@@ -1,6 +1,35 @@
 """What can be demanded: one class per rule type, one module per family. Importing the package registers all of them."""
 
-from quality.rule_types import completeness, custom, schema, statistics, uniqueness, values
+from quality.rule_types import (
+    completeness,
+    composition,
+    custom,
+    dates,
+    formats,
+    names,
+    patterns,
+    schema,
+    several,
+    statistics,
+    texts,
+    uniqueness,
+    values,
+)
 from quality.rule_types.base import REGISTRY
 
-__all__ = ["REGISTRY", "completeness", "custom", "schema", "statistics", "uniqueness", "values"]
+__all__ = [
+    "REGISTRY",
+    "completeness",
+    "composition",
+    "custom",
+    "dates",
+    "formats",
+    "names",
+    "patterns",
+    "schema",
+    "several",
+    "statistics",
+    "texts",
+    "uniqueness",
+    "values",
+]

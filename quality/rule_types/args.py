@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -37,6 +38,11 @@ def arg(kind: Kind, doc: str, default: Any = MISSING) -> Any:
 def arguments(cls: type) -> dict[str, Field[Any]]:
     """The argument fields of a rule type, by name, in order."""
     return {f.name: f for f in fields(cls) if "kind" in f.metadata}
+
+
+def yaml_name(argument: Field[Any]) -> str:
+    """The word in the rule file: a trailing underscore only keeps Python content."""
+    return argument.name.rstrip("_")
 
 
 def is_required(argument: Field[Any]) -> bool:
@@ -301,6 +307,43 @@ BOUND_SCHEMAS: dict[str, JsonSchema] = {
     "between": {"type": "array", "items": SCALAR_SCHEMA, "minItems": 2, "maxItems": 2},
 }
 
+
+def parse_patterns(value: Any) -> tuple[str, ...]:
+    """A regular expression or a list of them."""
+    return parse_list([value] if isinstance(value, str) else value, parse_regex, "regular expressions")
+
+
+def parse_like(value: Any) -> str:
+    """A pattern of SQL's LIKE: `%` is any text, `_` one character, and a backslash takes its meaning from either."""
+    text = parse_text(value)
+    if re.search(r"\\(?![%_\\])", re.sub(r"\\\\", "", text)):
+        raise ValueError(f"has a '\\' that stands before neither '%', '_' nor another '\\', got {shown(text)}")
+    return text
+
+
+_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(second|minute|hour|day|week)s?\s*")
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+
+
+def parse_duration(value: Any) -> timedelta:
+    """A length of time: `36 hours`, `3 days`, `90 minutes`."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"must be a length of time such as '36 hours' or '3 days', got {shown(value)}")
+    try:
+        return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    except OverflowError:
+        raise ValueError(f"is longer than time is counted here, got {shown(value)}") from None
+
+
+def duration_text(duration: timedelta) -> str:
+    """A length of time in the largest unit that divides it."""
+    seconds = duration.total_seconds()
+    unit = next((u for u in ("week", "day", "hour", "minute") if seconds and seconds % _SECONDS[u] == 0), "second")
+    count = seconds / _SECONDS[unit]
+    return f"{count:g} {unit}{'' if count == 1 else 's'}"
+
+
 COLUMN = Kind(parse_text, {"type": "string"}, role="column")
 COLUMNS = Kind(parse_columns, {"type": ["string", "array"], "items": {"type": "string"}}, role="columns")
 TEXT = Kind(parse_text, {"type": "string"})
@@ -309,6 +352,10 @@ VALUES = Kind(parse_values, {"type": "array", "items": SCALAR_SCHEMA, "minItems"
 RATIO = Kind(parse_ratio, {"type": ["number", "string"]})
 FLAG = Kind(parse_flag, {"type": "boolean"})
 REGEX = Kind(parse_regex, {"type": "string", "format": "regex"}, role="regex")
+REGEXES = Kind(parse_patterns, {"type": ["string", "array"], "items": {"type": "string"}}, role="regexes")
+LIKE = Kind(parse_like, {"type": "string"})
+NUMBER = Kind(parse_number, {"type": "number"})
+DURATION = Kind(parse_duration, {"type": "string"})
 SQL = Kind(parse_sql, {"type": "string"}, role="sql")
 TYPE = Kind(parse_type, {"type": "string"})
 TYPES = Kind(parse_types, {"type": "object", "additionalProperties": {"type": "string"}}, role="types")

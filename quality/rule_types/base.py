@@ -194,6 +194,8 @@ class RuleType:
     type: ClassVar[str] = ""
     main: ClassVar[str] = ""
     keeps_tolerance: ClassVar[bool] = True
+    #: Whether it is about several columns together, so that it cannot stand under one of them.
+    about_several: ClassVar[bool] = False
     example: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -216,11 +218,17 @@ class RuleType:
 
     def patterns(self) -> tuple[str, ...]:
         """Regular expressions among the arguments."""
-        return self._of_role("regex")
+        named = arguments(type(self)).values()
+        lists = [getattr(self, a.name) for a in named if a.metadata["kind"].role == "regexes"]
+        return (*self._of_role("regex"), *(pattern for patterns in lists for pattern in patterns))
 
     def _of_role(self, role: str) -> tuple[str, ...]:
         named = arguments(type(self)).values()
         return tuple(getattr(self, a.name) for a in named if a.metadata["kind"].role == role)
+
+    def at(self, _run_time: str) -> RuleType:
+        """The rule with the time of the run (ISO 8601 with its zone) where it goes by the clock and says no other time."""
+        return self
 
     def requirement(self) -> str:
         """What is demanded, as the end of a sentence: `must be ...`."""
@@ -236,6 +244,8 @@ class RowRule(RuleType):
 
     #: False when the predicate itself speaks of NULL, so that no NULL policy comes between.
     nulls_apply: ClassVar[bool] = True
+    #: Whether it names no column, so that it is the result whose NULL the NULL policy is about, as in a SQL CHECK.
+    is_free: bool = False
     #: Lines that could not be read are judged by the rule `malformed` alone.
     well_formed_only: ClassVar[bool] = True
     #: Whether failing rows leave the passed side whatever the severity.

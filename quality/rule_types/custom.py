@@ -16,6 +16,7 @@ class That(RowRule):
     expression: str = arg(SQL, "an expression over one row that is true for good rows")
 
     type = "that"
+    is_free = True
     main = "expression"
     example = "that: dep_time is not null or arr_time is null"
 

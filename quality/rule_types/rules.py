@@ -4,12 +4,45 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
-from quality.model import Location, Nulls, OnFail, Severity, Tolerance
+from quality.analyzers import NUMERIC, TEMPORAL, TEXTUAL, base_type
+from quality.model import Column, Location, Nulls, OnFail, Severity, Tolerance
 from quality.rule_types.base import RowRule, RuleType
+
+#: What columns can be chosen by, beside the names of Spark's types.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "numeric": NUMERIC, "string": TEXTUAL, "temporal": TEMPORAL, "date": ("date",), "boolean": ("boolean",),
+    "timestamp": ("timestamp", "timestamp_ntz"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Columns of a batch, chosen by a glob, by a regular expression over the whole name, or by the kind of their type. Names
+    compare without case."""
+
+    glob: str = ""
+    matching: str = ""
+    type: str = ""
+
+    def select(self, columns: Iterable[Column]) -> list[str]:
+        """The names, in the order of the batch."""
+        return [column.name for column in columns if self._takes(column)]
+
+    def _takes(self, column: Column) -> bool:
+        if self.type:
+            return base_type(column.type) in KINDS[self.type]
+        if self.matching:
+            return re.fullmatch(self.matching, column.name, re.IGNORECASE) is not None
+        return fnmatchcase(column.name.lower(), self.glob.lower())
+
+    def __str__(self) -> str:
+        return self.glob or (f"matching {self.matching}" if self.matching else f"type {self.type}")
 
 
 @dataclass(frozen=True)
@@ -28,6 +61,13 @@ class Rule:
     nan_passes: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
     canonical: Mapping[str, Any] = field(default_factory=dict)
+    over: Selector | None = None
+
+    def of_column(self, name: str) -> Rule:
+        """One of the rules that a rule over many columns stands for."""
+        own = self.id == default_id(self.check)
+        check = replace(self.check, column=name)  # type: ignore[type-var]
+        return replace(self, check=check, id=default_id(check) if own else f"{self.id}.{name}", over=None)
 
     @property
     def is_row_rule(self) -> bool:
@@ -43,6 +83,14 @@ class Rule:
     def column(self) -> str:
         """The columns the rule names, as one text."""
         return ",".join(self.check.columns())
+
+
+def default_id(check: RuleType) -> str:
+    """`<column>.<type>` for one column, `<type>(<columns>)` for several, `<type>` for none."""
+    columns = check.columns()
+    if len(columns) == 1:
+        return f"{columns[0]}.{check.type}"
+    return f"{check.type}({','.join(columns)})" if columns else check.type
 
 
 def default_on_fail(check: RuleType, severity: Severity) -> OnFail:

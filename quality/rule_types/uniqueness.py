@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quality.analyzers import Analyzer, ApproxCountDistinct, CountDistinct, Distinctness, Uniqueness, UniqueValueRatio
+from quality.analyzers import (
+    Analyzer,
+    ApproxCountDistinct,
+    CountDistinct,
+    Distinctness,
+    DuplicateRowCount,
+    Uniqueness,
+    UniqueValueRatio,
+)
 from quality.model import Bounds
 from quality.rule_types.args import BOUNDS, COLUMNS, FLAG, arg
 from quality.rule_types.base import KeyRule, MetricRule
@@ -32,6 +40,7 @@ class Key(KeyRule):
     columns_: tuple[str, ...] = arg(COLUMNS, "the columns of the key")
 
     type = "key"
+    about_several = True
     complete = True
     example = "key: {columns: [order_id, line]}"
 
@@ -106,3 +115,20 @@ class DistinctCount(MetricRule):
     def problem(self) -> str:
         """Deequ estimates over one column."""
         return "'approximate' counts one column" if self.approximate and len(self.columns_) > 1 else ""
+
+
+@dataclass(frozen=True)
+class DuplicateRows(MetricRule):
+    """The number of rows that are not alone with their values lies within bounds: all rows of a duplicated key count. Without
+    columns whole rows are compared. NULL is a value here, but rows that are NULL in all the columns are left out."""
+
+    bounds: Bounds = arg(BOUNDS, "bounds of the number of rows")
+    columns_: tuple[str, ...] = arg(COLUMNS, "the columns taken together, instead of all", ())
+
+    type = "duplicate_rows"
+    about_several = True
+    example = "duplicate_rows: {equals: 0}"
+
+    def analyzer(self, where: str) -> Analyzer:
+        """Deequ's DuplicateRowCount."""
+        return DuplicateRowCount(self.columns_, where)

@@ -282,7 +282,7 @@ class Type(RowRule):
         column = row.find(self.column)
         if column.name in row.raw:
             return f"{row.raw[column.name]} is null or {row.ref(self.column)} is not null"
-        return _castable(row.ref(self.column), column.type, self.is_)
+        return castable(row.ref(self.column), column.type, self.is_)
 
     def nan_columns(self) -> tuple[str, ...]:
         """NaN is a double like any other."""
@@ -293,7 +293,8 @@ class Type(RowRule):
         return f"must be of type {self.is_}"
 
 
-def _castable(ref: str, actual: str, wanted: str) -> str:
+def castable(ref: str, actual: str, wanted: str) -> str:
+    """SQL: a value of one type can be had in another, and be had back unchanged; true for NULL."""
     if wanted in (actual, "string"):
         return f"{ref} is null or true"
     if base_type(actual) in TEXTUAL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from quality.errors import Problem, RuleFileError
@@ -29,9 +30,16 @@ _DATASET = re.compile(r"[a-z0-9_.-]+")
 
 
 def interpret(
-    tree: Node, file: str, variables: Mapping[str, Any], batch: str | None, input_path: str | None, root: str | None
+    tree: Node,
+    file: str,
+    variables: Mapping[str, Any],
+    *,
+    batch: str | None,
+    input_path: str | None,
+    root: str | None,
+    run_time: str,
 ) -> RuleSet:
-    """The rule set. Raises RuleFileError with every mistake found."""
+    """The rule set as of `run_time` (ISO 8601 with its zone). Raises RuleFileError with every mistake found."""
     problems = Problems()
     problems.unknown_keys(tree, SECTIONS, "section")
     _check_version(tree, problems)
@@ -45,7 +53,7 @@ def interpret(
         file=file,
         dataset=dataset,
         input=source,
-        rules=tuple(rules),
+        rules=tuple(replace(rule, check=rule.check.at(run_time)) for rule in rules),
         columns=_column_types(tree, rules),
         outputs=sections.read_outputs(tree, problems, root),
         quarantined_above=sections.read_hold(tree, problems),

@@ -10,13 +10,13 @@ from typing import Any
 import yaml
 
 from quality.errors import Problem, RuleFileError, UsageError
-from quality.rule_types.args import arguments
+from quality.rule_types.args import arguments, yaml_name
 from quality.rule_types.base import MetricRule
 from quality.rule_types.rules import Rule, RuleSet
 from quality.rulefile.interpret import interpret
 from quality.rulefile.loader import Source, read
 from quality.rulefile.nodes import core_scalar
-from quality.rulefile.ruleforms import JUDGING, yaml_name
+from quality.rulefile.ruleforms import JUDGING
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def lint(
     """The report on a file; a file that cannot be read is a mistake in line 1."""
     try:
         source = read(path, batch=batch, variables=variables, allow_env=allow_env)
-        rule_set = interpret(source.tree, path, source.variables, batch, input_path, root)
+        given: Any = {"batch": batch, "input_path": input_path, "root": root, "run_time": source.run_time}
+        rule_set = interpret(source.tree, path, source.variables, **given)
     except RuleFileError as error:
         return LintReport(path, error.problems, (), None)
     except UsageError as error:
@@ -104,7 +105,8 @@ def _untyped(rule_set: RuleSet) -> list[Problem]:
     """Metrics of numbers over a column of a text format that has no type will end in `error`."""
     found = []
     for rule in rule_set.rules:
-        analyzer = rule.check.analyzer("") if isinstance(rule.check, MetricRule) else None
+        judged = isinstance(rule.check, MetricRule) and not rule.over
+        analyzer = rule.check.analyzer("") if judged else None  # type: ignore[attr-defined]
         for name in analyzer.columns if analyzer and analyzer.types and "string" not in analyzer.types else ():
             if name.lower() not in rule_set.declared_types:
                 found.append(

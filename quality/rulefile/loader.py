@@ -27,10 +27,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 @dataclass(frozen=True)
 class Source:
     """A rule file read and rendered: its tree after `extends`, and its variables: resolved, and for those that depend on
-    the batch or the environment, as they are written."""
+    the batch or the environment, as they are written. `run_time` is ISO 8601 with its zone."""
 
     tree: Node
     variables: Mapping[str, Any]
+    run_time: str
     waiting: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -50,7 +51,8 @@ def load(
     with every mistake, UsageError when the file cannot be read.
     """
     source = read(path, batch=batch, variables=variables, allow_env=allow_env, run_time=run_time)
-    return interpret(source.tree, str(path), source.variables, batch, input_path, root)
+    given: Any = {"batch": batch, "input_path": input_path, "root": root, "run_time": source.run_time}
+    return interpret(source.tree, str(path), source.variables, **given)
 
 
 def read(
@@ -66,7 +68,7 @@ def read(
     for name in given:
         if name in RESERVED:
             raise UsageError(f"'{name}' is set by the run and cannot be a variable; name it otherwise")
-    tree = _Files().read(Path(path), ())
+    tree = _with_rules_of_dqdl(_Files().read(Path(path), ()))
     env, deferred = environment_reader(allow_env), _deferred(batch, run_time)
     resolved, waiting = _resolve_vars(tree, given, deferred, env)
     renderer = Renderer(resolved, deferred, env, {name: entry["renders"] for name, entry in waiting.items()})
@@ -74,7 +76,17 @@ def read(
         if name != "vars":
             renderer.render_tree(section)
     _raise(renderer.problems)
-    return Source(tree, resolved, {name: entry["template"] for name, entry in waiting.items()})
+    written = {name: entry["template"] for name, entry in waiting.items()}
+    return Source(tree, resolved, f"{deferred['run_time']}+00:00", written)
+
+
+def _with_rules_of_dqdl(tree: Node) -> Node:
+    if not any("dqdl" in entry.mapping for entry in (tree.mapping.get("rules") or tree).items):
+        return tree
+    # only here: the grammar takes a while to build
+    from quality.rulefile.dqdl.inline import with_rules_of_dqdl
+
+    return with_rules_of_dqdl(tree)
 
 
 def _deferred(batch: str | None, run_time: datetime | None) -> dict[str, str]:

@@ -10,12 +10,23 @@ from typing import Any
 
 from quality.analyzers import TEMPORAL
 from quality.errors import Problem, did_you_mean
-from quality.model import Bounds, Location, Nulls, OnFail, Severity, Tolerance, Word
+from quality.model import Location, Nulls, OnFail, Severity, Tolerance, Word
 from quality.rule_types import REGISTRY
-from quality.rule_types.args import BOUND_WORDS, arguments, is_required, parse_ratio, parse_sql, parse_text, shown
+from quality.rule_types.args import (
+    BOUND_WORDS,
+    arguments,
+    is_required,
+    parse_ratio,
+    parse_sql,
+    parse_text,
+    shown,
+    yaml_name,
+)
 from quality.rule_types.base import KeyRule, MetricRule, RowRule, RuleType, parse_moment
 from quality.rule_types.custom import That
-from quality.rule_types.rules import Rule, default_on_fail
+from quality.rule_types.rules import Rule, default_id, default_on_fail
+from quality.rulefile.canonical import plain
+from quality.rulefile.choosing import Choice, choices, over, renamed, takes_many
 from quality.rulefile.nodes import Node
 
 JUDGING = ("where", "tolerance", "severity", "on_fail", "nulls", "nan")
@@ -27,14 +38,14 @@ _ROWS = re.compile(r"\s*([0-9][0-9_,]*)\s*rows?\s*")
 
 #: What other tools call it.
 SYNONYMS = {
-    "not_null": "required", "notnull": "required", "not_empty": "required", "is_complete": "required",
+    "not_null": "required", "notnull": "required", "is_complete": "required",
     "accepted_values": "in", "enum": "in", "allowed": "in", "one_of": "in", "is_in": "in", "in_set": "in",
-    "regex": "matches", "pattern": "matches", "format": "matches", "rlike": "matches", "like": "matches",
+    "regex": "matches", "pattern": "matches", "rlike": "matches",
     "primary_key": "key", "primary": "key", "is_primary_key": "key", "is_unique": "unique",
     "expression": "that", "sql": "that", "check": "that", "condition": "that", "satisfies": "that",
     "range": "between", "minimum": "at_least", "maximum": "at_most", "gt": "above", "ge": "at_least", "lt": "below",
-    "le": "at_most", "eq": "equals", "avg": "mean", "average": "mean", "median": "quantile", "percentile": "quantile",
-    "std": "stddev", "count": "row_count", "size": "row_count", "rows": "row_count", "datatype": "type", "dtype": "type",
+    "le": "at_most", "eq": "equals", "avg": "mean", "average": "mean", "percentile": "quantile",
+    "std": "stddev", "var": "variance", "count": "row_count", "size": "row_count", "rows": "row_count", "datatype": "type", "dtype": "type",
 }  # fmt: skip
 
 
@@ -155,11 +166,6 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def yaml_name(argument: Field[Any]) -> str:
-    """The word in the rule file: a trailing underscore only keeps Python content."""
-    return argument.name.rstrip("_")
-
-
 def slug(name: str) -> str:
     """A name as an id: lower case, anything but letters and digits becomes '-'."""
     return re.sub(r"[\W_]+", "-", name.lower()).strip("-")
@@ -196,9 +202,7 @@ class RuleReader:
         """Rule types that can stand under a column."""
         roles = {word: {a.metadata["kind"].role for a in arguments(kind).values()} for word, kind in REGISTRY.items()}
         return sorted(
-            word
-            for word, found in roles.items()
-            if found & {"column", "columns"} and word not in ("key", "correlation")
+            word for word, found in roles.items() if found & {"column", "columns"} and not REGISTRY[word].about_several
         )
 
     def read_entry(self, node: Node) -> list[Rule]:
@@ -234,6 +238,8 @@ class RuleReader:
 
     def _entry_arguments(self, kind: type[RuleType], body: Node, line: Node) -> dict[str, Node] | None:
         if isinstance(body.value, dict):
+            if kind.main and arguments(kind).keys() == {"parts"} and "parts" not in body.mapping:
+                return {"parts": body}
             for word in body.mapping:
                 if word in MODIFIERS and word not in map(yaml_name, arguments(kind).values()):
                     self.problems.add(
@@ -272,13 +278,36 @@ class RuleReader:
         return self.read(kind, {target: own}, {}, line) if value.value else []
 
     def read(self, kind: type[RuleType], given: dict[str, Node], modifiers: dict[str, Node], at: Node) -> list[Rule]:
-        """The rule, or nothing when it is wrong."""
+        """The rule, or one for each of the columns it names; nothing when it is wrong."""
+        if takes_many(kind) and "columns" in given and "column" not in given:
+            rest = {word: node for word, node in given.items() if word != "columns"}
+            chosen = choices(kind, given["columns"], self.problems)
+            return [
+                rule for choice in chosen for rule in self._read_chosen(kind, rest, modifiers, at, choice, len(chosen))
+            ]
         before = len(self.problems.found)
         check, canonical = self._check(kind, given, at)
         values = self._modifiers(kind, modifiers)
         if check is None or len(self.problems.found) > before:
             return []
         return [self._rule(check, values, canonical, at)]
+
+    def _read_chosen(
+        self,
+        kind: type[RuleType],
+        given: dict[str, Node],
+        modifiers: dict[str, Node],
+        at: Node,
+        choice: Choice,
+        count: int,
+    ) -> list[Rule]:
+        found = self.read(kind, {**given, "column": choice.node}, modifiers, at)
+        if choice.selector:
+            found = [over(rule, choice.selector, choice.said) for rule in found]
+        elif count > 1 and modifiers.keys() & {"id", "name"}:
+            # several rules of one name
+            found = [renamed(rule, f"{rule.id}.{rule.check.columns()[0]}") for rule in found]
+        return found
 
     def _check(self, kind: type[RuleType], given: dict[str, Node], at: Node) -> tuple[RuleType | None, dict[str, Any]]:
         named = {yaml_name(a): a for a in arguments(kind).values()}
@@ -394,27 +423,8 @@ def _misspelt(given: Iterable[str], named: Iterable[str], names: Iterable[str]) 
     return any(word not in allowed and meant(word, allowed) in names for word in given)
 
 
-def default_id(check: RuleType) -> str:
-    """`<column>.<type>` for one column, `<type>(<columns>)` for several, `<type>` for none."""
-    columns = check.columns()
-    if len(columns) == 1:
-        return f"{columns[0]}.{check.type}"
-    return f"{check.type}({','.join(columns)})" if columns else check.type
-
-
 def _label(kind: type[RuleType], word: str) -> str:
     return f"'{kind.type}'" if word in ("bounds", kind.main) else f"'{word}' of '{kind.type}'"
-
-
-def plain(value: Any) -> Any:
-    """A parsed value as plain data that tells any two apart that judge differently."""
-    if isinstance(value, Bounds):
-        return dict(value.terms)
-    if isinstance(value, Tolerance):
-        return {name: part for name, part in (("ratio", value.ratio), ("rows", value.rows)) if part}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    return str(value) if isinstance(value, Word) else value
 
 
 def _misfitting_bound(check: RuleType) -> str:

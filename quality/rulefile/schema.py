@@ -7,10 +7,11 @@ from typing import Any
 
 from quality.model import OnFail, Severity
 from quality.rule_types import REGISTRY
-from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required
+from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required, yaml_name
 from quality.rule_types.base import RowRule, RuleType
 from quality.rulefile.anomalies import SEASONS, STRATEGIES
-from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema, yaml_name
+from quality.rulefile.choosing import CHOICE_SCHEMA, takes_many
+from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema
 from quality.rulefile.sections import FORMATS, TABLE_FORMATS
 
 Schema = dict[str, Any]
@@ -41,7 +42,10 @@ def json_schema() -> Schema:
                 "description": "The primary key: complete and unique.",
             },
             "columns": {"type": "object", "additionalProperties": {"anyOf": [{"type": "null"}, _column()]}},
-            "rules": {"type": "array", "items": {"anyOf": [_entry(kind) for _, kind in sorted(REGISTRY.items())]}},
+            "rules": {
+                "type": "array",
+                "items": {"anyOf": [*(_entry(kind) for _, kind in sorted(REGISTRY.items())), _dqdl()]},
+            },
             "profile": {"type": "boolean", "description": "Whether every column is profiled, for the history."},
             "hold": _closed({"quarantined_above": _RATIO}),
             "anomalies": {"anyOf": [{"type": "null"}, _anomalies()]},
@@ -104,6 +108,8 @@ def _argument_properties(kind: type[RuleType]) -> Schema:
             properties.update(BOUND_SCHEMAS)
         else:
             properties[word] = {**argument.metadata["kind"].schema, "description": argument.metadata["doc"]}
+        if word == "column" and takes_many(kind):
+            properties["columns"] = CHOICE_SCHEMA
         if word == "columns":
             properties["column"] = {"type": "string", "description": "one column, instead of `columns`"}
     return properties
@@ -122,6 +128,12 @@ def _entry(kind: type[RuleType]) -> Schema:
         {kind.type: {"anyOf": [body, *plain], "description": documentation(kind)}, **_modifiers(kind)},
         required=[kind.type],
     )
+
+
+def _dqdl() -> Schema:
+    """A rule of DQDL as it is."""
+    rule = {"type": "string", "description": 'A rule of AWS Glue\'s DQDL, such as: IsComplete "id"'}
+    return _closed({"dqdl": rule, **modifiers_schema()}, required=["dqdl"])
 
 
 def _modifiers(kind: type[RuleType]) -> Schema:

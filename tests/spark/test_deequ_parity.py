@@ -42,6 +42,14 @@ METRICS: list[dict[str, Any]] = [
     {"row_count": {}},
     *({"completeness": {"column": column}} for column in ("i", "s", "g")),
     *({word: {"column": column}} for word in ("mean", "sum", "stddev", "min", "max") for column in ("i", "d")),
+    *(
+        {word: {"column": column}}
+        for word in ("variance", "skewness", "kurtosis", "value_range", "iqr", "median", "zeros_count")
+        for column in ("i", "d")
+    ),
+    *({"quantile": {"column": "d", "q": q, "exact": True}} for q in (0, 0.3, 1)),
+    {"ratio_of_sums": {"numerator": "i", "denominator": "y"}},
+    *({"duplicate_rows": {"columns": columns}} for columns in (["k"], ["i", "s"])),
     *({word: {"column": "s"}} for word in ("min_length", "max_length")),
     *({"quantile": {"column": "d", "q": q}} for q in (0, 0.25, 0.5, 0.99)),
     {"correlation": {"columns": ["d", "y"]}},
@@ -185,7 +193,16 @@ def test_every_metric_is_what_deequs_own_runner_measures(results, compiled, runn
     assert {a.name for a in comparable.values()} == {
         *("Size", "Completeness", "Compliance", "Mean", "Sum", "StandardDeviation", "Minimum", "Maximum"),
         *("MinLength", "MaxLength", "ApproxQuantile", "ApproxCountDistinct", "Correlation"),
-        *("Uniqueness", "Distinctness", "UniqueValueRatio", "CountDistinct"),
+        *("Uniqueness", "Distinctness", "UniqueValueRatio", "CountDistinct", "DuplicateRowCount"),
+        *(
+            "Variance",
+            "Skewness",
+            "Kurtosis",
+            "Range",
+            "InterquartileRange",
+            "ZerosCount",
+            "ExactQuantile",
+        ),
     }
     assert {id: (ours[id], theirs[id]) for id in comparable if not equal(ours[id], theirs[id])} == {}
     assert None not in theirs.values()
@@ -569,3 +586,10 @@ def test_every_analyzer_is_compared_with_deequs(compiled):
     kinds = {thing for thing in vars(analyzers).values() if isinstance(thing, type) and issubclass(thing, Analyzer)}
     abstract = {analyzers.Analyzer, analyzers.KeyAnalyzer}
     assert {kind.__name__ for kind in kinds - abstract} == {analyzer.name for analyzer in compiled.values()}
+
+
+def test_a_ratio_of_sums_is_ours_alone(spark, frame, tmp_path):
+    rule = {"ratio_of_sums": {"numerator": "i", "denominator": "y", "between": [1.186, 1.187]}, "id": "ratio"}
+    result = judged(spark, tmp_path, frame, [rule])
+    assert result.rule("ratio")["status"] == "passed"
+    assert list(result.checks) == []

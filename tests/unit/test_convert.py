@@ -16,7 +16,7 @@ from quality import cli
 from quality.errors import RuleFileError, UsageError
 from quality.model import Bounds, Column, Nulls, Severity, Tolerance
 from quality.planner import row_check
-from quality.rule_types import completeness, schema, statistics, uniqueness, values
+from quality.rule_types import completeness, names, statistics, uniqueness, values
 from quality.rule_types.base import Row, RowRule
 from quality.rulefile import load
 from quality.rulefile.dqdl import parse
@@ -92,7 +92,17 @@ SAME = {
     'IsComplete "c d"': (completeness.Required("c d"), PASS),
     'IsUnique "c"': (uniqueness.Unique(("c",)), PASS),
     'IsPrimaryKey "a" b where "c = 1"': (uniqueness.Key(("a", "b")), {"where": "c = 1"}),
-    'ColumnExists "c"': (schema.Schema(types="allow", declared=(("c", "string"),)), {"id": "c.exists"}),
+    'ColumnExists "c"': (names.ColumnsExist(("c",)), {"id": "c.exists"}),
+    "ColumnCount >= 5": (names.ColumnCount(bounds(at_least=5)), {}),
+    'ColumnNamesMatchPattern "[a-z]+"': (names.ColumnNames("[a-z]+"), {}),
+    'Variance "c" < 25': (statistics.Variance("c", bounds(below=25)), {}),
+    'Skewness "c" between -1 and 1': (statistics.Skewness("c", bounds(above=-1, below=1)), {}),
+    'Kurtosis "c" < 3': (statistics.Kurtosis("c", bounds(below=3)), {}),
+    'Range "c" < 3': (statistics.ValueRange("c", bounds(below=3)), {}),
+    'InterquartileRange "c" < 3': (statistics.InterquartileRange("c", bounds(below=3)), {}),
+    'ZerosCount "c" = 0': (statistics.ZerosCount("c", bounds(equals=0)), {}),
+    "DuplicateRowCount = 0": (uniqueness.DuplicateRows(bounds(equals=0)), {}),
+    'DuplicateRowCount "a" "b" = 0': (uniqueness.DuplicateRows(bounds(equals=0), ("a", "b")), {}),
     'ColumnDataType "c" = "Integer"': (values.Type("c", "int"), FAIL),
     'ColumnDataType "c" in ["Long"]': (values.Type("c", "bigint"), FAIL),
     'ColumnDataType "c" = "DECIMAL(10,2)"': (values.Type("c", "decimal(10,2)"), FAIL),
@@ -208,8 +218,8 @@ def test_a_threshold_allows_exactly_as_many_rows(ours, threshold, share, allowed
 
 
 LOST = {
-    "RowCount not between 1 and 5": "'not between' holds on either side of a range: a rule that one of several conditions satisfies needs a rule type 'any'",
-    "RowCount in [1, 5]": "'in' holds for each value of a list: a rule that one of several conditions satisfies needs a rule type 'any'",
+    "RowCount not between 1 and 5": "'not between' holds on either side of a range: bounds here must all hold",
+    "RowCount in [1, 5]": "'in' holds for each value of a list: bounds here must all hold",
     "RowCount between 5 and 5": "no number lies between 5 and 5: it can never hold",
     "RowCount > avg(last(5))": "bounds that come from earlier batches have no form yet",
     "RowCount = NULL": "a number is never NULL",
@@ -223,9 +233,8 @@ LOST = {
     'ColumnValues "c" > 1 with threshold < 0.5': "a threshold is kept as the share of rows that may fail; it has no other bound",
     'ColumnValues "c" > 1 with threshold > 1': "no share of rows is that high: it can never hold",
     'IsComplete "c" where "a in (select 1)"': "its filter cannot be used: 'select' makes a query of it: an expression over one row is expected",
-    '(IsComplete "a") or (IsComplete "b")': "rules of which one is enough need a rule type 'any'",
+    '(IsComplete "a") or (IsComplete "b")': "rules of which one is enough are about the batch, 'any' is about rows",
     'CustomSql "select 1" > 0': "rules that are queries have no form yet",
-    "ColumnCount = 5": "the number of columns has no rule type yet",
     'Entropy "c" > 1': "the metric Entropy has no rule type yet",
     "FileSize < 10 MB": "rules about files have no form yet",
     'SchemaMatch "ref" = 1': "rules that compare with another data set have no form yet",
@@ -324,6 +333,12 @@ BACK = {
     "unique: {columns: [a, b]}": 'IsUnique "a" "b" where "(`a` is not null) and (`b` is not null)"',
     "key: {columns: [a, b]}": 'IsPrimaryKey "a" "b"',
     "type: {column: c, is: long}": 'ColumnDataType "c" = "Long" where "`c` is not null"',
+    "columns_exist: {columns: [a, b]}": '(ColumnExists "a") and (ColumnExists "b")',
+    "column_count: {above: 3, below: 9}": "ColumnCount between 3 and 9",
+    "column_names: '[a-z]+'": 'ColumnNamesMatchPattern "[a-z]+"',
+    "variance: {column: a, below: 2}": 'Variance "a" < 2',
+    "duplicate_rows: {equals: 0}": "DuplicateRowCount = 0",
+    "median: {column: a, below: 2}": 'CustomSql "select percentile(double(`a`), 0.5D) from primary" < 2',
     "schema: {declared: {a: int, b: int}, types: allow, extra: fail}": '(ColumnExists "a") and (ColumnExists "b") and (ColumnCount = 2)',
     "matches: {column: c, pattern: '[A-Z]'}": 'ColumnValues "c" matches "[A-Z]" where "`c` is not null"',
     "contains_match: {column: c, pattern: 'x|y'}": 'ColumnValues "c" matches "(?s:.*)(?:x|y)(?s:.*)" where "`c` is not null"',

@@ -33,7 +33,7 @@ WORDS = {"=": "equals", "!=": "not_equals", ">": "above", ">=": "at_least", "<":
 #: The time of the run, as the engine gives it to templates.
 NOW = "timestamp'{{ run_time }}'"
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
-_NO_ANY = "a rule that one of several conditions satisfies needs a rule type 'any'"
+_NO_ANY = "bounds here must all hold"
 
 
 def operands(condition: Condition) -> tuple[Expression, ...]:

@@ -12,7 +12,7 @@ from typing import Any, Union
 
 from quality import sql
 from quality.model import COMPARISONS, Bounds, Nulls, Scalar
-from quality.rule_types import completeness, custom, schema, statistics, uniqueness, values
+from quality.rule_types import completeness, custom, dates, names, schema, statistics, uniqueness, values
 from quality.rule_types.base import MetricRule, RuleType
 from quality.rule_types.rules import Rule as OurRule
 from quality.rule_types.rules import RuleSet
@@ -49,6 +49,13 @@ _METRICS: dict[type[MetricRule], str] = {
     statistics.RowCount: "RowCount",
     statistics.StandardDeviation: "StandardDeviation",
     statistics.Sum: "Sum",
+    statistics.InterquartileRange: "InterquartileRange",
+    statistics.Kurtosis: "Kurtosis",
+    statistics.Skewness: "Skewness",
+    statistics.ValueRange: "Range",
+    statistics.Variance: "Variance",
+    statistics.ZerosCount: "ZerosCount",
+    uniqueness.DuplicateRows: "DuplicateRowCount",
     uniqueness.UniquenessBounds: "Uniqueness",
 }
 #: Of several columns DQDL counts only by Uniqueness.
@@ -60,6 +67,8 @@ _METRICS_OF_ONE: dict[type[MetricRule], str] = {
 
 def export(rule: OurRule, rules: RuleSet) -> list[Theirs]:
     """The rules of DQDL that demand together what ours, one of `rules`, does. Raises Lost."""
+    if rule.over:
+        raise Lost("it is over columns that the batch tells, and DQDL names them")
     templates = list(templates_of(rule.canonical))
     if any("run_time" in template for template in templates):
         raise Lost("it depends on the time of the run")
@@ -293,6 +302,10 @@ def _schema(rule: OurRule, check: schema.Schema, rules: RuleSet) -> list[Theirs]
     return there + (count if check.extra == "fail" else [])
 
 
+def _freshness(_rule: OurRule, _check: dates.Freshness) -> list[Theirs]:
+    raise Lost("DQDL asks each value for its age, not the newest")
+
+
 EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     completeness.Required: _required,
     custom.That: _that,
@@ -307,5 +320,9 @@ EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     values.ContainsMatch: _matches,
     values.Length: _length,
     values.Type: _type,
+    names.ColumnsExist: lambda _, check: [Rule("ColumnExists", (Parameter(name),)) for name in check.columns_],
+    names.ColumnCount: lambda rule, check: [_made(rule, "ColumnCount", (), c) for c in conditions(check.bounds)],
+    names.ColumnNames: lambda _, check: [Rule("ColumnNamesMatchPattern", (Parameter(check.pattern),))],
+    dates.Freshness: _freshness,
     MetricRule: _metric,
 }

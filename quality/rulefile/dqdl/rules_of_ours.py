@@ -129,10 +129,16 @@ def _is_primary_key(rule: Rule) -> list[Entry]:
 
 
 def _column_exists(rule: Rule) -> list[Entry]:
-    (name,) = _names(rule)
-    # the type is asked for and not judged
-    body = {"missing": "fail", "extra": "allow", "types": "allow", "declared": {name: "string"}}
-    return [Entry("schema", body, about=f"{name}.exists")]
+    return [Entry("columns_exist", {"columns": _names(rule)}, about=f"{_names(rule)[0]}.exists")]
+
+
+def _column_names(rule: Rule) -> list[Entry]:
+    return [Entry("column_names", {"pattern": _names(rule)[0]})]
+
+
+def _duplicate_row_count(rule: Rule) -> list[Entry]:
+    named = {"columns": _names(rule)} if _names(rule) else {}
+    return [Entry("duplicate_rows", {**named, **words}) for words in bounds(_condition(rule))]
 
 
 def _column_data_type(rule: Rule) -> list[Entry]:
@@ -259,22 +265,31 @@ def _set_sql(name: str, members: list[Any], white: bool, folded: bool, negated: 
 
 CONVERTERS: dict[str, Converter] = {
     "ColumnCorrelation": _metric("correlation", "columns"),
+    "ColumnCount": _metric("column_count", ""),
     "ColumnDataType": _column_data_type,
     "ColumnExists": _column_exists,
+    "ColumnNamesMatchPattern": _column_names,
     "ColumnLength": _column_length,
     "ColumnValues": _column_values,
     "Completeness": _metric("completeness", "column"),
     "DataFreshness": _data_freshness,
     "DistinctValuesCount": _metric("distinct_count", "columns"),
+    "DuplicateRowCount": _duplicate_row_count,
+    "InterquartileRange": _metric("iqr", "column"),
     "IsComplete": _is_complete,
     "IsPrimaryKey": _is_primary_key,
     "IsUnique": _is_unique,
+    "Kurtosis": _metric("kurtosis", "column"),
     "Mean": _metric("mean", "column"),
+    "Range": _metric("value_range", "column"),
     "RowCount": _metric("row_count", ""),
+    "Skewness": _metric("skewness", "column"),
     "StandardDeviation": _metric("stddev", "column"),
     "Sum": _metric("sum", "column"),
     "Uniqueness": _metric("uniqueness", "columns"),
     "UniqueValueRatio": _metric("unique_value_ratio", "columns"),
+    "Variance": _metric("variance", "column"),
+    "ZerosCount": _metric("zeros_count", "column"),
 }
 
 _FILES = "rules about files have no form yet"
@@ -284,16 +299,9 @@ MISSING: dict[str, str] = {
     **dict.fromkeys(("FileFreshness", "FileMatch", "FileSize", "FileUniqueness"), _FILES),
     **dict.fromkeys(("DatasetMatch", "ReferentialIntegrity", "RowCountMatch", "SchemaMatch"), _REFERENCES),
     "AggregateMatch": "rules that compare two aggregates have no form yet",
-    "ColumnCount": "the number of columns has no rule type yet",
-    "ColumnNamesMatchPattern": "the names of columns have no rule type yet",
     "CustomSql": "rules that are queries have no form yet",
     "DetectAnomalies": "anomalies have no form yet",
-    **{
-        name: f"the metric {name} has no rule type yet"
-        for name in (
-            "DuplicateRowCount", "Entropy", "InterquartileRange", "Kurtosis", "Range", "Skewness", "Variance", "ZerosCount",
-        )
-    },
+    "Entropy": "the metric Entropy has no rule type yet",
 }  # fmt: skip
 
 

@@ -114,7 +114,7 @@ class _Writing:
 
 def _entries(rule: Rule | Composite) -> list[Entry]:
     if isinstance(rule, Composite):
-        raise Lost("rules of which one is enough need a rule type 'any'")
+        raise Lost("rules of which one is enough are about the batch, 'any' is about rows")
     return convert(rule)
 
 

@@ -1,0 +1,182 @@
+"""Composition of row rules, row by row: Kleene logic inside, NULL and NaN once, outermost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from quality.errors import did_you_mean
+from quality.rule_types.args import BOUND_WORDS, Kind, arg, arguments, is_required, shown, yaml_name
+from quality.rule_types.base import REGISTRY, KeyRule, Row, RowRule, RuleType
+from quality.sql import conjunction, disjunction
+
+#: How deep compositions may stand in each other.
+_DEEPEST = 10
+
+
+def parse_part(value: Any, depth: int = 0) -> RowRule:
+    """A row rule as it stands in a list of rules, without modifiers. Raises ValueError with what is wrong with it."""
+    if not isinstance(value, dict) or len(value) != 1:
+        raise ValueError(
+            f"takes rules such as {{that: amount > 0}}, one type each and no modifiers, got {_given(value)}"
+        )
+    ((word, body),) = value.items()
+    kind = REGISTRY.get(word)
+    if kind is None:
+        raise ValueError(f"names '{word}', which is not a rule type; {did_you_mean(word, _parts())}")
+    if not issubclass(kind, RowRule) or issubclass(kind, KeyRule) or not kind.well_formed_only:
+        raise ValueError(f"cannot hold '{word}': its verdict is not about one row by itself")
+    if depth > _DEEPEST:
+        raise ValueError(f"is more than {_DEEPEST} rules deep")
+    values = _arguments(kind, body if isinstance(body, dict) else _bare(kind, body), depth)
+    part = kind(**values)
+    if part.problem():
+        raise ValueError(f"holds '{word}': {part.problem()}")
+    return part
+
+
+def _given(value: Any) -> str:
+    return " and ".join(f"'{key}'" for key in value) if isinstance(value, dict) and value else shown(value)
+
+
+def _parts() -> list[str]:
+    return sorted(
+        word for word, kind in REGISTRY.items() if issubclass(kind, RowRule) and not issubclass(kind, KeyRule)
+    )
+
+
+def _bare(kind: type[RuleType], body: Any) -> dict[str, Any]:
+    needed = [yaml_name(a) for a in arguments(kind).values() if is_required(a)]
+    if len(needed) != 1:
+        raise ValueError(f"holds '{kind.type}' without its arguments; example: {kind.example}")
+    return {needed[0]: body}
+
+
+def _arguments(kind: type[RuleType], given: dict[str, Any], depth: int) -> dict[str, Any]:
+    named = {yaml_name(a): a for a in arguments(kind).values()}
+    if "columns" in named and "column" in given:
+        given = {"columns" if word == "column" else word: entry for word, entry in given.items()}
+    allowed = [w for name in named for w in (BOUND_WORDS if name == "bounds" else (name,))]
+    for word in given:
+        if word not in allowed:
+            raise ValueError(f"holds '{kind.type}', which has no '{word}'; {did_you_mean(word, allowed)}")
+    values = {}
+    for word, argument in named.items():
+        bounds = {w: entry for w, entry in given.items() if w in BOUND_WORDS}
+        if word != "bounds" and word not in given:
+            if is_required(argument):
+                raise ValueError(f"holds '{kind.type}', which needs '{word}': {argument.metadata['doc']}")
+            continue
+        parse = argument.metadata["kind"].parse
+        try:
+            if argument.metadata["kind"].role == "rules":
+                values[argument.name] = parse_parts(given[word], depth + 1)
+            else:
+                values[argument.name] = parse(bounds if word == "bounds" else given[word])
+        except ValueError as error:
+            label = "" if word == "bounds" else f"'{word}' "
+            raise ValueError(f"holds '{kind.type}': {label}{error}") from None
+    return values
+
+
+def parse_parts(value: Any, depth: int = 0) -> tuple[RowRule, ...]:
+    """A list of row rules, or one."""
+    entries = [value] if isinstance(value, dict) else value
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(f"must be a list of rules, got {shown(value) if value != [] else 'an empty list'}")
+    return tuple(parse_part(entry, depth) for entry in entries)
+
+
+RULES = Kind(
+    parse_parts,
+    {"type": ["array", "object"], "items": {"type": "object", "minProperties": 1, "maxProperties": 1}},
+    role="rules",
+)
+
+
+class _Composition(RowRule):
+    parts: tuple[RowRule, ...]
+    main = "parts"
+    word: ClassVar[str] = ""
+
+    @property
+    def is_free(self) -> bool:  # type: ignore[override]
+        """Parts that name no column leave nothing else for the NULL policy to look at."""
+        return all(part.is_free for part in self.parts)
+
+    def at(self, run_time: str) -> RuleType:
+        """The parts, each at the time of the run."""
+        return replace(self, parts=tuple(part.at(run_time) for part in self.parts))  # type: ignore[type-var]
+
+    def _each(self, texts: Iterable[Iterable[str]]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(text for found in texts for text in found))
+
+    def columns(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return self._each(part.columns() for part in self.parts)
+
+    def expressions(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return self._each(part.expressions() for part in self.parts)
+
+    def patterns(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return self._each(part.patterns() for part in self.parts)
+
+    def nan_columns(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return self._each(part.nan_columns() for part in self.parts)
+
+    def null_references(self, row: Row) -> list[str]:
+        """Those of the parts."""
+        return list(self._each(part.null_references(row) for part in self.parts))
+
+    def requirement(self) -> str:
+        """As the reasons say it."""
+        return f"{self.word}: " + "; ".join(part.requirement() for part in self.parts)
+
+
+@dataclass(frozen=True)
+class AllOf(_Composition):
+    """Every row complies with all of several row rules. The rules are parts of one verdict in Kleene logic; NULL in a
+    column that a part names means what `nulls` says, once for the whole."""
+
+    parts: tuple[RowRule, ...] = arg(RULES, "the rules, without modifiers")
+    type = "all"
+    word = "must satisfy all of"
+    example = "all: [{above: {column: amount, value: 0}}, {in: {column: currency, values: [EUR, SEK]}}]"
+
+    def predicate(self, row: Row) -> str:
+        """AND."""
+        return conjunction(part.predicate(row) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class AnyOf(_Composition):
+    """Every row complies with at least one of several row rules. The rules are parts of one verdict in Kleene logic; NULL
+    in a column that a part names means what `nulls` says, once for the whole."""
+
+    parts: tuple[RowRule, ...] = arg(RULES, "the rules, without modifiers")
+    type = "any"
+    word = "must satisfy one of"
+    example = "any: [{that: origin <> 'JFK'}, {at_most: {column: distance, value: 2600}}]"
+
+    def predicate(self, row: Row) -> str:
+        """OR."""
+        return disjunction(part.predicate(row) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class NoneOf(_Composition):
+    """No row complies with a row rule; of several, with none. The rules are parts of one verdict in Kleene logic; NULL in a
+    column that a part names means what `nulls` says, once for the whole."""
+
+    parts: tuple[RowRule, ...] = arg(RULES, "the rule, or the rules, without modifiers")
+    type = "not"
+    word = "must satisfy none of"
+    example = "not: [{in: {column: name, values: [test, dummy]}}]"
+
+    def predicate(self, row: Row) -> str:
+        """NOT of each; for several the OR of them is denied."""
+        return f"not ({disjunction(part.predicate(row) for part in self.parts)})"

@@ -1,0 +1,88 @@
+"""Rules of DQDL in a rule file, each a string: read as what `quality convert` makes of them, with one difference. A rule
+that does not carry over is a mistake, for a run that leaves one out would pass what was never judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from quality.errors import Problem, RuleFileError
+from quality.rulefile import nodes
+from quality.rulefile.dqdl.losses import Converted
+from quality.rulefile.dqdl.parser import parse
+from quality.rulefile.dqdl.to_yaml import to_yaml
+from quality.rulefile.nodes import Node
+
+#: A rule of DQDL under `rules:`.
+WORD = "dqdl"
+
+
+def with_rules_of_dqdl(tree: Node) -> Node:
+    """The tree with every `dqdl:` entry as the entries that demand together what it does, each at its line. Raises
+    RuleFileError with every one that has no equal."""
+    section = tree.mapping.get("rules")
+    if section is None or not any(WORD in entry.mapping for entry in section.items):
+        return tree
+    problems: list[Problem] = []
+    entries = [one for entry in section.items for one in _entries(entry, problems)]
+    if problems:
+        raise RuleFileError(problems)
+    return replace(tree, value={**tree.mapping, "rules": replace(section, value=entries)})
+
+
+def _entries(entry: Node, problems: list[Problem]) -> list[Node]:
+    given = entry.mapping.get(WORD)
+    if given is None:
+        return [entry]
+    try:
+        found = _converted(given)
+    except ValueError as error:
+        problems.append(Problem(given.file, given.line, f"'{WORD}' {error}"))
+        return []
+    beside = {word: node for word, node in entry.mapping.items() if word != WORD}
+    named = beside.keys() & {"id", "name"}
+    if named and len(found) > 1:
+        told = f"'{WORD}' becomes {len(found)} rules, which cannot share one '{min(named)}'"
+        problems.append(Problem(given.file, given.line, told))
+        return []
+    return [_placed(node, beside, entry) for node in found]
+
+
+def _placed(node: Node, beside: dict[str, Node], entry: Node) -> Node:
+    """A made entry at the place of the one it was made of; what stands beside that one goes before what DQDL says."""
+    made = {word: _moved(value, entry) for word, value in node.mapping.items()}
+    if "name" in beside:
+        made.pop("id", None)
+    lines = {**dict.fromkeys(made, entry.line), **{w: entry.key_lines[w] for w in beside if w in entry.key_lines}}
+    return Node({**made, **beside}, entry.file, entry.line, lines)
+
+
+def _moved(node: Node, place: Node) -> Node:
+    value = node.value
+    if isinstance(value, dict):
+        value = {word: _moved(entry, place) for word, entry in value.items()}
+    elif isinstance(value, list):
+        value = [_moved(entry, place) for entry in value]
+    return replace(
+        node, value=value, file=place.file, line=place.line, key_lines=dict.fromkeys(node.key_lines, place.line)
+    )
+
+
+def _converted(given: Node) -> list[Node]:
+    """The entries for one rule of DQDL. Raises ValueError with why there are none."""
+    if not isinstance(given.value, str) or not given.value.strip():
+        raise ValueError("must be a rule of DQDL as a text")
+    if "{{" in given.value:
+        raise ValueError("takes no templates: DQDL has none; write the rule as one of a rule file")
+    try:
+        found = to_yaml(parse(f"Rules = [ {given.value}\n]", WORD), WORD, dataset="dqdl", input_path="dqdl.parquet")
+    except RuleFileError as error:
+        raise ValueError(f"is not DQDL: {'; '.join(problem.message for problem in error.problems)}") from None
+    lost = _lost(found)
+    if lost:
+        raise ValueError(f"does not carry over: {'; '.join(lost)}")
+    return nodes.parse(found.text, WORD).mapping["rules"].items
+
+
+def _lost(found: Converted) -> list[str]:
+    return [loss.why for loss in found.losses if not loss.kept]
