@@ -67,6 +67,7 @@ class Options:
     root: str | None = None
     force: bool = False
     engine: str = "auto"
+    max_scans: int | None = None
     allow_env: frozenset[str] = frozenset()
     on_fail: str = ""
     log_format: str = "text"
@@ -159,6 +160,7 @@ def parser() -> argparse.ArgumentParser:
     # without a value it means true, as people write it on a command line
     add("force", "true|false", "run although nothing changed since the last run", nargs="?", const="true")
     add("engine", "NAME", "auto, deequ, deequ-runner or spark", default="auto")
+    add("max-scans", "N", "refuse a plan that reads the batch more often")
     add("allow-env", "NAMES", "variables that env() may read; comma list or repeated", **several)
     add("on-fail", "|".join(ON_FAIL), "how a batch that failed ends the job (on Glue: raise, elsewhere: exit)")
     add("log-format", "|".join(LOG_FORMATS), "how the log is written", default="text")
@@ -181,6 +183,7 @@ def parse(argv: Sequence[str]) -> Options:
         root=found.root or None,
         force=_truth("force", found.force or "false"),
         engine=found.engine or "auto",
+        max_scans=_number("max-scans", found.max_scans),
         allow_env=frozenset(_words(found.allow_env)),
         on_fail=_one_of("on-fail", found.on_fail or "", ("", *ON_FAIL)),
         log_format=_one_of("log-format", found.log_format or "text", LOG_FORMATS),
@@ -227,6 +230,14 @@ def _variables(texts: Sequence[str]) -> dict[str, str]:
 
 def _truth(name: str, text: str) -> bool:
     return _one_of(name, text.lower(), ("true", "false")) == "true"
+
+
+def _number(name: str, text: str | None) -> int | None:
+    if not text:
+        return None
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"--{name} is a number of at least 1, got '{text}'")
 
 
 def _one_of(name: str, text: str, allowed: Sequence[str]) -> str:
@@ -291,6 +302,7 @@ def _run_one(
         spark=spark,
         force=options.force,
         engine=options.engine,
+        max_scans=options.max_scans,
         progress=told,
         **given,
     )

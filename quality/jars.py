@@ -92,6 +92,9 @@ DELTA_SETTINGS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 
+#: What starts Comet.
+COMET_PLUGIN = "org.apache.spark.CometPlugin"
+
 _FETCH_SECONDS = 600
 
 

@@ -1,4 +1,4 @@
-"""What a plain Spark on a laptop must be given beyond Deequ before it starts: S3, Iceberg, Delta.
+"""What a plain Spark on a laptop must be given beyond Deequ before it starts: S3, Iceberg, Delta, Comet.
 
 Jars and the settings named here are fixed when the JVM starts, so the needs of all rule files of a run are found first.
 A cluster has its own and is told nothing.
@@ -13,7 +13,7 @@ from quality import jars
 from quality.backends.tables import TableName
 from quality.rule_types.rules import RuleSet
 
-NEEDS = ("s3", "iceberg", "delta")
+NEEDS = ("s3", "iceberg", "delta", "comet")
 #: Settings with several values, separated by commas.
 _LISTS = ("spark.jars", "spark.jars.packages", "spark.sql.extensions")
 
@@ -69,18 +69,28 @@ def _delta_settings() -> dict[str, str]:
     return {"spark.jars": _uris("delta"), **jars.DELTA_SETTINGS}
 
 
+def _comet_settings() -> dict[str, str]:
+    # its operators keep their memory outside of Java's
+    memory = {"spark.memory.offHeap.enabled": "true", "spark.memory.offHeap.size": "2g"}
+    return {"spark.jars": _uris("comet"), "spark.plugins": jars.COMET_PLUGIN, **memory}
+
+
 def _uris(need: str) -> str:
     return ",".join(path.as_uri() for path in jars.fetch_format(need))
 
 
-_SETTINGS = {"s3": s3a_settings, "iceberg": _iceberg_settings, "delta": _delta_settings}
+_SETTINGS = {"s3": s3a_settings, "iceberg": _iceberg_settings, "delta": _delta_settings, "comet": _comet_settings}
 
 
 def _is_sign(need: str, text: str) -> bool:
     """Whether a text of a rule file, or the value of a setting, says that something is needed."""
     if need == "s3":
         return text.startswith(("s3://", "s3a://", "s3n://"))
-    package = {"iceberg": ("org.apache.iceberg.",), "delta": ("org.apache.spark.sql.delta.", "io.delta.")}[need]
+    package = {
+        "iceberg": ("org.apache.iceberg.",),
+        "delta": ("org.apache.spark.sql.delta.", "io.delta."),
+        "comet": (jars.COMET_PLUGIN,),
+    }[need]
     return text == f"format {need}" or text.startswith(package)
 
 

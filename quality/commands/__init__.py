@@ -20,11 +20,11 @@ from quality.commands.versions import add_publish, add_rollback, add_versions
 #: In the order of `quality --help`.
 COMMANDS = (
     add_run,
-    add_profile,
     add_lint,
     add_plan,
     add_rules,
     add_schema,
+    add_profile,
     add_convert,
     add_paths,
     add_versions,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quality.errors import UsageError
+from quality.jars import COMET_PLUGIN
 
 EXIT_CODES = """exit codes: 0 passed (warnings too)  1 rules failed, published  2 usage or rule file wrong
             3 input, Spark or storage failed  4 held: readers keep the previous version"""
@@ -67,6 +68,9 @@ def add_conf(parser: Any) -> None:
     parser.add_argument(
         "--conf", action="append", default=[], metavar="KEY=VALUE", help="a setting for the Spark that is started"
     )
+    parser.add_argument(
+        "--accelerate", choices=["comet"], help="let DataFusion Comet run what it can (fetches 70 MB the first time)"
+    )
 
 
 def settings(options: argparse.Namespace) -> dict[str, str]:
@@ -75,4 +79,5 @@ def settings(options: argparse.Namespace) -> dict[str, str]:
     for name, sign, _ in pairs:
         if not sign or not name.startswith("spark."):
             raise UsageError(f"--conf takes KEY=VALUE with a key of Spark's (spark.…), got the key '{name}'")
-    return {name: value for name, _, value in pairs}
+    chosen = {"spark.plugins": COMET_PLUGIN} if options.accelerate else {}
+    return {**chosen, **{name: value for name, _, value in pairs}}

@@ -10,7 +10,12 @@ from quality.commands.run import _repeated
 
 
 def test_settings_are_pairs_and_a_value_may_hold_an_equals_sign():
-    assert settings(Namespace(conf=["spark.a=1", "spark.b=x=y,z"])) == {"spark.a": "1", "spark.b": "x=y,z"}
+    given = Namespace(conf=["spark.a=1", "spark.b=x=y,z"], accelerate=None)
+    assert settings(given) == {"spark.a": "1", "spark.b": "x=y,z"}
+
+
+def test_comet_is_a_plugin_of_spark():
+    assert settings(Namespace(conf=[], accelerate="comet")) == {"spark.plugins": "org.apache.spark.CometPlugin"}
 
 
 @pytest.mark.parametrize("text", ("spark.a", "a=secret", "=secret"))

@@ -39,5 +39,12 @@ def test_lists_of_several_needs_are_joined_and_the_users_settings_win(monkeypatc
     assert found["spark.x"] == "1,1"
 
 
+def test_comet_gets_its_jar_and_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(jars, "fetch_format", lambda name: [tmp_path / f"{name}.jar"])
+    found = settings(needs([], {"spark.plugins": jars.COMET_PLUGIN}))
+    assert found["spark.jars"].endswith("comet.jar")
+    assert found["spark.memory.offHeap.enabled"] == "true"
+
+
 def test_every_need_has_jars():
     assert set(module.NEEDS) == set(jars.FORMATS)
