@@ -18,6 +18,7 @@ dataset: d
 input: {path: %s, format: parquet}
 columns: {price: {required: {severity: info}}}
 anomalies: {severity: %s}
+profile: false
 outputs: {root: %s}
 """
 
