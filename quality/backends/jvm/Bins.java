@@ -17,6 +17,8 @@ final class Bins {
   private int shift;
   private long base;
   private long[] counts = new long[0];
+  /** Negative numbers, by size: from -1 to 1 there are 130,000 bins. */
+  private Bins negative;
 
   Bins(boolean even) { this.even = even; }
 
@@ -30,6 +32,11 @@ final class Bins {
   void add(long x) { count(x >> shift, 1); }
 
   private void count(long bin, long times) {
+    if (bin < 0 && !even) {
+      if (negative == null) { negative = new Bins(false); }
+      negative.count(-bin, times);
+      return;
+    }
     long place = bin - base;
     if (place < 0 || place >= counts.length) {
       bin = makeRoom(bin);
@@ -77,18 +84,31 @@ final class Bins {
     for (int i = 0; i < other.counts.length; i++) {
       if (other.counts[i] != 0) { count((other.base + i) >> (shift - other.shift), other.counts[i]); }
     }
+    if (other.negative != null) {
+      if (negative == null) { negative = new Bins(false); }
+      negative.merge(other.negative);
+    }
   }
 
   void write(DataOutputStream out) throws IOException {
+    out.writeInt(shift);
+    out.writeInt(filled() + (negative == null ? 0 : negative.filled()));
+    if (negative != null) {
+      for (int i = negative.counts.length - 1; i >= 0; i--) { negative.write(out, i, -(negative.base + i)); }
+    }
+    for (int i = 0; i < counts.length; i++) { write(out, i, base + i); }
+  }
+
+  private int filled() {
     int found = 0;
     for (int i = 0; i < counts.length; i++) { if (counts[i] != 0) { found++; } }
-    out.writeInt(shift);
-    out.writeInt(found);
-    for (int i = 0; i < counts.length; i++) {
-      if (counts[i] != 0) {
-        out.writeLong(base + i);
-        out.writeLong(counts[i]);
-      }
+    return found;
+  }
+
+  private void write(DataOutputStream out, int place, long bin) throws IOException {
+    if (counts[place] != 0) {
+      out.writeLong(bin);
+      out.writeLong(counts[place]);
     }
   }
 
