@@ -1,6 +1,7 @@
 """What a run costs beside the floor: plain Spark that reads the same files, and one that copies them.
 
     python benchmarks/engine.py --rows 1000000 --repeat 5
+    python benchmarks/engine.py --flights --repeat 3
     python benchmarks/engine.py --growth rules --repeat 3
 
 All workloads run in one session, interleaved, on orders with planted faults (`orders.py`); the first round warms up and does
@@ -13,7 +14,8 @@ not count. Prints medians, and each as a ratio to the copy; `--json FILE` keeps 
     profile     every column profiled, nothing else
     all         a run that profiles as well
 
-`--growth rules` measures 10, 50, 200 and 1,000 rules, `--growth columns` 20, 200 and 1,000 columns, `--growth rows` a tenth, a
+`--flights` takes a year of real flights (336,776 rows of CSV in 365 files) and the demo's 44 rules instead; its copy reads the text
+and writes Parquet. `--growth rules` measures 10, 50, 200 and 1,000 rules, `--growth columns` 20, 200 and 1,000 columns, `--growth rows` a tenth, a
 half and all of --rows.
 """
 
@@ -33,8 +35,10 @@ import orders
 from contenders import ours
 
 import quality
+from quality import demo_data
 from quality.backends.session import session
 
+RULE_FILE = Path(__file__).parents[1] / "rules" / "flights.yml"
 WORKLOADS = ("read", "copy", "checks", "quarantine", "profile", "all")
 RULES = (10, 50, 200, 1000)
 COLUMNS = (20, 200, 1000)
@@ -63,6 +67,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shuffled", action="store_true", help="orders in no order: their ids do not come sorted")
     parser.add_argument("--workload", dest="workloads", action="append", choices=WORKLOADS, metavar="NAME",
                         help=f"several by repeating: {', '.join(WORKLOADS)}")  # fmt: skip
+    parser.add_argument("--flights", action="store_true", help="real flights instead of orders")
     parser.add_argument("--growth", choices=("rules", "columns", "rows"), help="measure how cost grows instead")
     parser.add_argument("--directory", type=Path, help="where data is kept between calls; default: a temporary one")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -94,6 +99,30 @@ class Bench:
         method = getattr(self.ours, workload)
         return (lambda: method(str(data), written)) if workload in ("quarantine", "all") else lambda: method(str(data))
 
+    def flights(self) -> dict[tuple[str, str], Callable[[], Any]]:
+        """A year of flights as one batch of CSV."""
+        demo_data.write_batches(self.folder / "flights" / "incoming", demo_data.FIRST_DAY, 365)
+        days, written = str(self.folder / "flights" / "incoming" / "flights" / "*.csv"), self.folder / "written"
+        plain = RULE_FILE.read_text(encoding="utf-8")
+        rules = {"quarantine": self.folder / "flights.yml", "all": self.folder / "flights-profile.yml"}
+        rules["quarantine"].write_text(plain, encoding="utf-8")
+        rules["all"].write_text(f"{plain}profile: true\n", encoding="utf-8")
+
+        def run(path: Path) -> None:
+            result = quality.run(path, "2013", input=days, root=str(written), spark=self.spark)
+            assert result.data["rows"]["input"] == 336_776, result.data["message"]
+
+        def lines() -> Any:
+            return self.spark.read.csv(days, header=True)
+
+        case = "flights"
+        return {
+            ("read", case): lambda: lines().write.format("noop").mode("overwrite").save(),
+            ("copy", case): lambda: lines().write.mode("overwrite").parquet(str(written)),
+            **{(name, case): (lambda path=path: run(path)) for name, path in rules.items()},
+            ("profile", case): lambda: quality.profile(days, format="csv", spark=self.spark),
+        }
+
     def run(self, rules: str, data: Path) -> Callable[[], Any]:
         """A run of a rule file."""
         path, root = self.folder / "rules.yml", self.folder / "written"
@@ -109,6 +138,8 @@ class Bench:
 def measure(bench: Bench) -> list[dict[str, Any]]:
     """One row for each workload and round; round 0 is the warm-up."""
     rows, growth = bench.options.rows, bench.options.growth
+    if bench.options.flights:
+        return rounds(bench, bench.flights())
     if growth == "rules":
         data = bench.data(rows)
         cases = {("run", f"{n} rules"): bench.run(many_rules(n), data) for n in RULES}

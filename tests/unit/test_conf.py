@@ -4,9 +4,11 @@ from argparse import Namespace
 
 import pytest
 
+from quality import entry
 from quality.cli import run_command
 from quality.commands.common import settings
 from quality.commands.run import _repeated
+from quality.errors import UsageError
 
 
 def test_settings_are_pairs_and_a_value_may_hold_an_equals_sign():
@@ -30,3 +32,11 @@ def test_another_setting_is_refused_and_its_value_is_not_told(text, rule_file, c
 def test_the_command_to_repeat_does_not_tell_the_values():
     words = ["run", "r.yml", "--conf", "spark.k=secret", "--conf=spark.l=secret", "--force", "--batch", "b"]
     assert _repeated(words) == ["run", "r.yml", "--conf", "spark.k=...", "--conf=spark.l=...", "--batch", "b"]
+
+
+def test_a_job_takes_a_budget_of_scans():
+    words = ["--rules", "r.yml", "--batch", "b", "--max-scans"]
+    assert entry.parse([*words, "3"]).max_scans == 3
+    assert entry.parse(words[:-1]).max_scans is None
+    with pytest.raises(UsageError, match="--max-scans is a number of at least 1, got '0'"):
+        entry.parse([*words, "0"])
