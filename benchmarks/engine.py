@@ -109,7 +109,7 @@ class Bench:
         rules["all"].write_text(f"{plain}profile: true\n", encoding="utf-8")
 
         def run(path: Path) -> None:
-            result = quality.run(path, "2013", input=days, root=str(written), spark=self.spark)
+            result = quality.run(path, "2013-12-31", input=days, root=str(written), spark=self.spark)
             assert result.data["rows"]["input"] == 336_776, result.data["message"]
 
         def lines() -> Any:

@@ -45,7 +45,7 @@ COLUMNS = {
     "odd": _column(pa.float64(), lambda: DRAW.choice([1.5, 2.25]), NAN, INF, -INF, None),
     "f": _column(pa.float32(), _maybe(lambda: DRAW.randrange(100) / 4), NAN),
     "dec": _column(pa.decimal128(10, 2), _maybe(lambda: Decimal(DRAW.randrange(-9999, 9999)) / 100)),
-    "big": _column(pa.decimal128(38, 10), lambda: Decimal(DRAW.randrange(10**30)) / 10**10),
+    "big": _column(pa.decimal128(38, 10), lambda: Decimal(DRAW.choice((DRAW.randrange(10**30), DRAW.randrange(-99, 99)))).scaleb(-10)),
     "s": _column(pa.string(), _maybe(lambda: "".join(DRAW.choice("abÄ€1 ") for _ in range(DRAW.randrange(6)))), "", "  ", "\t", "😀"),
     "num": _column(pa.string(), lambda: DRAW.choice(["1", "-2", "+3", "4.5", ".5", "1e3", "x", ".", "1e", ""])),
     "mixed": _column(pa.string(), lambda: DRAW.choice(["true", "False", "2020-02-29", "2020-01-01 10:00:00", "2020-01-01T10:00Z", "tree"])),

@@ -224,6 +224,8 @@ final class FractionTally extends NumberTally {
 
 /** Decimals: those of up to 18 digits by their digits, longer ones by way of BigDecimal. */
 final class DecimalTally extends NumberTally {
+  /** Bits that a double keeps, and digits after the point for which there is room and an exact power of ten. */
+  private static final int EXACT = 53, LONGEST_SCALE = 20;
   private final int precision;
   private final int scale;
   private final double power;
@@ -244,6 +246,13 @@ final class DecimalTally extends NumberTally {
       see(unscaled);
     } else {
       BigDecimal x = row.getDecimal(ordinal, precision, scale).toJavaBigDecimal();
+      if (scale <= LONGEST_SCALE && x.unscaledValue().bitLength() <= EXACT) {
+        // a type with room for many digits mostly holds few
+        long unscaled = x.unscaledValue().longValue();
+        whole(unscaled / power);
+        see(unscaled);
+        return;
+      }
       whole(x.doubleValue());
       if (lean) { return; }
       String plain = x.toPlainString();
