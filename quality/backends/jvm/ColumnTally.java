@@ -134,6 +134,21 @@ abstract class ValueTally extends ColumnTally {
     return place;
   }
 
+  /** A number as whole units of its last decimal. */
+  protected final int writeScaled(long scaled, int decimals) {
+    boolean negative = scaled < 0;
+    long x = Math.abs(scaled);
+    int place = digits.length;
+    for (int i = 0; i < decimals; i++) {
+      digits[--place] = (byte) ('0' + (int) (x % 10));
+      x /= 10;
+    }
+    digits[--place] = '.';
+    place = writeWhole(x, place);
+    if (negative) { digits[--place] = '-'; }
+    return place;
+  }
+
   /** Two digits that end at `end`. */
   protected final void writeTwo(int x, int end) {
     digits[end - 1] = (byte) ('0' + x % 10);

@@ -206,20 +206,6 @@ final class FractionTally extends NumberTally {
     }
     return copy(Double.toString(x));
   }
-
-  private int writeScaled(long scaled, int decimals) {
-    boolean negative = scaled < 0;
-    long x = Math.abs(scaled);
-    int place = digits.length;
-    for (int i = 0; i < decimals; i++) {
-      digits[--place] = (byte) ('0' + (int) (x % 10));
-      x /= 10;
-    }
-    digits[--place] = '.';
-    place = writeWhole(x, place);
-    if (negative) { digits[--place] = '-'; }
-    return place;
-  }
 }
 
 /** Decimals: those of up to 18 digits by their digits, longer ones by way of BigDecimal. */
@@ -264,18 +250,5 @@ final class DecimalTally extends NumberTally {
     }
   }
 
-  int write(long key) {
-    if (scale == 0) { return writeWhole(key); }
-    boolean negative = key < 0;
-    long x = Math.abs(key);
-    int place = digits.length;
-    for (int i = 0; i < scale; i++) {
-      digits[--place] = (byte) ('0' + (int) (x % 10));
-      x /= 10;
-    }
-    digits[--place] = '.';
-    place = writeWhole(x, place);
-    if (negative) { digits[--place] = '-'; }
-    return place;
-  }
+  int write(long key) { return scale == 0 ? writeWhole(key) : writeScaled(key, scale); }
 }
