@@ -1,7 +1,8 @@
 """Counts how often keys occur, with as little shuffling as the keys allow, and keeps those that are doubled.
 
 Whole numbers that come sorted, as ids often do, need no shuffle at all: equal ones are neighbours, and partitions whose
-ranges do not meet share none. Others are counted 64 at a time: numbers that share all but their last six bits are one group, with a bit for each
+ranges do not meet share none. Others are counted 64 at a time: numbers that share all but their last six bits are one group,
+with a bit for each
 that occurs. A group with as many bits as rows has no key twice, which is exact, and is all there is to do for most keys; the
 groups that have fewer, few as a rule, are counted one by one. Ids that were given out in a row shrink to a 64th before
 anything is shuffled. Other keys are grouped as they are.

@@ -12,12 +12,13 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from quality.analyzers import INTEGRAL, base_type
-from quality.model import Column, Metric, MetricKey, Sketch
+from quality.model import Column, Metric, MetricKey, Sketch, number_text
 from quality.tally import Bins, ColumnTally, Tallied, distinct
 
 #: Metrics that are there for their sketch: their own number says little.
@@ -81,6 +82,8 @@ class ColumnProfile:
                       "mean_length": mean, "empty": texts.empty, "blank": texts.blank,
                       "shapes": sorted(texts.shapes.items(), key=lambda pair: -pair[1])[:10]}  # fmt: skip
         quantiles = {str(q): self.moment(value) if temporal else value for q, value in self.quantiles.items()}
+        # what JSON has no number for is its text
+        found = {name: number_text(v) if isinstance(v, float) and not isfinite(v) else v for name, v in found.items()}
         return {
             **found,
             "quantiles": quantiles,

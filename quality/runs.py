@@ -258,13 +258,14 @@ def _judge(
 
 
 def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned: Iterable[Rule]) -> Plan:
-    if rule_set.profile and not engine.tallies(rule_set, small=batch.small):
+    tallied = engine.tallies(rule_set, small=batch.small)
+    if rule_set.profile and not tallied:
         LOG.warning("%s: no profile: Spark's class loader takes no classes here", rule_set.dataset)
     plan = planner.plan(rule_set, batch.row, batch.text, applying(pinned, batch.columns), batch.scans)
     return replace(
         plan,
         small=batch.small,
-        tally=engine.tallies(rule_set, small=batch.small),
+        tally=tallied,
         together=sides.writes_together(
             batch, store, plan, needs_file=mentions_file(rule_set), by_runner=engine.kind == "deequ-runner"
         ),
