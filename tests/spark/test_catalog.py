@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -95,6 +96,10 @@ def polled(spark, store, switches):
     for number in range(switches):
         versions.rollback("d", "p", to=("small", "large")[number % 2], root=store.root)
         table.follow("p")
+        # a reader that began after the switch has answered: one slow query may span several switches
+        seen = len(counts)
+        while thread.is_alive() and len(counts) < seen + 2:
+            time.sleep(0.01)
     done.set()
     thread.join()
     return counts
