@@ -53,7 +53,7 @@ def usual(values: Any, window: int = 14, width: float = 4.0) -> Any:
 
 
 def _robust(values: Any) -> float:
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    return 1.4826 * float(np.nanmedian(np.abs(values - np.nanmedian(values))))
 
 
 def completeness(history: History) -> Any:
