@@ -17,6 +17,8 @@ from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
 from quality.rule_types.rules import Rule, RuleSet
+from quality.rule_types.schema import Malformed
+from quality.sensitive import Hiding, Sensitive
 from quality.sql import conjunction
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
@@ -59,6 +61,8 @@ class RowCheck:
     value: str
     analyzer: Analyzer
     key: KeyPass | None = None
+    #: How the value is hidden in reasons.
+    hiding: Hiding | None = None
 
     @property
     def fails(self) -> str:
@@ -260,7 +264,12 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
             if rule.over:
                 raise RuleDataError(f"no column of the batch is meant by '{rule.over}'")
             if isinstance(rule.check, RowRule):
-                row_checks.append(row_check(rule, rule.check, row, well_formed))
+                row_checks.append(
+                    replace(
+                        row_check(rule, rule.check, row, well_formed),
+                        hiding=_hiding(rule.check, rule_set.sensitive),
+                    )
+                )
             elif isinstance(rule.check, MetricRule):
                 metric_checks.append(_metric_check(rule, rule.check, row, well_formed))
             else:
@@ -296,6 +305,13 @@ def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> Ro
             skipped = [f"{ref} is not null" for ref in nulls] or [f"({predicate}) is not null"]
     analyzer = _analyzer(rule, check, row, complies, skipped)
     return RowCheck(rule, conjunction([*scope, *skipped]), complies, check.shown_value(row), analyzer, key)
+
+
+def _hiding(check: RowRule, sensitive: Sensitive) -> Hiding | None:
+    """How the value in the reasons is hidden: it is that of the first column, of a malformed line the whole line."""
+    if isinstance(check, Malformed):
+        return sensitive.any_how()
+    return sensitive.how(check.columns()[0]) if check.columns() else None
 
 
 def _key_pass(columns: tuple[str, ...], row: Row, scope: list[str]) -> KeyPass:

@@ -41,10 +41,12 @@ from quality.rule_types.base import epoch_micros, parse_moment
 from quality.rule_types.rules import RuleSet
 from quality.rulefile import load
 from quality.runs import applying, mentions_file, types_for
+from quality.sensitive import withholding
 from quality.sql import literal, quote
 from quality.standing import BACK, SELECTED, Standing
 from quality.storage import commit, layout, ledger, readers
 from quality.storage.commit import REDRIVE, CommitRecord, DataFile
+from quality.storage.encryption import storage_options
 from quality.storage.leases import Lease
 from quality.storage.ledger import CORRECTED, REDRIVEN, Entry
 from quality.storage.store import Store, open_store
@@ -179,7 +181,7 @@ def _guarded(
     )
     try:
         spark.sparkContext.setJobGroup(context.run, f"quality redrive {record.dataset} {record.batch}")
-        with Lease(store, record.dataset, record.batch, context.run) as lease:
+        with withholding(rule_set.sensitive), Lease(store, record.dataset, record.batch, context.run) as lease:
             done = _Redrive(context, record, wishes, lease).result()
             if done.decision == Decision.NONE and not wishes.dry_run:
                 # a re-drive that was killed behind its record is made whole here
@@ -188,8 +190,11 @@ def _guarded(
     except UsageError:
         raise
     except (QualityError, PySparkException, Py4JError, OSError) as error:
-        LOG.debug("re-drive %s of %s %s failed", context.run, record.dataset, record.batch, exc_info=True)
-        message = str(error) if isinstance(error, QualityError) else f"Spark gave up: {reason(error)}"
+        LOG.debug(
+            "re-drive %s of %s %s failed", context.run, record.dataset, record.batch, exc_info=not rule_set.sensitive
+        )
+        with withholding(rule_set.sensitive):
+            message = str(error) if isinstance(error, QualityError) else f"Spark gave up: {reason(error)}"
         return Redriven(record.dataset, record.batch, message, exit_code=3)
     finally:
         context.engine.release()
@@ -287,7 +292,8 @@ class _Redrive:
         own = ", ".join(quote(column.name) for column in self.columns)
         words = (f"{literal(self.context.run)} as entry", f"{literal(self.live.batch)} as batch")
         rows = sides.passed.selectExpr(f"{ROW_ID} as row_id", f"{BACK} as state", *words, f"struct({own}) as row")
-        return quarantine.write_rows(self.spark, self.store, self.place, rows)
+        kms_key = self.rule_set.outputs.quarantine_kms_key
+        return quarantine.write_rows(self.spark, self.store, self.place, rows, kms_key)
 
     def _commit(
         self,
@@ -365,7 +371,8 @@ class _Redrive:
 
     def _write(self, side: str, frame: DataFrame) -> None:
         uri = self.store.uri(self.context.folder(side))
-        writer = frame.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+        kms_key = self.rule_set.outputs.quarantine_kms_key if side == "quarantine" else ""
+        writer = frame.write.options(**storage_options(kms_key))
         try:
             writer.mode("append").parquet(uri)
         except (PySparkException, Py4JError) as error:

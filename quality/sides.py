@@ -28,12 +28,13 @@ from quality.keys import Frequencies
 from quality.model import Column
 from quality.planner import KeyPass, Plan
 from quality.results import Context, Sides
-from quality.rows import Marked, Origin, duplicates, side_expression, split
+from quality.rows import Marked, Origin, duplicates, hiding, side_expression, split
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.scan import Scan, Scanned
 from quality.sql import quote
 from quality.storage import readers
 from quality.storage.commit import DataFile
+from quality.storage.encryption import storage_options
 from quality.storage.hadoop import HadoopStore
 from quality.storage.store import LocalStore, Store
 from quality.tally_scan import TallyScan
@@ -121,7 +122,9 @@ def _write(context: Context, side: str, frame: DataFrame | None) -> tuple[DataFi
     if frame is None:
         return ()
     folder = context.folder(side)
-    writer = frame.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+    writer = frame.write.options(
+        **storage_options(context.rule_set.outputs.quarantine_kms_key if side == "quarantine" else "")
+    )
     try:
         # a pass that was given up may have left the folder
         writer.mode("append").parquet(context.store.uri(folder))
@@ -144,7 +147,8 @@ def _samples(context: Context, batch: Batch, files: Sides, kept: DataFrame | Non
             frames.append(_read(context, files[side], [*batch.columns, readers.QUALITY_COLUMN]))
     samples: Samples = {}
     for frame in frames:
-        for row in frame.limit(SAMPLED_ROWS).selectExpr("to_json(struct(*)) as row").collect():
+        few = hiding(frame.limit(SAMPLED_ROWS), context.rule_set.sensitive)
+        for row in few.selectExpr("to_json(struct(*)) as row").collect():
             _add_sample(samples, json.loads(row["row"]))
     return samples
 
