@@ -187,6 +187,17 @@ class Plan:
             yield Pass("narrow", f"looking closer at doubled keys of {names}", (*rows, *metrics), 1)
 
     @property
+    def once_failed(self) -> Pass | None:
+        """The pass that is made besides when a rule about rows fails, where there are several input files or failing rows stay
+        in passed: otherwise they are read back from where they were written."""
+        rules = _ids(self.row_checks)
+        return (
+            Pass("narrow", "looking what failing rows have in common, in the batch or where they were written", rules)
+            if rules
+            else None
+        )
+
+    @property
     def profiles(self) -> bool:
         """Whether the batch is profiled."""
         return self.tally and self.rule_set.profile

@@ -70,8 +70,8 @@ def duplicates(frame: DataFrame, checks: Iterable[RowCheck], frequencies: Mappin
 
 def side_expression(checks: Sequence[RowCheck], marked: Marked) -> str:
     """SQL: 1 for a row that is quarantined, 2 for one that passes although some rule failed on it, else 0."""
-    removes = [_fails(check, marked.markers) for check in checks if check.rule.quarantines]
-    keeps = [_fails(check, marked.markers) for check in checks if not check.rule.quarantines]
+    removes = [failing_sql(check, marked.markers) for check in checks if check.rule.quarantines]
+    keeps = [failing_sql(check, marked.markers) for check in checks if not check.rule.quarantines]
     cases = [f"when {disjunction(texts)} then {side}" for side, texts in ((1, removes), (2, keeps)) if texts]
     return f"case {' '.join(cases)} else 0 end"
 
@@ -83,7 +83,7 @@ def split(batch: Batch, findings: Findings, origin: Origin) -> Split:
     keeping = [check for check in failing if not check.rule.quarantines]
     marked = duplicates(batch.frame, failing, findings.frequencies)
     frame = marked.joined
-    fails = {check.rule.id: _fails(check, marked.markers) for check in failing}
+    fails = {check.rule.id: failing_sql(check, marked.markers) for check in failing}
     bad = disjunction([fails[check.rule.id] for check in removing])
     odd = f"not ({bad}) and ({disjunction([fails[check.rule.id] for check in keeping])})"
     names = [quote(column.name) for column in batch.columns]
@@ -94,7 +94,7 @@ def split(batch: Batch, findings: Findings, origin: Origin) -> Split:
     )
 
 
-def _fails(check: RowCheck, keys: Mapping[KeyPass, str]) -> str:
+def failing_sql(check: RowCheck, keys: Mapping[KeyPass, str]) -> str:
     """The rule's verdict, the marker of a duplicate key included."""
     marker = keys.get(check.key) if check.key else None
     if marker is None:

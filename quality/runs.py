@@ -20,7 +20,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 import quality
-from quality import anomalies, corrections, planner, publishing, results, sides, targets, verification
+from quality import anomalies, corrections, culprits, planner, publishing, results, sides, targets, verification
 from quality.backends.deequ import CheckOutcome
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
@@ -30,6 +30,7 @@ from quality.backends.session import session
 from quality.backends.sizing import sized
 from quality.engine import ENGINES, Engine
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
+from quality.localise import QUARANTINED
 from quality.model import Column, Location, RowCounts, RuleResult
 from quality.planner import Plan
 from quality.profiles import CARRIERS, with_profile
@@ -39,6 +40,7 @@ from quality.rule_types.rules import Rule, RuleSet, digest
 from quality.rulefile import load
 from quality.rulefile.interpret import type_rule
 from quality.sensitive import MASKED, withholding
+from quality.slices import Slice
 from quality.sql import words
 from quality.storage import commit, layout, ledger
 from quality.storage.commit import CommitRecord
@@ -246,21 +248,31 @@ def _judge(
     written = sides.measure_and_write(context, batch, plan)
     findings = written.findings
     with context.step("judge", "judging"):
-        verdicts = verification.judge(findings.plan, findings.measured, batch.columns)
+        verdicts = _with_slices(verification.judge(findings.plan, findings.measured, batch.columns), written.slices)
         checks = tuple(_without_values(context.engine.checks(findings, context.dataset), verdicts))
         _warn_of_misspelt(rule_set, batch)
     rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
     publishing.check_conservation(rows)
     measured = with_profile((verdict.metric for verdict in verdicts if verdict.metric), findings.profile)
     odd = anomalies.of_run(context, (metric for metric in measured if metric.key.name not in CARRIERS), rows.input)
+    clues = (
+        culprits.of_run(context, verdicts, rows, written.files, written.slices.get(QUARANTINED))
+        if verification.too_many(rows, rule_set.quarantined_above)
+        else []
+    )
     outcome = verification.decide(
-        [*verdicts, *odd.verdicts], rows, rule_set.quarantined_above, rule_set.input.allow_empty
+        [*verdicts, *odd.verdicts],
+        rows,
+        rule_set.quarantined_above,
+        rule_set.input.allow_empty,
+        culprits.told(clues),
     )
     _refuse_moved(reader, batch)
     lease.confirm(file for side in written.files.values() for file in side)
     with context.step("store", "keeping the results"):
         data = {**results.judged(context, findings, verdicts, rows, outcome, written.files), "anomalies": odd.entries}
         data |= {"corrected": folded.rows} if folded.rows else {}
+        data |= {"culprits": [clue.to_dict() for clue in clues]} if clues else {}
         _keep_corrections(context, folded)
         kept = publishing.Kept(verdicts, findings.profile, rows, outcome, written.files, prints, data, written.samples)
         publishing.publish(context, last, batch, kept)
@@ -333,6 +345,10 @@ def _unchanged(context: Context, last: CommitRecord) -> RunResult:
     # a run that was held may have been published since, by someone who looked at it
     now = {"decision": str(last.decision), "exit_code": last.exit_code, "message": last.told or data.get("message")}
     return RunResult({**data, **now, "unchanged": True})
+
+
+def _with_slices(verdicts: Iterable[RuleResult], found: Mapping[str, Slice]) -> list[RuleResult]:
+    return [replace(v, slice=found[v.id].to_dict()) if v.id in found else v for v in verdicts]
 
 
 def _without_values(checks: Iterable[CheckOutcome], verdicts: Iterable[RuleResult]) -> Iterator[CheckOutcome]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -25,12 +25,14 @@ from quality.backends.schemas import literal_path
 from quality.engine import Findings
 from quality.errors import StorageError
 from quality.keys import Frequencies
+from quality.localise import localised
 from quality.model import Column
 from quality.planner import KeyPass, Plan
 from quality.results import Context, Sides
 from quality.rows import Marked, Origin, duplicates, hiding, side_expression, split
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.scan import Scan, Scanned
+from quality.slices import Slice
 from quality.sql import quote
 from quality.storage import readers
 from quality.storage.commit import DataFile
@@ -59,6 +61,7 @@ class Written:
     findings: Findings
     files: dict[str, tuple[DataFile, ...]]
     samples: Samples
+    slices: Mapping[str, Slice] = field(default_factory=dict)
 
 
 def measure_and_write(context: Context, batch: Batch, plan: Plan) -> Written:
@@ -67,9 +70,25 @@ def measure_and_write(context: Context, batch: Batch, plan: Plan) -> Written:
     plan = context.engine.analyse(batch.frame, plan)
     try:
         written = _together(context, batch, plan) if plan.together else None
-        return written or _apart(context, batch, replace(plan, together=False))
+        written = written or _apart(context, batch, replace(plan, together=False))
+        return replace(written, slices=_localised(context, batch, written))
     finally:
         context.engine.release()
+
+
+def _localised(context: Context, batch: Batch, written: Written) -> Mapping[str, Slice]:
+    """The slices that explain failing rows. That none can be told is no reason to lose a run."""
+    failing = (*written.files["quarantine"], *written.files["flags"])
+
+    def read() -> DataFrame:
+        return _read(context, failing, [*batch.columns, readers.QUALITY_COLUMN])
+
+    try:
+        with context.step("localise", "looking what failing rows have in common"):
+            return localised(context, batch, written.findings, written.files, read)
+    except (PySparkException, Py4JJavaError) as error:
+        LOG.warning("%s: what failing rows have in common could not be told: %s", context.run, reason(error))
+        return {}
 
 
 def writes_together(batch: Batch, store: Store, plan: Plan, *, needs_file: bool, by_runner: bool) -> bool:

@@ -211,17 +211,25 @@ def _judge_schema(rule: Rule, differences: Sequence[str]) -> RuleResult:
     return _result(rule, status, rule.check.requirement(), shown)
 
 
-def decide(results: Sequence[RuleResult], rows: RowCounts, quarantined_above: float, allow_empty: bool) -> Outcome:
-    """The first line of the outcome table that applies."""
+def too_many(rows: RowCounts, quarantined_above: float) -> bool:
+    """Whether so many rows would be quarantined that the batch is held."""
+    return rows.quarantined > Decimal(repr(quarantined_above)) * rows.input
+
+
+def decide(
+    results: Sequence[RuleResult], rows: RowCounts, quarantined_above: float, allow_empty: bool, culprits: str = ""
+) -> Outcome:
+    """The first line of the outcome table that applies. `culprits` ends the message of a batch that is held because too much of
+    it would be quarantined."""
     unsure = [r for r in results if r.status == RuleStatus.ERROR]
     failed = [r for r in results if r.status == RuleStatus.FAILED]
     if any(r.severity == Severity.ERROR for r in unsure):
         return Outcome(BatchStatus.ERROR, Decision.HELD, 4, "a rule of severity error could not be judged")
     if any(r.on_fail == OnFail.HOLD for r in failed):
         return Outcome(BatchStatus.FAILED, Decision.HELD, 4, "a rule that holds the batch failed")
-    if rows.quarantined > Decimal(repr(quarantined_above)) * rows.input:
+    if too_many(rows, quarantined_above):
         share = f"{rows.quarantined:,} of {rows.input:,} rows"
-        message = f"{share} would be quarantined, more than {quarantined_above * 100:.6g}%"
+        message = f"{share} would be quarantined, more than {quarantined_above * 100:.6g}%{culprits}"
         return Outcome(BatchStatus.FAILED, Decision.HELD, 4, message)
     if rows.input == 0 and not allow_empty:
         return Outcome(

@@ -60,6 +60,12 @@ def place(spark, tmp_path, monkeypatch):
     return Place(tmp_path, spark)
 
 
+def command(*words: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*words])
+    return int(ended.value.code or 0)
+
+
 def left(place: Place) -> dict[str, str]:
     """All that lies under the root less the rows, by file: texts as they are, Parquet as its values, sketches included."""
     found = {}
@@ -90,25 +96,27 @@ def test_no_planted_value_is_in_anything_but_the_rows(place, how, monkeypatch, c
     rules = place.rules(RULES, input=CSV, top=top + "\nhold: {quarantined_above: 100%}")
     words = []
     place_of = str(place.root)
-    assert cli.main(["run", str(rules), "--batch", "b", "--json"]) in (1, 4)
-    cli.main(["plan", str(rules), "--batch", "b"])
-    cli.main(["profile", str(place.directory / "in/a.csv"), "--rules", str(rules)])
-    cli.main(["profile", str(place.directory / "in/a.csv"), "--rules", str(rules), "--json"])
+    assert command("run", str(rules), "--batch", "b", "--json") in (1, 4)
+    command("plan", str(rules), "--batch", "b")
+    command("profile", str(place.directory / "in/a.csv"), "--rules", str(rules))
+    command("profile", str(place.directory / "in/a.csv"), "--rules", str(rules), "--json")
     result = json.loads((place.root / place.record()["result"]).read_text())
     words += [terminal.render(result, verbose=True), junit.render([result])]
     statuses = {rule["id"]: rule["status"] for rule in result["rules"]}
     assert statuses["wage.min"] == statuses["few"] == "failed"
-    assert {r["id"]: r["message"] for r in result["rules"]}["wage.min"] == "Minimum of 'wage' is ***, must be >= 100,000,000"
-    cli.main(["publish", str(rules), "--batch", "b", "--reason", "test"])
-    for command in (["show", "--state", "all"], ["show", "--json"], ["stats"], ["stats", "--json"], ["list"]):
-        cli.main(["quarantine", command[0], "d", "--root", place_of, *command[1:]])
+    assert {r["id"]: r["message"] for r in result["rules"]}[
+        "wage.min"
+    ] == "Minimum of 'wage' is ***, must be >= 100,000,000"
+    command("publish", str(rules), "--batch", "b", "--reason", "test")
+    for looks in (["show", "--state", "all"], ["show", "--json"], ["stats"], ["stats", "--json"], ["list"]):
+        command("quarantine", looks[0], "d", "--root", place_of, *looks[1:])
     exported = place.directory / "rows.csv"
-    cli.main(["quarantine", "show", str(rules), "--csv", str(exported)])
+    command("quarantine", "show", str(rules), "--csv", str(exported))
     (done,) = redrive(rules, spark=place.spark)
     words += [done.message, exported.read_text()]
     said = capsys.readouterr()
     texts = {**left(place), "out": said.out, "err": said.err, "log": caplog.text, "words": "\n".join(words)}
-    assert {name: PLANTED.search(text)[0] for name, text in texts.items() if PLANTED.search(text)} == {}
+    assert {name: found[0] for name, text in texts.items() if (found := PLANTED.search(text))} == {}
     # what is not sensitive is told, and the rows keep everything
     assert "qzvaday" in said.out
     kept = {row["id"]: row for side in ("passed", "quarantine") for row in place.rows(side)}
@@ -118,7 +126,7 @@ def test_no_planted_value_is_in_anything_but_the_rows(place, how, monkeypatch, c
     hashed = "hmac:" + hmac.new(b"a key", EMAILS[3].encode(), hashlib.sha256).hexdigest()[:32]
     shown = hashed if how == "hash" else "***"
     assert [(f["rule"], f["value"]) for f in reasons] == [("email.unique", shown), ("wage.at_least", "***")]
-    cli.main(["quarantine", "show", "d", "--root", place_of, "--reveal"])
+    command("quarantine", "show", "d", "--root", place_of, "--reveal")
     assert EMAILS[3] in capsys.readouterr().out
 
 
@@ -137,7 +145,9 @@ def test_a_hash_without_a_key_is_a_mask_and_hidden_rows_are_redriven(place, monk
 
 def test_what_spark_says_of_a_rule_that_throws_is_withheld(place):
     place.put({"a.csv": "id,email\n1,qzvafive\n2,calm\n"})
-    throws = """- {name: throws, that: "cast(if(email like '%five%', assert_true(false, email), 1) as int) is not null"}"""
+    throws = (
+        """- {name: throws, that: "cast(if(email like '%five%', assert_true(false, email), 1) as int) is not null"}"""
+    )
     result = place.run(throws, input=CSV, top="columns: {email: {sensitive: true}}")
     said = result.rule("throws")["message"]
     assert said.startswith("could not tell: ")
