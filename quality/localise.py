@@ -2,7 +2,7 @@
 
 Failing rows were written, and are read back. Where the input is of several files, or where rows that fail stay among those
 that pass, they are found in the batch once more: a narrow pass over the columns of the rules and of the slices. Nothing is
-done while every rule about rows is within its tolerance.
+done while every rule about rows is within its tolerance, nor for rules that fewer rows fail than `LEAST_ROWS`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from quality.engine import Findings
 from quality.planner import RowCheck
 from quality.results import Context, Sides
 from quality.rows import duplicates, failing_sql
-from quality.slices import FILE, Slice
+from quality.slices import FILE, LEAST_ROWS, Slice
 from quality.sql import disjunction
 
 #: The entry for all rows that are quarantined, whatever they failed.
@@ -40,6 +40,18 @@ def localised(
     checks = _to_explain(context, findings, files)
     if not checks:
         return {}
+    with context.step("localise", "looking what failing rows have in common"):
+        return _of_checks(context, batch, findings, files, written, checks)
+
+
+def _of_checks(
+    context: Context,
+    batch: Batch,
+    findings: Findings,
+    files: Sides,
+    written: Callable[[], DataFrame],
+    checks: Sequence[RowCheck],
+) -> dict[str, Slice]:
     counts = findings.measured.counts
     flags = context.rule_set.outputs.flags
     removing = [check for check in checks if check.rule.quarantines]
@@ -54,6 +66,7 @@ def localised(
     failing = max(sum(file.rows for file in files["quarantine"]), *(counts[check.rule.id].failed for check in checks))
     counted = _with_names(slices.count(frame, marks, chosen, failing))
     named = {check.rule.id: check.rule.check.columns() for check in checks}
+    named[QUARANTINED] = tuple(name for check in removing for name in check.rule.check.columns())
     of_batch = slices.shares_of(findings.profile)
     of_batch |= slices.shares_of_files({_plain(file.path): file.size for file in batch.files}) if by_file else {}
     return slices.best(counted, named, of_batch, {} if findings.profile else _constants(context, counted, files))
@@ -65,7 +78,7 @@ def _to_explain(context: Context, findings: Findings, files: Sides) -> list[RowC
     found = [
         check
         for check in findings.plan.row_checks
-        if (count := counts[check.rule.id]).failed
+        if (count := counts[check.rule.id]).failed >= LEAST_ROWS
         and (not check.rule.tolerance.allows(count.failed, count.scope) or (held and check.rule.quarantines))
     ]
     return sorted(found, key=lambda check: -counts[check.rule.id].failed)[:MOST_RULES]

@@ -84,8 +84,7 @@ def _localised(context: Context, batch: Batch, written: Written) -> Mapping[str,
         return _read(context, failing, [*batch.columns, readers.QUALITY_COLUMN])
 
     try:
-        with context.step("localise", "looking what failing rows have in common"):
-            return localised(context, batch, written.findings, written.files, read)
+        return localised(context, batch, written.findings, written.files, read)
     except (PySparkException, Py4JJavaError) as error:
         LOG.warning("%s: what failing rows have in common could not be told: %s", context.run, reason(error))
         return {}
