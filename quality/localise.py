@@ -1,13 +1,14 @@
 """Finds the slices that explain the failing rows of a run: which rows are looked at, and what is known of the whole batch.
 
-Failing rows were written, and are read back. Where the input is of several files, or where rows that fail stay among those
-that pass, they are found in the batch once more: a narrow pass over the columns of the rules and of the slices. Nothing is
-done while every rule about rows is within its tolerance, nor for rules that fewer rows fail than `LEAST_ROWS`.
+Failing rows were written, quarantined or flagged, and are read back. Where the input is of several files they are found in the
+batch once more, which tells the file of each: a narrow pass over the columns of the rules and of the slices. Where it is one file
+and rows that fail stay in passed without a flag, nothing is told of them. Nothing is done while every rule about rows is within its tolerance, nor for rules that fewer rows fail than `LEAST_ROWS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import unquote
@@ -53,11 +54,8 @@ def _of_checks(
     checks: Sequence[RowCheck],
 ) -> dict[str, Slice]:
     counts = findings.measured.counts
-    flags = context.rule_set.outputs.flags
     removing = [check for check in checks if check.rule.quarantines]
-    several = len(batch.files) > 1 and not batch.snapshot
-    again = several or any(not (check.rule.quarantines or flags) for check in checks)
-    frame, marks = _in_batch(context, batch, findings, checks) if again else (written(), {})
+    frame, marks = _in_batch(context, batch, findings, checks) if findings.plan.several else (written(), {})
     marks = marks or slices.written_marks(check.rule.id for check in checks)
     by_file = FILE in frame.columns
     if removing and _is_held(context, files):
@@ -75,10 +73,12 @@ def _of_checks(
 def _to_explain(context: Context, findings: Findings, files: Sides) -> list[RowCheck]:
     """The checks of rules that failed; when the batch is held for its quarantine, of all that moved rows."""
     counts, held = findings.measured.counts, _is_held(context, files)
+    plan, flags = findings.plan, context.rule_set.outputs.flags
     found = [
         check
-        for check in findings.plan.row_checks
-        if (count := counts[check.rule.id]).failed >= LEAST_ROWS
+        for check in plan.row_checks
+        if (plan.several or flags or check.rule.quarantines)
+        and (count := counts[check.rule.id]).failed >= LEAST_ROWS
         and (not check.rule.tolerance.allows(count.failed, count.scope) or (held and check.rule.quarantines))
     ]
     return sorted(found, key=lambda check: -counts[check.rule.id].failed)[:MOST_RULES]
@@ -94,12 +94,9 @@ def _in_batch(
 ) -> tuple[DataFrame, dict[str, str]]:
     """The failing rows of the batch, with their input file where Spark can tell it."""
     frame = batch.frame
-    if len(batch.files) > 1 and not batch.snapshot:
-        try:
-            frame = frame.select("*", F.input_file_name().alias(FILE))
-        except AnalysisException:
-            # rows that were corrected come from other files
-            frame = batch.frame
+    with suppress(AnalysisException):
+        # not where corrected rows stand in the place of others, which come from other files
+        frame = frame.select("*", F.input_file_name().alias(FILE))
     context.engine.launched.narrow += 1
     marked = duplicates(frame, checks, findings.frequencies)
     marks = {check.rule.id: failing_sql(check, marked.markers) for check in checks}

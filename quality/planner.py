@@ -111,7 +111,8 @@ class Passes:
 class Plan:
     """What will run. `errors` holds, by rule id, why a rule cannot be judged against this batch; `together`: one pass
     writes every side; `small`: the batch is one partition, so that nothing is shuffled; `tally`: one aggregate counts rule
-    bits and profiles columns, also beside a write."""
+    bits and profiles columns, also beside a write; `several`: the batch is in several files, so that failing rows are looked for
+    in each when a rule fails."""
 
     rule_set: RuleSet
     rules: tuple[Rule, ...]
@@ -125,6 +126,7 @@ class Plan:
     together: bool = False
     small: bool = False
     tally: bool = False
+    several: bool = False
 
     @property
     def well_formed(self) -> str:
@@ -146,6 +148,11 @@ class Plan:
     @cached_property
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
+        last = [Pass("narrow", "looking what failing rows have in common, when a rule fails", _ids(self.row_checks))]
+        return (*self._steps, *(last if self.several and self.row_checks else ()))
+
+    @property
+    def _steps(self) -> tuple[Pass, ...]:
         removes = _ids(check for check in self.row_checks if check.rule.quarantines)
         keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
         metrics = _ids(check for check in self.metric_checks if not check.key)
@@ -185,17 +192,6 @@ class Plan:
             yield Pass("narrow", f"finding doubled keys of {names}", rows)
         elif key.whole and not self.small:
             yield Pass("narrow", f"looking closer at doubled keys of {names}", (*rows, *metrics), 1)
-
-    @property
-    def once_failed(self) -> Pass | None:
-        """The pass that is made besides when a rule about rows fails, where there are several input files or failing rows stay
-        in passed: otherwise they are read back from where they were written."""
-        rules = _ids(self.row_checks)
-        return (
-            Pass("narrow", "looking what failing rows have in common, in the batch or where they were written", rules)
-            if rules
-            else None
-        )
 
     @property
     def profiles(self) -> bool:

@@ -288,6 +288,7 @@ def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned:
         plan,
         small=batch.small,
         tally=tallied,
+        several=len(batch.files) > 1 and not batch.snapshot,
         together=sides.writes_together(
             batch, store, plan, needs_file=mentions_file(rule_set), by_runner=engine.kind == "deequ-runner"
         ),

@@ -20,7 +20,6 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         "steps": [
             {"width": p.width, "purpose": p.purpose, "shuffles": p.shuffles, "rules": list(p.rules)} for p in plan.steps
         ],
-        "once_failed": None if plan.once_failed is None else plan.once_failed.purpose,
         "key_passes": [{"columns": list(key.columns), "scope": key.scope} for key in plan.key_passes],
         "row_rules": [
             {"id": c.rule.id, "scope": c.scope, "complies": c.complies, "deequ": _deequ(c.analyzer), **_fate(c.rule)}
@@ -72,7 +71,6 @@ def render(plan: Plan) -> str:
         f"passes: at most {passes.wide} wide, {passes.narrow} narrow; shuffles: {passes.shuffles}{small}",
     ]
     lines += [f"  {describe_pass(step)}" for step in plan.steps]
-    lines += [f"  when rows fail beyond their tolerance: {describe_pass(plan.once_failed)}"] if plan.once_failed else []
     for title, entries in (("about rows", _row_lines(plan)), ("about the batch", _batch_lines(plan))):
         lines += ["", f"{title}:", *entries] if entries else []
     lines += ["", "cannot be judged on this batch:"] if plan.errors else []
