@@ -406,7 +406,7 @@ def describe(
     InputError when there is no batch, and EngineError when it would be read more than `max_scans` times."""
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
     rule_set = load(rules, batch=layout.check_batch(batch), **given)
-    with session(spark, needs=needs([rule_set])) as own:
+    with withholding(rule_set.sensitive), session(spark, needs=needs([rule_set])) as own:
         refuse_unparsable(own.spark, rule_set)
         store = open_store(rule_set.outputs.root, own.spark)
         types, pinned = types_for(rule_set, commit.live_records(store, rule_set.dataset))

@@ -16,6 +16,8 @@ from quality import cli
 from quality.backends.session import session
 from quality.redrive import redrive
 from quality.report import junit, terminal
+from quality.rows import hiding
+from quality.sensitive import Hiding, Sensitive, hidden, pads
 from tests.written import Place
 
 CSV = "options: {header: true}"
@@ -153,3 +155,18 @@ def test_what_spark_says_of_a_rule_that_throws_is_withheld(place):
     assert said.startswith("could not tell: ")
     assert "withheld" in said
     assert {name for name, text in left(place).items() if PLANTED.search(text)} == set()
+
+
+def test_the_key_is_in_no_plan(quick, monkeypatch):
+    monkeypatch.setenv("QUALITY_SENSITIVE_KEY", "a key of its own")
+    sensitive = Sensitive((("id", Hiding.HASH),))
+    hashed = hiding(quick.range(3), sensitive)
+    assert sorted(row.id for row in hashed.collect()) == sorted(hidden(str(n), Hiding.HASH) or "" for n in range(3))
+    plan = hashed._jdf.queryExecution().toString()
+    inner, outer = pads()
+    assert "hmac:" in plan
+    assert not [
+        text
+        for text in ("a key of its own", inner.hex(), outer.hex(), str(inner), str(outer))
+        if text.lower() in plan.lower()
+    ]
