@@ -61,8 +61,9 @@ def _of_checks(
     if removing and _is_held(context, files):
         marks[QUARANTINED] = disjunction([marks[check.rule.id] for check in removing])
     chosen = slices.dimensions(batch.columns, context.rule_set.sensitive, by_file=by_file)
-    failing = max(sum(file.rows for file in files["quarantine"]), *(counts[check.rule.id].failed for check in checks))
-    counted = _with_names(slices.count(frame, marks, chosen, failing))
+    failing = {check.rule.id: counts[check.rule.id].failed for check in checks}
+    failing |= {QUARANTINED: sum(file.rows for file in files["quarantine"])} if QUARANTINED in marks else {}
+    counted = _with_names(slices.count(frame, marks, chosen, failing, small=batch.small))
     named = {check.rule.id: check.rule.check.columns() for check in checks}
     named[QUARANTINED] = tuple(name for check in removing for name in check.rule.check.columns())
     of_batch = slices.shares_of(findings.profile)
@@ -98,6 +99,7 @@ def _in_batch(
         # not where corrected rows stand in the place of others, which come from other files
         frame = frame.select("*", F.input_file_name().alias(FILE))
     context.engine.launched.narrow += 1
+    context.engine.launched.shuffles += not batch.small
     marked = duplicates(frame, checks, findings.frequencies)
     marks = {check.rule.id: failing_sql(check, marked.markers) for check in checks}
     return marked.joined.where(disjunction(list(marks.values()))), marks

@@ -148,7 +148,8 @@ class Plan:
     @cached_property
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
-        last = [Pass("narrow", "looking what failing rows have in common, when a rule fails", _ids(self.row_checks))]
+        what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
+        last = [Pass("narrow", what, _ids(self.row_checks), shuffles)]
         return (*self._steps, *(last if self.several and self.row_checks else ()))
 
     @property

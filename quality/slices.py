@@ -1,7 +1,7 @@
 """Which slice of a batch explains the failing rows of a rule: one value of a column, one hour of the day, one input file.
 
 All slices of all rules are counted in one aggregation over failing rows alone. It is bounded: so many rows (`MOST_ROWS`, else a
-sample of them), so many columns (`MOST_COLUMNS`), so many values of each (`MOST_VALUES`, the most frequent). Pure parts are
+sample of them), so many columns (`MOST_COLUMNS`), and of slices those alone that may hold most of the rows of a rule. Pure parts are
 here too: what was counted is judged without Spark.
 
 A slice explains a rule when more than half of its failing rows are in it. How common the slice is among all rows is told by
@@ -25,11 +25,13 @@ from quality.rule_types.base import RESERVED_PREFIX
 from quality.sensitive import Sensitive
 from quality.sql import literal, quote
 
-MOST_ROWS, MOST_COLUMNS, MOST_VALUES = 50_000, 40, 50
+MOST_ROWS, MOST_COLUMNS, MOST_SLICES = 50_000, 40, 5_000
 LEAST_SHARE, LEAST_LIFT = 0.5, 1.5
 #: Too few failing rows to speak of a slice.
 LEAST_ROWS = 5
 _CUT = 120
+#: Below LEAST_SHARE: of a sample the share is not exact.
+_NEAR, _SEED = 0.4, 7
 FILE = f"{RESERVED_PREFIX}input_file"
 _MARK = f"{RESERVED_PREFIX}fails_"
 _DAY_HOUR = "HH"
@@ -111,22 +113,25 @@ class Counted:
     failing: tuple[int, ...]
 
 
-def count(frame: DataFrame, marks: Mapping[str, str], chosen: Sequence[Dimension], failing: int) -> Counted:
-    """Count slices of a frame of failing rows, of which there are `failing`. `marks` is SQL by rule: the row failed it."""
+def count(
+    frame: DataFrame, marks: Mapping[str, str], chosen: Sequence[Dimension], failing: Mapping[str, int], *, small: bool
+) -> Counted:
+    """Count slices of a frame of failing rows. `marks` is SQL by rule: the row failed it; `failing` is how many rows did. Only slices
+    that may hold most of them come back. `small`: one task looks at all rows, and nothing is shuffled."""
     rules = tuple(marks)
-    if failing > MOST_ROWS:
-        frame = frame.sample(MOST_ROWS / failing, 7)
+    whole = max(failing.values())
+    part = min(MOST_ROWS / whole, 1.0) if whole else 1.0
+    frame = frame.sample(part, _SEED) if part < 1 else frame
+    frame = frame.coalesce(1) if small else frame
     named = [f"{text} as {_MARK}{place}" for place, text in enumerate(marks.values())]
     # the number of rows of each rule is a slice of its own
     texts = ["cast(null as string)", *(dimension.text for dimension in chosen)]
     slices = ", ".join(f"named_struct('d', {place - 1}, 'v', {text})" for place, text in enumerate(texts))
     stacked = frame.selectExpr(*named, f"explode(array({slices})) as s").selectExpr("s.d", "s.v", "*")
     sums = [F.expr(f"count_if({_MARK}{place})").alias(f"n{place}") for place in range(len(rules))]
-    grouped = stacked.groupBy("d", "v").agg(*sums)
-    total = " + ".join(f"n{place}" for place in range(len(rules)))
-    ranked = grouped.selectExpr("*", f"row_number() over (partition by d order by {total} desc, v) as rank")
-    rows = {(row["d"], row["v"]): tuple(int(row[f"n{p}"]) for p in range(len(rules)))
-            for row in ranked.where(f"rank <= {MOST_VALUES}").collect()}  # fmt: skip
+    near = " or ".join(f"n{place} >= {_NEAR * part * failing[rule]!r}D" for place, rule in enumerate(rules))
+    grouped = stacked.groupBy("d", "v").agg(*sums).where(f"d < 0 or {near}").limit(MOST_SLICES).collect()
+    rows = {(row["d"], row["v"]): tuple(int(row[f"n{place}"]) for place in range(len(rules))) for row in grouped}
     return Counted(rules, tuple(chosen), rows, rows.pop((-1, None), (0,) * len(rules)))
 
 
