@@ -57,6 +57,9 @@ def test_twenty_planted_slices_are_found(place):
     lifts = [s["lift"] for s in found]
     assert min(lift for lift, (kind, *_) in zip(lifts, PLANTED, strict=True) if kind != "hour") > 5
     assert {lift for lift, (kind, *_) in zip(lifts, PLANTED, strict=True) if kind == "hour"} == {None}
+    # one narrow pass tells all of it, and the plan said so
+    passes = result.data["passes"]
+    assert passes["actual"]["narrow"] == passes["planned"]["narrow"] == 1
     shown = terminal.render(result.data)
     assert "failing rows are in shop = s2, which has " in shown
     assert "failing rows are in hour 7 of at" in shown
