@@ -77,6 +77,7 @@ def publish(context: Context, last: CommitRecord | None, batch: Batch, kept: Kep
         flags=sides["flags"],
         history=tuple(keys),
         result=context.result_key,
+        sensitive=context.rule_set.sensitive.to_dict(),
         **kept.act,
     )
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -20,7 +20,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 import quality
-from quality import anomalies, corrections, planner, publishing, results, sides, targets, verification
+from quality import anomalies, corrections, culprits, planner, publishing, results, sides, targets, verification
+from quality.backends.deequ import CheckOutcome
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
 from quality.backends.pinning import PinnedFile, pinned_digest
@@ -29,7 +30,8 @@ from quality.backends.session import session
 from quality.backends.sizing import keeps, sized
 from quality.engine import ENGINES, Engine
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
-from quality.model import Column, Location, RowCounts
+from quality.localise import QUARANTINED
+from quality.model import Column, Location, RowCounts, RuleResult
 from quality.planner import Plan
 from quality.profiles import CARRIERS, with_profile
 from quality.results import Context, Progress, RunResult
@@ -37,6 +39,8 @@ from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
 from quality.rule_types.rules import Rule, RuleSet, digest
 from quality.rulefile import load
 from quality.rulefile.interpret import type_rule
+from quality.sensitive import MASKED, withholding
+from quality.slices import Slice
 from quality.sql import words
 from quality.storage import commit, layout, ledger
 from quality.storage.commit import CommitRecord
@@ -144,13 +148,20 @@ def _run(rule_set: RuleSet, engine: Engine, run_time: datetime, wishes: Wishes, 
     )
     try:
         spark.sparkContext.setJobGroup(context.run, f"quality run {rule_set.dataset} {rule_set.batch}")
-        with Lease(context.store, context.dataset, context.batch, context.run) as lease:
+        with (
+            withholding(rule_set.sensitive),
+            Lease(context.store, context.dataset, context.batch, context.run) as lease,
+        ):
             return _execute(context, wishes, lease)
     except UsageError:
         raise
     except (QualityError, PySparkException, Py4JError, OSError) as error:  # OSError: the JVM died
-        LOG.debug("run %s of %s %s failed", context.run, context.dataset, context.batch, exc_info=True)
-        return _failed(context, error)
+        # a trace may quote a value
+        LOG.debug(
+            "run %s of %s %s failed", context.run, context.dataset, context.batch, exc_info=not rule_set.sensitive
+        )
+        with withholding(rule_set.sensitive):
+            return _failed(context, error)
     finally:
         with suppress(Py4JError, OSError):
             spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
@@ -237,20 +248,31 @@ def _judge(
     written = sides.measure_and_write(context, batch, plan)
     findings = written.findings
     with context.step("judge", "judging"):
-        verdicts = verification.judge(findings.plan, findings.measured, batch.columns)
-        checks = tuple(context.engine.checks(findings, context.dataset))
+        verdicts = _with_slices(verification.judge(findings.plan, findings.measured, batch.columns), written.slices)
+        checks = tuple(_without_values(context.engine.checks(findings, context.dataset), verdicts))
+        _warn_of_misspelt(rule_set, batch)
     rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
     publishing.check_conservation(rows)
     measured = with_profile((verdict.metric for verdict in verdicts if verdict.metric), findings.profile)
     odd = anomalies.of_run(context, (metric for metric in measured if metric.key.name not in CARRIERS), rows.input)
+    clues = (
+        culprits.of_run(context, verdicts, rows, written.files, written.slices.get(QUARANTINED))
+        if verification.too_many(rows, rule_set.quarantined_above)
+        else []
+    )
     outcome = verification.decide(
-        [*verdicts, *odd.verdicts], rows, rule_set.quarantined_above, rule_set.input.allow_empty
+        [*verdicts, *odd.verdicts],
+        rows,
+        rule_set.quarantined_above,
+        rule_set.input.allow_empty,
+        culprits.told(clues),
     )
     _refuse_moved(reader, batch)
     lease.confirm(file for side in written.files.values() for file in side)
     with context.step("store", "keeping the results"):
         data = {**results.judged(context, findings, verdicts, rows, outcome, written.files), "anomalies": odd.entries}
         data |= {"corrected": folded.rows} if folded.rows else {}
+        data |= {"culprits": [clue.to_dict() for clue in clues]} if clues else {}
         _keep_corrections(context, folded)
         kept = publishing.Kept(verdicts, findings.profile, rows, outcome, written.files, prints, data, written.samples)
         publishing.publish(context, last, batch, kept)
@@ -267,6 +289,7 @@ def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned:
         small=batch.small,
         kept=keeps(engine.spark, batch),
         tally=tallied,
+        several=len(batch.files) > 1 and not batch.snapshot,
         together=sides.writes_together(
             batch, store, plan, needs_file=mentions_file(rule_set), by_runner=engine.kind == "deequ-runner"
         ),
@@ -309,6 +332,8 @@ def _fingerprints(
         "references": digest([]),
         "engine_version": quality.__version__,
         "history": digest(earlier),
+        # what was told before a column became sensitive is told again
+        **({"sensitive": digest(sensitive)} if (sensitive := context.rule_set.sensitive.to_dict()) else {}),
     }
 
 
@@ -322,6 +347,28 @@ def _unchanged(context: Context, last: CommitRecord) -> RunResult:
     # a run that was held may have been published since, by someone who looked at it
     now = {"decision": str(last.decision), "exit_code": last.exit_code, "message": last.told or data.get("message")}
     return RunResult({**data, **now, "unchanged": True})
+
+
+def _with_slices(verdicts: Iterable[RuleResult], found: Mapping[str, Slice]) -> list[RuleResult]:
+    return [replace(v, slice=found[v.id].to_dict()) if v.id in found else v for v in verdicts]
+
+
+def _without_values(checks: Iterable[CheckOutcome], verdicts: Iterable[RuleResult]) -> Iterator[CheckOutcome]:
+    """Deequ's verdicts less the messages that say a value of a sensitive column."""
+    secret = {verdict.id for verdict in verdicts if verdict.metric and verdict.metric.exact == MASKED}
+    for check in checks:
+        told = (
+            replace(one, message=MASKED) if one.rule in secret and one.message else one for one in check.constraints
+        )
+        yield replace(check, constraints=tuple(told)) if secret else check
+
+
+def _warn_of_misspelt(rule_set: RuleSet, batch: Batch) -> None:
+    names = [column.name for column in batch.columns]
+    for name in rule_set.sensitive.missing(names):
+        LOG.warning(
+            "%s: column '%s' is sensitive, and is not in the data; %s", rule_set.file, name, did_you_mean(name, names)
+        )
 
 
 def _refuse_moved(reader: Reader, batch: Batch) -> None:
@@ -360,7 +407,7 @@ def describe(
     InputError when there is no batch, and EngineError when it would be read more than `max_scans` times."""
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
     rule_set = load(rules, batch=layout.check_batch(batch), **given)
-    with session(spark, needs=needs([rule_set])) as own:
+    with withholding(rule_set.sensitive), session(spark, needs=needs([rule_set])) as own:
         refuse_unparsable(own.spark, rule_set)
         store = open_store(rule_set.outputs.root, own.spark)
         types, pinned = types_for(rule_set, commit.live_records(store, rule_set.dataset))

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
@@ -30,6 +30,7 @@ from quality.errors import InputError
 from quality.model import Column
 from quality.rule_types.base import FILE_COLUMN, MALFORMED, MALFORMED_LINE, QUALITY_COLUMN, RESERVED_PREFIX, Row
 from quality.rule_types.rules import Input
+from quality.sensitive import withheld
 from quality.sql import literal, quote
 
 _RAW = RESERVED_PREFIX + "raw_"
@@ -377,9 +378,22 @@ def reason(error: BaseException) -> str:
         text = str(cause.getMessage() or cause.toString())
     else:
         text = str(error)
+    if withheld() and not isinstance(error, (AnalysisException, ParseException)):
+        return f"{_kind(error)} (what else Spark says is withheld, as it may hold a value of a sensitive column)"
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     said = lines[0].removeprefix("[").replace("]", ":", 1) if lines[0].startswith("[") else lines[0]
     return f"{file}: {said}" if file and file not in said else said
+
+
+def _kind(error: BaseException) -> str:
+    """What kind of failure it is, without its words."""
+    if isinstance(error, Py4JJavaError):
+        cause = error.java_exception
+        while cause.getCause() is not None:
+            cause = cause.getCause()
+        return str(cause.getClass().getSimpleName())
+    named = error.getErrorClass() if isinstance(error, PySparkException) else None
+    return str(named or type(error).__name__)
 
 
 def _file_named(message: str) -> str:

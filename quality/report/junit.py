@@ -23,6 +23,7 @@ from quality.report import (
     problems,
     rows_line,
     rules_of,
+    slice_text,
     title,
 )
 
@@ -90,7 +91,11 @@ def _message(rule: Rule) -> str:
 
 def _detail(rule: Rule) -> str:
     groups = [f"group {group_text(group)}" for group in (rule.get("groups") or [])[:20]]
-    return "\n".join(filter(None, [clean(rule.get("message")), numbers(rule), *groups, clean(rule.get("location"))]))
+    return "\n".join(
+        filter(
+            None, [clean(rule.get("message")), numbers(rule), slice_text(rule), *groups, clean(rule.get("location"))]
+        )
+    )
 
 
 def _tally(element: Element) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from quality.analyzers import NUMERIC, TEMPORAL, TEXTUAL, base_type
 from quality.model import Column, Location, Nulls, OnFail, Severity, Tolerance
 from quality.rule_types.base import RowRule, RuleType
+from quality.sensitive import NOTHING, Sensitive
 
 #: What columns can be chosen by, beside the names of Spark's types.
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -125,7 +126,8 @@ class Input:
 @dataclass(frozen=True)
 class Outputs:
     """Where results go. `root` holds everything; the rest follows its commit records: `table` and `quarantine_table` get
-    the live rows in `format`, `mirror` copies them to a plain directory, `views` is a file of views to switch."""
+    the live rows in `format`, `mirror` copies them to a plain directory, `views` is a file of views to switch. `quarantine_kms_key` encrypts what holds
+    quarantined rows in a bucket."""
 
     root: str = "quality-data"
     format: str = "parquet"
@@ -134,6 +136,7 @@ class Outputs:
     mirror: bool = False
     views: str = ""
     flags: bool = False
+    quarantine_kms_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ class RuleSet:
     description: str = ""
     owner: str = ""
     canonical: Mapping[str, Any] = field(default_factory=dict)
+    sensitive: Sensitive = NOTHING
 
     @property
     def fingerprint(self) -> str:

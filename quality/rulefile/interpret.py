@@ -62,6 +62,7 @@ def interpret(
         anomalies=anomalies,
         vars=dict(variables),
         batch=batch or "",
+        sensitive=sections.read_sensitive(tree, problems),
         description=problems.text(tree, "description"),
         owner=problems.text(tree, "owner"),
         canonical={**canonical, **({"anomalies": anomalies.canonical} if anomalies else {})},
@@ -149,7 +150,7 @@ def _rules_of_column(name: str, node: Node, reader: RuleReader) -> list[Rule]:
         # the value knows its file: the mapping may be merged from several
         line = Node(None, value.file, node.key_lines.get(word, value.line))
         kind = REGISTRY.get(word)
-        if word == "description":
+        if word in ("description", "sensitive"):
             continue
         if kind is None:
             reader.problems.add(

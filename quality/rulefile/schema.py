@@ -58,6 +58,7 @@ def json_schema() -> Schema:
                     "mirror": {"type": "boolean"},
                     "views": _TEXT,
                     "flags": {"type": "boolean"},
+                    "quarantine_kms_key": _TEXT,
                 }
             ),
         },
@@ -150,7 +151,7 @@ def _modifiers(kind: type[RuleType]) -> Schema:
 
 def _column() -> Schema:
     """What may stand under a column: rule types, each bare or with arguments and modifiers together."""
-    properties: Schema = {"description": _TEXT}
+    properties: Schema = {"description": _TEXT, "sensitive": {"enum": [True, False, "mask", "hash"]}}
     for word in RuleReader.column_types():
         kind = REGISTRY[word]
         own = {"column", "columns"}

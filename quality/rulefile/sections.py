@@ -9,9 +9,10 @@ from quality.rule_types.args import choice, parse_flag, parse_ratio, parse_sql, 
 from quality.rule_types.rules import Input, Outputs
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import Problems
+from quality.sensitive import Hiding, Sensitive
 
 INPUT_KEYS = ("path", "table", "where", "format", "options", "timezone", "batch_time", "allow_empty", "schema")
-OUTPUT_KEYS = ("root", "format", "table", "quarantine_table", "mirror", "views", "flags")
+OUTPUT_KEYS = ("root", "format", "table", "quarantine_table", "mirror", "views", "flags", "quarantine_kms_key")
 #: What the tables of `outputs` may be. `parquet` is a catalog table whose partitions are switched.
 TABLE_FORMATS = ("parquet", "iceberg", "delta")
 FORMATS = ("csv", "json", "parquet", "orc")
@@ -141,8 +142,16 @@ def read_outputs(tree: Node, problems: Problems, root: str | None) -> Outputs:
         problems.add(node, f"'format: {kind}' of 'outputs' needs a 'table' or a 'quarantine_table' to write to")
     if table and table == quarantine:
         problems.add(node.mapping["quarantine_table"], "'quarantine_table' must not be the table of the passed rows")
+    place = root or problems.text(node, "root") or Outputs.root
+    kms_key = problems.text(node, "quarantine_kms_key")
+    if kms_key and place.partition("://")[0] not in ("s3", "s3a", "s3n"):
+        problems.add(
+            node.mapping["quarantine_kms_key"],
+            f"'quarantine_kms_key' is a key of AWS KMS, for a root in S3, and the root is {place}",
+        )
     return Outputs(
-        root=root or problems.text(node, "root") or Outputs.root,
+        root=place,
+        quarantine_kms_key=kms_key,
         format=str(kind),
         table=table,
         quarantine_table=quarantine,
@@ -160,3 +169,23 @@ def read_hold(tree: Node, problems: Problems) -> float:
     problems.unknown_keys(node, ("quarantined_above",), "key of 'hold'")
     share = problems.parsed(node.mapping.get("quarantined_above"), "'quarantined_above'", parse_ratio, 0.5)
     return float(share)
+
+
+def read_sensitive(tree: Node, problems: Problems) -> Sensitive:
+    """The columns of `columns:` whose values are not to be read."""
+    section = tree.mapping.get("columns")
+    found = []
+    for name, column in section.mapping.items() if section and isinstance(section.value, dict) else ():
+        node = column.mapping.get("sensitive") if isinstance(column.value, dict) else None
+        if node is not None:
+            how = problems.parsed(node, f"'sensitive' of column '{name}'", _parse_sensitive, None)
+            found += [(name, how)] if how else []
+    return Sensitive(tuple(found))
+
+
+def _parse_sensitive(value: Any) -> Hiding | None:
+    if isinstance(value, bool):
+        return Hiding.MASK if value else None
+    if value not in ("mask", "hash"):
+        raise ValueError(f"must be true, false, mask or hash, got {shown(value)}")
+    return Hiding(value)
