@@ -103,7 +103,12 @@ KAFKA = (
         "org.apache.kafka",
         "kafka-clients",
         "3.4.1",
-        excludes=("org.lz4:lz4-java", "org.xerial.snappy:snappy-java", "com.github.luben:zstd-jni", "org.slf4j:slf4j-api"),
+        excludes=(
+            "org.lz4:lz4-java",
+            "org.xerial.snappy:snappy-java",
+            "com.github.luben:zstd-jni",
+            "org.slf4j:slf4j-api",
+        ),
     ),
     Artifact("org.apache.commons", "commons-pool2", "2.11.1"),
 )

@@ -163,7 +163,9 @@ def _refuse_batches(rule_set: RuleSet) -> None:
         raise UsageError(f"{rule_set.file}: a stream reads files or a topic, not the table '{source.table}'")
     named = next((path for path in source.path if "{{" in path), None)
     if named:
-        raise UsageError(f"{rule_set.file}: '{named}' is the path of a batch; name what a stream reads with --input DIRECTORY")
+        raise UsageError(
+            f"{rule_set.file}: '{named}' is the path of a batch; name what a stream reads with --input DIRECTORY"
+        )
     if len(source.path) > 1:
         raise UsageError(f"{rule_set.file}: a stream reads one directory or pattern; name it with --input")
 
@@ -317,5 +319,5 @@ class _Stream:
             )
 
 
-class _PassedOver(Exception):  # noqa: N818 - nothing is wrong
+class _PassedOver(Exception):
     """A micro-batch that leaves nothing to do."""

@@ -110,4 +110,9 @@ def _texts(rule_set: RuleSet) -> list[str]:
     places = [outputs.root, outputs.table, outputs.quarantine_table, *rule_set.input.path]
     if table and TableName.parse(table).place:
         places += [TableName.parse(table).place, "format delta"]
-    return [*places, rule_set.stream.checkpoint, f"format {outputs.format}", *(["format kafka"] * bool(rule_set.input.kafka))]
+    return [
+        *places,
+        rule_set.stream.checkpoint,
+        f"format {outputs.format}",
+        *(["format kafka"] * bool(rule_set.input.kafka)),
+    ]

@@ -112,12 +112,18 @@ class Query:
     def __init__(self, frame: DataFrame, checkpoint: str, name: str, *, once: bool, every: timedelta) -> None:
         self._given, self._answers = Queue[MicroBatch](), Queue[bool]()
         self._closing, self._taken = False, -1
-        writer = frame.writeStream.foreachBatch(self._hand_over).queryName(name).option("checkpointLocation", checkpoint)
-        timing: dict[str, Any] = {"availableNow": True} if once else {"processingTime": f"{every.total_seconds():g} seconds"}
+        writer = (
+            frame.writeStream.foreachBatch(self._hand_over).queryName(name).option("checkpointLocation", checkpoint)
+        )
+        timing: dict[str, Any] = (
+            {"availableNow": True} if once else {"processingTime": f"{every.total_seconds():g} seconds"}
+        )
         try:
             self._query: StreamingQuery = writer.trigger(**timing).start()
         except (PySparkException, Py4JError) as error:
-            raise StorageError(f"the stream cannot be started with its checkpoint {checkpoint}: {_told(error)}") from error
+            raise StorageError(
+                f"the stream cannot be started with its checkpoint {checkpoint}: {_told(error)}"
+            ) from error
         self.id = str(self._query.id)
 
     def _hand_over(self, frame: DataFrame, number: int) -> None:

@@ -73,7 +73,13 @@ class MessagesOfMicroBatch(Reader):
 
     def _csv(self, texts: DataFrame) -> tuple[list[DataFrame], int]:
         schema = strings([*(name for name, _ in self.source.schema), MALFORMED_LINE])
-        options = {**self.source.options, **MARKED, "columnPruning": "false", "enforceSchema": "true", "header": "false"}
+        options = {
+            **self.source.options,
+            **MARKED,
+            "columnPruning": "false",
+            "enforceSchema": "true",
+            "header": "false",
+        }
         reader: Any = self.spark.read.options(**options).schema(schema)
         lines: Any = _lines(texts, "value")._jdf
         texts_of_java = getattr(lines, "as")(self.jvm.org.apache.spark.sql.Encoders.STRING())

@@ -26,13 +26,17 @@ def add_stream(commands: Any) -> None:
     parser.add_argument("--trigger", metavar="TIME", help="how often a micro-batch begins: 10s (default), 5m")
     parser.add_argument("--max-batches", type=int, metavar="N", help="end after so many micro-batches")
     parser.add_argument("--on-held", metavar="WORD", help="stop (default) at a held micro-batch, or continue")
-    parser.add_argument("--checkpoint", metavar="PATH", help="where Spark notes what was read, instead of below the root")
+    parser.add_argument(
+        "--checkpoint", metavar="PATH", help="where Spark notes what was read, instead of below the root"
+    )
     parser.add_argument(
         "--new-stream", action="store_true", help="read from the start although another stream fed this data set"
     )
     add_conf(parser)
     parser.add_argument("--engine", default="auto", help="auto, deequ, deequ-runner or spark")
-    parser.add_argument("--json", action="store_true", help="print a line of JSON for each micro-batch, and one at the end")
+    parser.add_argument(
+        "--json", action="store_true", help="print a line of JSON for each micro-batch, and one at the end"
+    )
 
 
 def _stream(options: argparse.Namespace) -> int:

@@ -99,7 +99,10 @@ def _stream() -> Schema:
             "max_messages": count,
             "on_held": {"enum": list(ON_HELD)},
             "checkpoint": _TEXT,
-            "window": {"anyOf": [count, _TEXT], "description": "Micro-batches, or time, that one row set of history spans."},
+            "window": {
+                "anyOf": [count, _TEXT],
+                "description": "Micro-batches, or time, that one row set of history spans.",
+            },
         }
     )
 

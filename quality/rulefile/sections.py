@@ -38,7 +38,8 @@ def read_input(tree: Node, problems: Problems, input_path: str | None) -> Input:
     node = tree.mapping.get("input")
     if node is None and input_path is None:
         problems.add(
-            tree, "'input' is missing: 'path' (files), 'table' (catalog) or 'kafka' (a topic), with 'format' when the name does not tell"
+            tree,
+            "'input' is missing: 'path' (files), 'table' (catalog) or 'kafka' (a topic), with 'format' when the name does not tell",
         )
         return Input()
     node = node or Node({}, tree.file, tree.line)

@@ -39,7 +39,10 @@ def read_kafka(node: Node | None, problems: Problems) -> Kafka | None:
     if node is None:
         return None
     if not isinstance(node.value, dict):
-        problems.add(node, f"'kafka' must be a mapping such as {{servers: 'broker:9092', topic: orders}}, got {shown(node.plain())}")
+        problems.add(
+            node,
+            f"'kafka' must be a mapping such as {{servers: 'broker:9092', topic: orders}}, got {shown(node.plain())}",
+        )
         return None
     problems.unknown_keys(node, KAFKA_KEYS, "key of 'kafka'")
     before = len(problems.found)
