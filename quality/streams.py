@@ -24,7 +24,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from quality import targets
+from quality import targets, windows
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
 from quality.backends.session import session
@@ -61,12 +61,13 @@ _IDENTITY = "micro_batch"
 @dataclass(frozen=True)
 class StreamResult:
     """What came of a stream until it ended. `batches` were judged here, `passed_over` had been committed before or were
-    empty; `rows` are of those judged. `last` is the last result, `ended` says why there is no further one."""
+    empty; `windows` were written; `rows` are of the micro-batches judged. `last` is the last result, `ended` says why there is no further one."""
 
     dataset: str
     stream: str
     batches: int = 0
     passed_over: int = 0
+    windows: int = 0
     rows: RowCounts = RowCounts()
     exit_code: int = 0
     ended: str = ""
@@ -74,7 +75,7 @@ class StreamResult:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, without the last result."""
-        kept = ("dataset", "stream", "batches", "passed_over", "exit_code", "ended")
+        kept = ("dataset", "stream", "batches", "passed_over", "windows", "exit_code", "ended")
         return {**{name: getattr(self, name) for name in kept}, "rows": self.rows.to_dict()}
 
 
@@ -92,6 +93,7 @@ def stream(
     max_batches: int | None = None,
     on_held: str | None = None,
     checkpoint: str | None = None,
+    window: str | None = None,
     new_stream: bool = False,
     stop: threading.Event | None = None,
     signals: bool = False,
@@ -103,12 +105,12 @@ def stream(
 
     With `once` it ends when all is read that was there at the start; else it goes on until `stop` is set, `max_batches` were
     judged, or one is held or cannot be judged. With `signals` SIGTERM and SIGINT end it after the micro-batch that is worked on,
-    a second SIGINT at once (in the main thread only). `told` gets the result of each. `trigger`, `on_held` and `checkpoint` take
-    the place of what the section `stream:` says; the other arguments are those of `run`. A checkpoint that knows nothing reads
+    a second SIGINT at once (in the main thread only). `told` gets the result of each. `trigger`, `on_held`, `checkpoint` and `window`
+    take the place of what the section `stream:` says; the other arguments are those of `run`. A checkpoint that knows nothing reads
     everything from the start: where another stream fed the data set, that takes `new_stream`. Raises UsageError before
     anything is read; what happens to a micro-batch is in its result.
     """
-    options = read_options({"trigger": trigger, "on_held": on_held, "checkpoint": checkpoint})
+    options = read_options({"trigger": trigger, "on_held": on_held, "checkpoint": checkpoint, "window": window})
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is not known; {did_you_mean(engine, ENGINES)}")
     if max_batches is not None and max_batches < 1:
@@ -190,6 +192,7 @@ class _Stream:
         self.result = StreamResult(whole.dataset, "")
         #: Of which the types of a text format are pinned.
         self.newest: CommitRecord | None = None
+        self.newest_number, self.due = -1, datetime.now(timezone.utc)
 
     def run(self, *, once: bool, most: int | None, stop: threading.Event, new_stream: bool) -> StreamResult:
         source, settings = self.whole.input, self.settings
@@ -205,6 +208,8 @@ class _Stream:
             stream = query.id.replace("-", "")[:12]
             self._refuse_twice(stream, place, allowed=new_stream)
             self.result = replace(self.result, stream=stream)
+            # those of a stream that was killed before it came to them
+            self._write_windows()
             ended = self._take_all(query, most, stop)
         finally:
             query.close()
@@ -228,6 +233,8 @@ class _Stream:
             self.say(f"waiting; {self.result.batches:,} micro-batches judged")
             batch = query.take(_TICK)
             if batch is None:
+                if datetime.now(timezone.utc) >= self.due:
+                    self._write_windows()
                 if query.active:
                     continue
                 return "all that was there is read"
@@ -239,8 +246,36 @@ class _Stream:
                 query.done(well)
             if ended:
                 return ended
+            self.newest_number = batch.number
+            if self._window_is_over(batch.number):
+                self._write_windows()
             if most is not None and self.result.batches >= most:
                 return f"{most:,} micro-batches were judged"
+
+    def _window_is_over(self, number: int) -> bool:
+        window = self.settings.window
+        if isinstance(window, int):
+            return (number + 1) % window == 0
+        return datetime.now(timezone.utc) >= self.due
+
+    def _write_windows(self) -> None:
+        """Those that are over and not there yet."""
+        window, now = self.settings.window, datetime.now(timezone.utc)
+        if window is None:
+            self.due = datetime.max.replace(tzinfo=timezone.utc)
+            return
+        self.due = windows.next_end(window, now)
+        stream, dataset = self.result.stream, self.whole.dataset
+        for records in windows.missing(self.store, dataset, stream, window, self.newest_number, now):
+            name = windows.name_of(records, stream, window)
+            rule_set = windows.as_windows(self.rendered(name, now), name)
+            words = (layout.new_run_id(), now, records[0].batch_time, lambda text: self.say(f"window: {text}"))
+            context = Context(rule_set, self.spark, self.store, self.engine.fresh(), *words)
+            result = guarded(context, lambda _lease, of=context, records=records: windows.write(of, records))  # type: ignore[misc]
+            code = gravest_exit((self.result.exit_code, result.exit_code))
+            written = self.result.windows + (result.decision != Decision.NONE)
+            self.result = replace(self.result, windows=written, exit_code=code)
+            self.told(result)
 
     def _one(self, batch: MicroBatch) -> str:
         """Why the stream ends at this micro-batch, before it counts as done; empty when it goes on."""
@@ -250,6 +285,8 @@ class _Stream:
         # an empty micro-batch says nothing about the data, and is no reason to stop
         source = replace(rule_set.input, allow_empty=True, batch_time="")
         rule_set = replace(rule_set, input=source)
+        if self.settings.window is not None:
+            rule_set = windows.of_micro_batch(rule_set)
         words = (layout.new_run_id(), moment, moment, lambda text: self.say(f"{name}: {text}"))
         context = Context(rule_set, self.spark, self.store, self.engine.fresh(), *words)
         try:

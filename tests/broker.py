@@ -51,6 +51,8 @@ transaction.state.log.min.isr=1
 num.network.threads=1
 num.io.threads=2
 log.cleaner.enable=false
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 """
 
 

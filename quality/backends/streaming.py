@@ -112,6 +112,7 @@ class Query:
     def __init__(self, frame: DataFrame, checkpoint: str, name: str, *, once: bool, every: timedelta) -> None:
         self._given, self._answers = Queue[MicroBatch](), Queue[bool]()
         self._closing, self._taken = False, -1
+        _revive_callbacks(frame.sparkSession)
         writer = (
             frame.writeStream.foreachBatch(self._hand_over).queryName(name).option("checkpointLocation", checkpoint)
         )
@@ -177,6 +178,15 @@ class Query:
         error = None if self._query.isActive else self._query.exception()
         if error is not None:
             raise InputError(f"the stream broke off: {_told(error)}") from error
+
+
+def _revive_callbacks(spark: SparkSession) -> None:
+    """What calls back into Python may have been shut down, as pydeequ's users are told to do at the end: Spark would take it
+    for running, and wait for ever."""
+    gateway: Any = spark.sparkContext._gateway
+    server = gateway.__dict__.get("_callback_server") if gateway is not None else None
+    if server is not None and getattr(server, "is_shutdown", False):
+        gateway._callback_server = None
 
 
 def _told(error: BaseException) -> str:

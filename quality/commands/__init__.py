@@ -21,7 +21,6 @@ from quality.commands.versions import add_publish, add_rollback, add_versions
 #: In the order of `quality --help`.
 COMMANDS = (
     add_run,
-    add_stream,
     add_lint,
     add_plan,
     add_rules,
@@ -34,6 +33,7 @@ COMMANDS = (
     add_rollback,
     add_quarantine,
     add_redrive,
+    add_stream,
     add_history,
     add_anomalies,
     add_gc,

@@ -29,6 +29,7 @@ def add_stream(commands: Any) -> None:
     parser.add_argument(
         "--checkpoint", metavar="PATH", help="where Spark notes what was read, instead of below the root"
     )
+    parser.add_argument("--window", metavar="N|TIME", help="also add up the metrics of N micro-batches, or of 1h")
     parser.add_argument(
         "--new-stream", action="store_true", help="read from the start although another stream fed this data set"
     )
@@ -46,7 +47,7 @@ def _stream(options: argparse.Namespace) -> int:
     with Progress(sys.stderr, quiet=options.json) as progress:
         found = stream(
             options.rules, once=options.once, trigger=options.trigger, max_batches=options.max_batches,
-            on_held=options.on_held, checkpoint=options.checkpoint, new_stream=options.new_stream, engine=options.engine,
+            on_held=options.on_held, checkpoint=options.checkpoint, window=options.window, new_stream=options.new_stream, engine=options.engine,
             conf=settings(options), signals=True, progress=progress.told, told=_as_json if options.json else _as_text,
             **rule_options(options),
         )  # fmt: skip

@@ -30,6 +30,8 @@ _OWN_OPTIONS = {
     "maxoffsetspertrigger": "'max_messages' of 'stream' says it",
     "includeheaders": "the value of a message is the row",
 }
+#: So many micro-batches, or so much time.
+Window = timedelta | int
 _SHORT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h|d)\s*")
 _WORDS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days"}
 
@@ -121,7 +123,7 @@ def parse_count(value: Any) -> int:
     raise ValueError(f"must be a whole number of at least 1, got {shown(value)}")
 
 
-def parse_window(value: Any) -> timedelta | int:
+def parse_window(value: Any) -> Window:
     """A number of micro-batches (`20`, `20 batches`), or a length of time."""
     count = re.fullmatch(r"\s*([0-9]+)(\s*batch(es)?)?\s*", value) if isinstance(value, str) else None
     if count or not isinstance(value, str):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import threading
 from collections import Counter
@@ -10,6 +12,7 @@ from collections import Counter
 import pytest
 
 import quality
+from quality.entry import DataQualityFailed, main
 from quality.errors import InputError, UsageError
 from quality.storage import layout
 from tests.kill_harness import Moment
@@ -281,6 +284,78 @@ def test_a_micro_batch_that_cannot_be_judged_comes_again(place):
     assert "while it was read" in found.last.data["message"]
     again, _ = streamed(place)
     assert (again.exit_code, ids(place)) == (0, [1, 2])
+
+
+# as a job
+
+
+def test_a_job_streams_and_ends_by_the_gravest_exit_code(place, spark, capsys):
+    place.put({"1.csv": "id,amount\n1,-1\n2,2\n", "2.csv": "id,amount\n3,3\n"})
+    rules = place.rules(top=f"{COLUMNS}\nstream: {{max_files: 1}}", path="", input="options: {header: true}")
+    summary = place.directory / "summary.json"
+    argv = ["--rules", str(rules), "--stream", "once", "--result", str(summary), "--on-fail", "raise"]
+    with pytest.raises(DataQualityFailed, match=r"1 of 3 rules failed|failed \(amount.at_least\)") as caught:
+        main(argv)
+    assert caught.value.exit_code == 1
+    found = json.loads(summary.read_text())
+    assert (found["schema"], found["batches"], found["exit_code"]) == ("quality.stream/1", 2, 1)
+    assert capsys.readouterr().out.count("result JSON: ") == 3
+    # the job shut down what calls back into Python: the next stream starts it again
+    place.put({"3.csv": "id,amount\n4,4\n"})
+    main(argv)
+    assert ids(place) == [2, 3, 4]
+
+
+# windows
+
+
+def test_windows_add_up_micro_batches_and_judge_the_rules_about_the_batch(place):
+    values = {0: (1, 2), 1: (3, -1), 2: (10, 20), 3: (5, "x"), 4: (7, 8)}
+    place.put({f"{n}.csv": f"id,amount\n{n}0,{a}\n{n}1,{b}\n" for n, (a, b) in values.items()})
+    for number in values:
+        os.utime(place.directory / "in" / f"{number}.csv", (1e9 + number, 1e9 + number))
+    text = "- row_count: {at_least: 3}\n- sum: {column: amount, below: 30}\n- mean: {column: amount, at_least: 0}\n- distinct_count: {column: amount, at_least: 1}"
+    top = f"{COLUMNS}\nprofile: true\nstream: {{max_files: 1, window: 2}}"
+    found, _ = streamed(place, text, top=top)
+    # two rows would not be enough, and the sum of 10 and 20 is too much: each micro-batch is published all the same
+    assert (found.batches, found.windows, found.exit_code) == (5, 2, 1)
+    folder = place.root / "commits" / "d.windows"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [f"{found.stream}-00000000{first}-00000000{first + 1}" for first in (0, 2)]
+    results = {
+        n: json.loads((place.root / records(place.root, "d.windows", n)[-1]["result"]).read_text()) for n in names
+    }
+    told = [{rule["id"]: (rule["status"], rule["failed_rows"]) for rule in results[n]["rules"]} for n in names]
+    assert told[0]["amount.at_least"] == ("failed", 1)
+    assert told[1]["amount.type"] == ("failed", 1)
+    assert [one["row_count"][0] for one in told] == ["passed", "passed"]
+    assert [one["amount.sum"][0] for one in told] == ["passed", "failed"]
+    assert [one["amount.mean"][0] for one in told] == ["passed", "passed"]
+    assert [one["amount.distinct_count"][0] for one in told] == ["not_applicable"] * 2
+    assert [results[n]["rows"]["input"] for n in names] == [4, 4]
+    table = quality.History(str(place.root), "d.windows").metrics().to_pylist()
+    of = {(row["batch"], row["name"], row["instance"]): row["value"] for row in table}
+    for name, numbers in zip(names, ((1, 2, 3, -1), (10, 20, 5)), strict=True):
+        assert of[name, "Sum", "amount"] == sum(numbers)
+        assert of[name, "Mean", "amount"] == pytest.approx(sum(numbers) / len(numbers))
+        assert (of[name, "Minimum", "amount"], of[name, "Maximum", "amount"]) == (min(numbers), max(numbers))
+        assert of[name, "Completeness", "amount"] == len(numbers) / 4
+    # killed before the last window was written
+    shutil.rmtree(folder / names[1])
+    again, _ = streamed(place, text, top=top)
+    assert (again.batches, again.windows, sorted(path.name for path in folder.iterdir())) == (0, 1, names)
+
+
+def test_a_window_of_time_is_written_when_it_is_over(place):
+    place.put({"1.csv": "id,amount\n1,1\n"})
+    stop = threading.Event()
+
+    def told(result):
+        if result.data["dataset"] == "d.windows":
+            stop.set()
+
+    found, _ = streamed(place, once=False, trigger="1s", window="2s", stop=stop, told=told)
+    assert (found.batches, found.windows, found.last.data["dataset"]) == (1, 1, "d")
 
 
 @pytest.mark.parametrize(
