@@ -393,7 +393,7 @@ def _deequ_source(spark: SparkSession) -> str | None:
 def _spark(argv: Sequence[str]) -> Iterator[SparkSession]:
     """The platform's session, worked in as `quality.backends.session` does: Spark is stopped afterwards except on Glue
     and Databricks, and no callback server is left to keep the process alive."""
-    from quality.backends.session import on_cluster, session
+    from quality.backends.session import end_callbacks, on_cluster, session
 
     _refuse_fine_grained(argv, _cluster_conf() if on_cluster() else {})
     given = _glue_session() if looks_like_glue(argv) else None
@@ -401,9 +401,7 @@ def _spark(argv: Sequence[str]) -> Iterator[SparkSession]:
         try:
             yield own.spark
         finally:
-            gateway: Any = own.spark.sparkContext._gateway
-            if gateway is not None:
-                gateway.shutdown_callback_server()
+            end_callbacks(own.spark.sparkContext._gateway)
 
 
 def _glue_session() -> SparkSession | None:

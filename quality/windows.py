@@ -3,7 +3,8 @@
 A window is so many micro-batches, or all that began within a stretch of time. When it is over it becomes a batch without
 rows of a data set of its own, `<dataset>.windows`, with history, result and report like any other, so `quality history` and
 `quality anomalies` work on it. It is made of nothing but committed micro-batches and their history, and written under a key
-that is written once: whatever was killed, the next start makes the windows that are missing.
+that is written once: whatever was killed, the next start makes the windows that are missing. A micro-batch
+that was held and is published after its window was written is in none.
 
 What adds up: rows, shares of rows (completeness, compliance), sums, counts, smallest and largest values, and means where it is
 known of how many values. What does not (distinct values, keys, quantiles, deviations) is judged in each micro-batch alone, and

@@ -175,15 +175,15 @@ class Broker:
 class Topic:
     """Parcels are messages, each of several lines."""
 
-    def __init__(self, broker: Broker, name: str) -> None:
-        self.broker, self.name = broker, name
+    def __init__(self, broker: Broker, name: str, partitions: int = 2) -> None:
+        self.broker, self.name, self.partitions = broker, name, partitions
 
     def section(self) -> str:
         kafka = f"{{servers: '{self.broker.servers}', topic: {self.name}}}"
         return f"{{kafka: {kafka}, format: csv, schema: {{id: integer, amount: integer, name: string}}}}"
 
     def send(self, parcels: Sequence[Parcel]) -> None:
-        self.broker.send(self.name, [(each.number % 2, "\n".join(each.lines)) for each in parcels])
+        self.broker.send(self.name, [(each.number % self.partitions, "\n".join(each.lines)) for each in parcels])
 
     def disturb(self) -> None:
         self.broker.restart()
