@@ -49,12 +49,12 @@ def ids(place, side="passed"):
 
 def test_the_verdicts_are_those_of_a_batch_run_of_the_same_rules(tmp_path, quick):
     made = Place(tmp_path, Directory(tmp_path / "in"))
-    made.feed.send([parcel(number) for number in range(5)])
+    made.feed.send([parcel(number) for number in range(3)])
     result = quality.stream(made.rules, spark=quick, once=True)
-    assert (result.batches, result.passed_over, result.exit_code) == (5, 0, 1)
+    assert (result.batches, result.passed_over, result.exit_code) == (3, 0, 1)
     witness = Witness(made.root)
     seen, good, bad = witness.look()
-    assert (witness.found.texts, seen) == ([], {0, 1, 2, 3, 4})
+    assert (witness.found.texts, seen) == ([], {0, 1, 2})
     batch = quality.run(made.rules, "whole", spark=quick, root=str(tmp_path / "other"))
     assert batch.data["rows"] == result.rows.to_dict()
     (record,) = records(tmp_path / "other", DATASET, "whole")
@@ -64,7 +64,7 @@ def test_the_verdicts_are_those_of_a_batch_run_of_the_same_rules(tmp_path, quick
     # the readers of the package see all of it
     assert quality.read(quick, str(made.root), DATASET).count() == good.total()
     assert quality.read(quick, str(made.root), DATASET, side="quarantine").count() == bad.total()
-    assert len(quality.History(str(made.root), DATASET).runs()) == 5
+    assert len(quality.History(str(made.root), DATASET).runs()) == 3
 
 
 def test_a_killed_stream_goes_on_and_commits_each_micro_batch_once(tmp_path):
@@ -108,6 +108,7 @@ def test_directories_below_a_directory_are_columns_as_for_a_batch(place):
     ) == [(1, "1"), (2, "2")]
 
 
+@pytest.mark.full
 def test_directories_below_a_pattern_are_refused_as_for_a_batch(place):
     place.put({"x/day=1/a.csv": "id,amount\n1,1\n"})
     told: list[quality.RunResult] = []
@@ -121,6 +122,7 @@ def test_directories_below_a_pattern_are_refused_as_for_a_batch(place):
     assert "lies in a partition, and its column would be lost" in told[0].data["message"]
 
 
+@pytest.mark.full
 def test_json_and_parquet_are_streamed(place, tmp_path):
     place.put({"a.json": '{"id": 1, "amount": "2"}\n{"id": 2, "amount": -1}\nno\n'})
     rules = place.rules(top=COLUMNS, format="json")
@@ -145,6 +147,7 @@ def test_json_and_parquet_are_streamed(place, tmp_path):
     }
 
 
+@pytest.mark.full
 def test_a_type_that_an_earlier_micro_batch_pinned_is_judged_by_in_later_ones(place):
     place.put({"1.csv": "id,amount\n1,1\n"})
     streamed(place)
@@ -165,6 +168,7 @@ def test_it_ends_after_so_many_micro_batches_and_goes_on_there(place):
     assert (found.batches, ids(place)) == (1, [0, 1, 2])
 
 
+@pytest.mark.full
 def test_it_waits_for_more_until_it_is_told_to_end(place):
     stop, told = threading.Event(), []
 
@@ -222,6 +226,7 @@ def test_nothing_overtakes_a_held_micro_batch_until_somebody_decides(place):
     assert quality.read(place.spark, str(place.root), "d").count() == 2
 
 
+@pytest.mark.full
 def test_a_held_micro_batch_is_judged_again_by_changed_rules(place):
     place.put({"1.csv": "id,amount\n1,-1\n2,2\n"})
     streamed(place, top=f"{COLUMNS}\nhold: {{quarantined_above: 10%}}")
@@ -231,6 +236,7 @@ def test_a_held_micro_batch_is_judged_again_by_changed_rules(place):
     assert [record["decision"] for record in records(place.root, "d", name)] == ["held", "published"]
 
 
+@pytest.mark.full
 def test_a_stream_goes_on_past_a_held_micro_batch_when_told_so(place):
     place.put({"1.csv": "id,amount\n1,-1\n", "2.csv": "id,amount\n2,2\n"})
     top = f"{COLUMNS}\nhold: {{quarantined_above: 10%}}\nstream: {{max_files: 1, on_held: continue}}"
@@ -250,6 +256,7 @@ def test_a_checkpoint_that_was_lost_does_not_bring_rows_twice(place, tmp_path):
     assert streamed(place, checkpoint=str(tmp_path / "new"))[0].batches == 0
 
 
+@pytest.mark.full
 def test_a_checkpoint_older_than_what_is_published_is_refused(place):
     place.put({"1.csv": "id,amount\n1,1\n"})
     found, _ = streamed(place, max_batches=1)
@@ -346,6 +353,7 @@ def test_windows_add_up_micro_batches_and_judge_the_rules_about_the_batch(place)
     assert (again.batches, again.windows, sorted(path.name for path in folder.iterdir())) == (0, 1, names)
 
 
+@pytest.mark.full
 def test_a_window_of_time_is_written_when_it_is_over(place):
     place.put({"1.csv": "id,amount\n1,1\n"})
     stop = threading.Event()

@@ -20,6 +20,7 @@ def broker(tmp_path_factory):
         yield started
 
 
+@pytest.mark.full
 def test_messages_get_the_verdicts_of_a_batch_run_and_a_broker_that_died_loses_none(tmp_path, quick, broker):
     made = Place(tmp_path, Topic(broker, "verdicts"))
     parcels = [parcel(number) for number in range(3)]
