@@ -113,6 +113,7 @@ class Query:
         self._given, self._answers = Queue[MicroBatch](), Queue[bool]()
         self._closing, self._taken = False, -1
         _revive_callbacks(frame.sparkSession)
+        checkpoint = _as_kept(frame.sparkSession, checkpoint)
         writer = (
             frame.writeStream.foreachBatch(self._hand_over).queryName(name).option("checkpointLocation", checkpoint)
         )
@@ -178,6 +179,13 @@ class Query:
         error = None if self._query.isActive else self._query.exception()
         if error is not None:
             raise InputError(f"the stream broke off: {_told(error)}") from error
+
+
+def _as_kept(spark: SparkSession, place: str) -> str:
+    """Where S3A stands in for `s3://`, a checkpoint must be given by its own scheme: Spark opens it in another way than data."""
+    hadoop: Any = spark._jsparkSession.sessionState().newHadoopConf()
+    stands_in = str(hadoop.get("fs.s3.impl", "")).endswith(".S3AFileSystem")
+    return f"s3a://{place.removeprefix('s3://')}" if stands_in and place.startswith("s3://") else place
 
 
 def _revive_callbacks(spark: SparkSession) -> None:
