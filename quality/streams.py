@@ -122,7 +122,8 @@ def stream(
     say = progress or (lambda _words: None)
     if spark is None:
         say("starting Spark")
-    with session(spark, extra=conf, needs=needs([whole], conf)) as own:
+    # however small what lies there is: a stream goes on
+    with session(spark, extra=conf, needs=needs([whole], conf) - {"haste"}) as own:
         refuse_unparsable(own.spark, whole)
         targets.refuse_wrong(whole, own.spark)
         made = _Stream(
