@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -104,6 +104,7 @@ def run_batches(
     pairs = [(path, layout.check_batch(batch)) for path in rules for batch in batches]
     rule_sets = [load(path, batch=batch, **given) for path, batch in pairs]
     for rule_set in rule_sets:
+        refuse_topic(rule_set)
         resolve_batch_time(rule_set, datetime.now(timezone.utc))
     told = progress or (lambda _words: None)
     if spark is None:
@@ -120,6 +121,12 @@ def run_batches(
             prefix = f"{batch}: " if len(pairs) > 1 else ""
             found.append(_run(rule_set, connected, run_time, Wishes(force, max_scans), _prefixed(told, prefix)))
         return found
+
+
+def refuse_topic(rule_set: RuleSet) -> None:
+    """Raise UsageError for an input that has no batches."""
+    if rule_set.input.kafka:
+        raise UsageError(f"{rule_set.file}: a topic has no batches; read it with: quality stream {rule_set.file}")
 
 
 def _prefixed(told: Progress, prefix: str) -> Progress:
@@ -146,21 +153,31 @@ def _run(rule_set: RuleSet, engine: Engine, run_time: datetime, wishes: Wishes, 
         resolve_batch_time(rule_set, run_time),
         progress,
     )
+    return guarded(context, lambda lease: _execute(context, wishes, lease))
+
+
+def guarded(context: Context, work: Callable[[Lease], RunResult]) -> RunResult:
+    """What `work` gives, under a lease; whatever it raises but UsageError, as the result of a run that failed."""
+    spark = context.spark
     try:
-        spark.sparkContext.setJobGroup(context.run, f"quality run {rule_set.dataset} {rule_set.batch}")
+        spark.sparkContext.setJobGroup(context.run, f"quality run {context.dataset} {context.batch}")
         with (
-            withholding(rule_set.sensitive),
+            withholding(context.rule_set.sensitive),
             Lease(context.store, context.dataset, context.batch, context.run) as lease,
         ):
-            return _execute(context, wishes, lease)
+            return work(lease)
     except UsageError:
         raise
     except (QualityError, PySparkException, Py4JError, OSError) as error:  # OSError: the JVM died
         # a trace may quote a value
         LOG.debug(
-            "run %s of %s %s failed", context.run, context.dataset, context.batch, exc_info=not rule_set.sensitive
+            "run %s of %s %s failed",
+            context.run,
+            context.dataset,
+            context.batch,
+            exc_info=not context.rule_set.sensitive,
         )
-        with withholding(rule_set.sensitive):
+        with withholding(context.rule_set.sensitive):
             return _failed(context, error)
     finally:
         with suppress(Py4JError, OSError):
@@ -188,10 +205,10 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         reader = Reader(context.spark, rule_set.input, types, mentions_file(rule_set))
         files = reader.pin()
         batch = reader.read(files) if rule_set.input.table else None
-        prints = _fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
+        prints = fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
         last = commit.latest(context.store, context.dataset, context.batch)
     if last and not wishes.force and prints["input"] and dict(last.fingerprints) == prints:
-        return _unchanged(context, last)
+        return unchanged(context, last)
     if last and last.told and last.published:
         told = f"run {last.run} was {last.told}; this run takes its place when it is published"
         LOG.warning("%s %s: %s", context.dataset, context.batch, told)
@@ -200,11 +217,11 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         context.engine.launched.wide += batch.scans
         batch, folded = _with_corrections(context, batch)
     with sized(context.spark, batch) as batch:
-        plan = _plan(context.engine, context.store, rule_set, batch, pinned_rules)
+        plan = planned(context.engine, context.store, rule_set, batch, pinned_rules)
         # a row that was corrected keeps its id, which the files of a shared pass do not hold
         plan = replace(plan, together=False) if folded.rows else plan
         planner.refuse_over_budget(plan, wishes.max_scans)
-        return _judge(context, reader, batch, plan, prints, last, lease, folded)
+        return judged(context, reader, batch, plan, prints, last, lease, folded)
 
 
 @dataclass(frozen=True)
@@ -233,7 +250,7 @@ def _keep_corrections(context: Context, folded: Folded) -> None:
         ledger.append(context.store, Entry(context.dataset, context.batch, context.run, rows, files, *words))
 
 
-def _judge(
+def judged(
     context: Context,
     reader: Reader,
     batch: Batch,
@@ -241,7 +258,7 @@ def _judge(
     prints: Mapping[str, str],
     last: CommitRecord | None,
     lease: Lease,
-    folded: Folded,
+    folded: Folded = Folded(),
 ) -> RunResult:
     """Run the rules on the batch, split it, and commit what came of it."""
     rule_set = context.rule_set
@@ -279,7 +296,8 @@ def _judge(
     return RunResult(data, checks, findings.profile)
 
 
-def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned: Iterable[Rule]) -> Plan:
+def planned(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned: Iterable[Rule]) -> Plan:
+    """What is to be done with a batch. `pinned` are the rules of types that an earlier batch pinned."""
     tallied = engine.tallies(rule_set, small=batch.small)
     if rule_set.profile and not tallied:
         LOG.warning("%s: no profile: Spark's class loader takes no classes here", rule_set.dataset)
@@ -320,7 +338,7 @@ def mentions_file(rule_set: RuleSet) -> bool:
     return any(FILE_COLUMN in words(text) for text in texts)
 
 
-def _fingerprints(
+def fingerprints(
     context: Context, files: tuple[PinnedFile, ...], snapshot: str, live: Sequence[CommitRecord]
 ) -> dict[str, str]:
     """All that a run depends on; equal to the last run's means there is nothing to do."""
@@ -337,7 +355,8 @@ def _fingerprints(
     }
 
 
-def _unchanged(context: Context, last: CommitRecord) -> RunResult:
+def unchanged(context: Context, last: CommitRecord) -> RunResult:
+    """The stored result of a run; what follows its record is brought in line."""
     try:
         data = json.loads(context.store.read(last.result))
     except (FileNotFoundError, ValueError) as error:
@@ -407,6 +426,7 @@ def describe(
     InputError when there is no batch, and EngineError when it would be read more than `max_scans` times."""
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
     rule_set = load(rules, batch=layout.check_batch(batch), **given)
+    refuse_topic(rule_set)
     with withholding(rule_set.sensitive), session(spark, needs=needs([rule_set])) as own:
         refuse_unparsable(own.spark, rule_set)
         store = open_store(rule_set.outputs.root, own.spark)
@@ -415,6 +435,6 @@ def describe(
         found = reader.read(reader.pin())
         engine = Engine(own.spark)
         with sized(own.spark, found) as fitted:
-            plan = engine.analyse(fitted.frame, _plan(engine, store, rule_set, fitted, pinned))
+            plan = engine.analyse(fitted.frame, planned(engine, store, rule_set, fitted, pinned))
         planner.refuse_over_budget(plan, max_scans)
         return plan

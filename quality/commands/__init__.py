@@ -15,6 +15,7 @@ from quality.commands.quarantine import add_quarantine
 from quality.commands.redrive import add_redrive
 from quality.commands.rules import add_lint, add_plan, add_rules, add_schema
 from quality.commands.run import add_run
+from quality.commands.stream import add_stream
 from quality.commands.versions import add_publish, add_rollback, add_versions
 
 #: In the order of `quality --help`.
@@ -32,6 +33,7 @@ COMMANDS = (
     add_rollback,
     add_quarantine,
     add_redrive,
+    add_stream,
     add_history,
     add_anomalies,
     add_gc,

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -104,11 +105,23 @@ def default_on_fail(check: RuleType, severity: Severity) -> OnFail:
 
 
 @dataclass(frozen=True)
+class Kafka:
+    """A topic, which only a stream reads. `start`: where a new stream begins, `earliest` or `latest`. `options` are those of
+    Spark's source, secrets among them: they stand in no message."""
+
+    servers: str = ""
+    topic: str = ""
+    start: str = "earliest"
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
 class Input:
     """Where a batch comes from and how it is read."""
 
     path: tuple[str, ...] = ()
     table: str = ""
+    kafka: Kafka | None = None
     where: str = ""
     format: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -121,6 +134,20 @@ class Input:
     def is_text(self) -> bool:
         """Whether values arrive as text (CSV, JSON lines)."""
         return self.format in ("csv", "json")
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """How a stream goes on: how often a micro-batch begins, how much one takes at most, what a held one means (`stop` or
+    `continue`), where Spark keeps what was read (empty: below the root), and how many micro-batches or how much time a
+    window of metrics spans (None: there are no windows)."""
+
+    trigger: timedelta = timedelta(seconds=10)
+    max_files: int = 1_000
+    max_messages: int = 1_000_000
+    on_held: str = "stop"
+    checkpoint: str = ""
+    window: timedelta | int | None = None
 
 
 @dataclass(frozen=True)
@@ -170,6 +197,7 @@ class RuleSet:
     rules: tuple[Rule, ...]
     columns: tuple[tuple[str, str], ...] = ()
     outputs: Outputs = Outputs()
+    stream: StreamSettings = StreamSettings()
     quarantined_above: float = 0.5
     profile: bool = False
     anomalies: AnomalySettings | None = None

@@ -20,10 +20,11 @@ from quality.rulefile import sections
 from quality.rulefile.anomalies import read_anomalies
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
+from quality.rulefile.streams import read_stream
 
 SECTIONS = (
     "version", "dataset", "description", "owner", "vars", "extends", "input", "defaults", "key", "columns", "rules",
-    "profile", "hold", "anomalies", "outputs",
+    "profile", "hold", "anomalies", "stream", "outputs",
 )  # fmt: skip
 VERSION = 1
 _DATASET = re.compile(r"[a-z0-9_.-]+")
@@ -56,6 +57,7 @@ def interpret(
         rules=tuple(replace(rule, check=rule.check.at(run_time)) for rule in rules),
         columns=_column_types(tree, rules),
         outputs=sections.read_outputs(tree, problems, root),
+        stream=read_stream(tree, problems),
         quarantined_above=sections.read_hold(tree, problems),
         # anomalies are looked for in everything that a profile measures
         profile=problems.parsed(tree.mapping.get("profile"), "'profile'", parse_flag, anomalies is not None),

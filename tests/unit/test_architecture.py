@@ -15,8 +15,9 @@ LAYERS = (
     "errors", "model", "sql", "sensitive", "casts", "analyzers anomaly", "rule_types", "rulefile", "tally", "profiles", "planner", "verification",
     "backends jars",
     "keys", "scan", "tally_scan", "profiling", "engine", "rows", "storage", "corrections", "history_reader", "targets", "history",
-    "report", "exploring", "results", "anomalies", "slices", "localise", "culprits", "sides", "publishing", "runs", "versions", "quarantine", "standing", "returning", "redrive",
-    "demo_data", "demo", "progress", "doctor", "entry", "commands", "cli", "__main__",
+    "report", "exploring", "results", "anomalies", "slices", "localise", "culprits", "sides", "publishing", "runs", "windows", "streams", "versions",
+    "quarantine", "standing", "returning", "redrive",
+    "demo_data", "demo", "progress", "doctor", "job_stream", "entry", "commands", "cli", "__main__",
 )  # fmt: skip
 RANKS = {unit: rank for rank, units in enumerate(LAYERS) for unit in units.split()}
 

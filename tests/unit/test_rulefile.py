@@ -650,7 +650,7 @@ INPUT_MISTAKES = {
     "{path: data/orders}": "'format' of 'input' is needed, the path does not tell it; one of csv, json, parquet, orc",
     "{path: [a.csv, b.json]}": "'format' of 'input' is needed, the path does not tell it; one of csv, json, parquet, orc",
     "{path: a.csv, table: t}": "'input' has both 'path' and 'table'; one is enough",
-    "{format: csv}": "'input' needs either 'path' or 'table'",
+    "{format: csv}": "'input' needs either 'path', 'table' or 'kafka'",
     "{path: []}": "'path' must be a path or a list of them, got an empty list",
     "orders.csv": "'input' must be a mapping such as {path: data/orders.csv}, got 'orders.csv'",
     "{path: a.csv, format: CSV}": "'format' of 'input' must be one of csv, json, parquet, orc, got 'CSV'",
