@@ -4,8 +4,8 @@
     python benchmarks/suggestions.py --quick
 
 A suite is suggested from the first days of a data set and judges all later ones, and their faulty twins: eleven faults in 1, 5,
-10, 20 and 50 % of the rows (`daily.py`). `static` is suggested once; `weekly` again after every seven days, from the days that
-it did not flag. A twin counts as found when a rule flags it that does not flag the good day. Rules are judged in numpy
+10, 20 and 50 % of the rows (`daily.py`). `static` is suggested once; `renewed` again after
+every four weeks, from the last ninety days. A twin counts as found when a rule flags it that does not flag the good day. Rules are judged in numpy
 (`quality.suggesting.judging`), as the engine would: a test runs both on the same batches.
 The feed `drifting` is made from the flights: a number that keeps counting, fares and miles that rise, more rows each week.
 """
@@ -30,7 +30,8 @@ from quality.suggesting.judging import Suggestion, breaks
 from quality.suggesting.suite import suggest
 
 FIRST = 60
-#: The most days that a weekly suite is made from: the last ones.
+_RENEWED = 28
+#: The most days that a renewed suite is made from: the last ones.
 _WINDOW = 90
 
 
@@ -41,7 +42,11 @@ def load(name: str) -> list[tuple[Any, daily.Columns]]:
     rng, number, made = np.random.default_rng(5), 0, []
     for t, (day, columns) in enumerate(daily.load("flights")):
         rows = rng.random(daily.rows_of(columns)) < 0.5 + 0.5 * t / 365
-        kept = {name: values[rows] for name, values in columns.items() if name in ("carrier", "origin", "dest", "distance", "air_time")}
+        kept = {
+            name: values[rows]
+            for name, values in columns.items()
+            if name in ("carrier", "origin", "dest", "distance", "air_time")
+        }
         n = daily.rows_of(kept)
         kept["booking"] = number + np.arange(1.0, n + 1)
         kept["fare"] = np.round((40 + 0.1 * kept["distance"]) * 1.002**t * rng.lognormal(0, 0.2, n), 2)
@@ -56,7 +61,7 @@ def flags(rules: tuple[Suggestion, ...], batch: Batch) -> np.ndarray:
     return np.array([breaks(rule, batch) is True for rule in rules], bool)
 
 
-def walk(name: str, every: int, *, weekly: bool) -> dict[str, Any]:
+def walk(name: str, every: int, *, renewed: bool) -> dict[str, Any]:
     """One data set walked through."""
     days, rng, began = load(name), np.random.default_rng(7), time.perf_counter()
     batches = [of_arrays(str(day), columns) for day, columns in days]
@@ -67,7 +72,7 @@ def walk(name: str, every: int, *, weekly: bool) -> dict[str, Any]:
     per_rule: dict[tuple[Any, ...], list[bool]] = {}
     found: dict[str, dict[float, list[bool]]] = {fault: {share: [] for share in daily.SHARES} for fault in daily.FAULTS}
     for t in range(FIRST, len(days)):
-        if weekly and t > FIRST and (t - FIRST) % 7 == 0:
+        if renewed and t > FIRST and (t - FIRST) % _RENEWED == 0:
             rules = suggest(accepted[-_WINDOW:]).suggestions
         clean = flags(rules, batches[t])
         good.append(bool(clean.any()))
@@ -79,12 +84,11 @@ def walk(name: str, every: int, *, weekly: bool) -> dict[str, Any]:
                     twin = daily.inject(days[t][1], fault, share, rng)
                     if twin is not None:
                         found[fault][share].append(bool((flags(rules, of_arrays("twin", twin)) & ~clean).any()))
-        # somebody looks at what was flagged, and lets good days be
         accepted.append(batches[t])
     rates = {str(key[:3]): float(np.mean(values)) for key, values in per_rule.items()}
     twins = [flag for by in found.values() for values in by.values() for flag in values]
     return {
-        "data": name, "way": "weekly" if weekly else "static", "days": len(good), "first": FIRST, "rules": len(rules),
+        "data": name, "way": "renewed" if renewed else "static", "days": len(good), "first": FIRST, "rules": len(rules),
         "false_alarms": float(np.mean(good)), "quiet_rules": float(np.mean([rate <= 0.01 for rate in rates.values()])),
         "twins": len(twins), "recall": float(np.mean(twins)), "seconds_to_suggest": round(seconds, 2),
         "worst": sorted(((k, round(r, 4)) for k, r in rates.items() if r), key=lambda one: -one[1])[:8],
@@ -96,16 +100,22 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="*", default=["flights", "weather", "drifting"])
-    parser.add_argument("--quick", action="store_true", help="faulty twins on every thirtieth day alone, no weekly suites")
+    parser.add_argument(
+        "--quick", action="store_true", help="faulty twins on every thirtieth day alone, no renewed suites"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the figures here")
     options = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
-    print("| data | way | rules | good days flagged | rules that flag <= 1 % | faulty twins found |\n" + "|---" * 6 + "|")
+    print(
+        "| data | way | rules | good days flagged | rules that flag <= 1 % | faulty twins found |\n" + "|---" * 6 + "|"
+    )
     results = []
     for name in options.data:
-        for weekly in (False,) if options.quick else (False, True):
-            one = walk(name, 30 if options.quick else 10, weekly=weekly)
+        for renewed in (False,) if options.quick else (False, True):
+            one = walk(name, 30 if options.quick else 10, renewed=renewed)
             results.append(one)
+            if options.json:
+                Path(options.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
             print(
                 f"| {name} | {one['way']} | {one['rules']} | {one['false_alarms']:.1%} | {one['quiet_rules']:.0%} | {one['recall']:.1%} |",
                 flush=True,
@@ -113,8 +123,6 @@ def main() -> None:
             print(f"  worst: {one['worst']}", file=sys.stderr)
             for fault, by in one["by_fault"].items():
                 print(f"  {fault:18s} {by}", file=sys.stderr)
-    if options.json:
-        Path(options.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -67,3 +67,14 @@ def rounded(value: float, *, up: bool, whole: bool = False) -> float | int:
     step = max(step, 1.0) if whole else step
     found = (math.ceil if up else math.floor)(round(value / step, 9)) * step
     return round(found) if whole or step >= 1 else float(f"{found:.12g}")
+
+
+def wanders(values: Sequence[float]) -> bool:
+    """Whether the level moves slowly, with the season or in steps: a mean of seven batches in a row varies more than twice as
+    much (in standard deviations) as it would if batches were independent. Bounds for the next batch do not hold then."""
+    seen = np.asarray(values, float)
+    blocks = len(seen) // 7
+    if blocks < 3 or not seen.std():
+        return False
+    means = seen[-7 * blocks :].reshape(blocks, 7).mean(axis=1)
+    return bool(means.std(ddof=1) > 2 * seen.std(ddof=1) / math.sqrt(7))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from quality.suggesting.chances import SLIGHT, beyond, rounded, share_limit, trends
+from quality.suggesting.chances import SLIGHT, beyond, rounded, share_limit, trends, wanders
 from quality.suggesting.facts import MOMENT, NUMBER, TEXT, Batch, Facts, series
 from quality.suggesting.judging import Suggestion, example_of
 
@@ -240,8 +240,12 @@ def _numbers(found: Sequence[Facts], name: str, slack: float, *, few: bool) -> I
     if not few:
         yield from _range(found, name, lows, highs, slack)
     means = [facts.mean for facts in found if facts.mean is not None and np.isfinite(facts.mean)]
-    if len(means) >= 7 and not trends(means) and not few and np.std(means) > 0:
+    if len(means) >= 7 and not few and not trends(means) and not wanders(means) and np.std(means) > 0:
         low, high = beyond(means, slack)
+        # a shift within a quarter of the values' own spread is no fault
+        slight = 0.25 * slack * float(np.median([facts.spread or 0 for facts in found]))
+        middle = float(np.median(means))
+        low, high = min(low, middle - slight), max(high, middle + slight)
         if lows.min() >= 0 and low < 0:
             low = 0.0
         bounds = [rounded(low, up=False), rounded(high, up=True)]

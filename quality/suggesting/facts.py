@@ -21,7 +21,7 @@ NUMBER, TEXT, MOMENT, TRUTH, OTHER = "number", "text", "moment", "truth", "other
 @dataclass(frozen=True)
 class Facts:
     """A column in a batch. `values`: all values as text with their counts, None when they are too many; `frequent` some of
-    them; `shapes`: None when not all are known. `low`, `high`, `mean`, `bins` of numbers, and of dates in days and of
+    them; `shapes`: None when not all are known. `low`, `high`, `mean`, `spread` (standard deviation), `bins` of numbers, and of dates in days and of
     moments in microseconds from 1970 (no mean). `odd`: values that are not of the type, of those that are not NULL."""
 
     kind: str
@@ -34,6 +34,7 @@ class Facts:
     low: float | None = None
     high: float | None = None
     mean: float | None = None
+    spread: float | None = None
     bins: Bins | None = None
     shortest: int | None = None
     longest: int | None = None
@@ -106,6 +107,7 @@ def of_column(column: ColumnProfile, odd: int = 0) -> Facts:
     given["frequent"] = tuple(text for text, _ in column.top[:100])
     if kind == NUMBER and (numbers := tally.numbers):
         given |= {"low": numbers.minimum, "high": numbers.maximum, "mean": numbers.mean, "bins": numbers.bins}
+        given["spread"] = numbers.standard_deviation
     elif tally.temporal:
         given |= {"low": tally.temporal.smallest, "high": tally.temporal.largest, "bins": tally.temporal.bins}
     elif tally.texts:
@@ -169,10 +171,11 @@ def _facts(values: Vector, missing: Vector) -> Facts:
     if exact is None:
         places = np.sign(numbers) * (np.abs(numbers).view(np.int64) >> (52 - 6))
         bins = Bins(True, 0, *_summed(places.astype(np.int64), times))
-    low, high, mean = (
-        (float(known.min()), float(known.max()), float(known.mean())) if len(known) else (None, None, None)
-    )
-    return Facts(NUMBER, "int" if whole else "double", len(known), len(numbers), exact, (), None, low, high, mean, bins)
+    kind = "int" if whole else "double"
+    if not len(known):
+        return Facts(NUMBER, kind, 0, 0, exact)
+    low, high, mean, spread = (float(one) for one in (known.min(), known.max(), known.mean(), known.std()))
+    return Facts(NUMBER, kind, len(known), len(numbers), exact, (), None, low, high, mean, spread, bins)
 
 
 def _text(number: float, whole: bool) -> str:

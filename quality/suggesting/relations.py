@@ -18,6 +18,8 @@ from quality.suggesting.judging import Suggestion, breaks, correlation, together
 #: Pairs of values that a rule may list.
 _MOST_PAIRS = 250
 _PAIRS, _CORRELATED, _ORDERED = 6, 8, 4
+#: Sums that are looked for: factor of the first part, sign of the second.
+_FORMS = ((1.0, 1.0), (100.0, 1.0), (60.0, 1.0), (1000.0, 1.0), (1.0, -1.0))
 
 
 def suggest_relations(batches: Sequence[Batch], slack: float) -> Iterator[Suggestion]:
@@ -54,30 +56,25 @@ def _sums(batches: Sequence[Batch], numbers: Sequence[str]) -> Iterator[Suggesti
     names = [name for name in numbers if batches[-1].columns[name].kind == NUMBER]
     found: set[frozenset[str]] = set()
     joined = {name: _joined(batches, name, 4000) for name in names}
-    for target in names:
-        for first, second in permutations([name for name in names if name != target], 2):
+    for factor, sign in _FORMS:
+        for target, first, second in permutations(names, 3):
             trio = frozenset((target, first, second))
-            if trio in found:
+            if trio in found or (factor == sign == 1.0 and first > second):
                 continue
-            for factor, sign in ((1.0, 1.0), (1.0, -1.0), (100.0, 1.0), (60.0, 1.0), (1000.0, 1.0)):
-                if factor == sign == 1.0 and first > second:
-                    continue
-                gap = joined[target] - factor * joined[first] - sign * joined[second]
-                known = ~np.isnan(gap)
-                equal = np.abs(gap) <= 1e-9 * (1 + np.abs(joined[target]))
-                # a column of zeros would make any sum true
-                told = known & (joined[second] != 0) & (joined[first] != 0)
-                if told.sum() < 100 or (~equal & known).any():
-                    continue
-                given = {"factor": factor, "sign": sign, "key": (factor, sign)}
-                made = Suggestion("that", (target, first, second), {}, "unequal", "", given)
-                if any(breaks(made, batch) for batch in batches):
-                    continue
-                rows = sum(batch.sampled for batch in batches)
-                why = f"holds in each of {rows:,} rows looked at"
-                yield Suggestion("that", made.columns, {}, "unequal", why, given, strong=rows >= ENOUGH_ROWS)
+            gap = joined[target] - factor * joined[first] - sign * joined[second]
+            known = ~np.isnan(gap)
+            equal = np.abs(gap) <= 1e-9 * (1 + np.abs(joined[target]))
+            # a column of zeros would make any sum true
+            told = known & (joined[second] != 0) & (joined[first] != 0)
+            if told.sum() < 100 or (~equal & known).any():
+                continue
+            given = {"factor": factor, "sign": sign, "key": (factor, sign)}
+            rows = sum(batch.sampled for batch in batches)
+            why = f"holds in each of {rows:,} rows looked at"
+            made = Suggestion("that", (target, first, second), {}, "unequal", why, given, strong=rows >= ENOUGH_ROWS)
+            if not any(breaks(made, batch) for batch in batches):
                 found.add(trio)
-                break
+                yield made
 
 
 # pairs

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from quality.suggesting.columns import suggest_column
 from quality.suggesting.facts import Batch
@@ -82,7 +83,7 @@ def _held_back(
     n = len(batches)
     cuts = [n // 2, 3 * n // 4] if n >= 8 else [n - 1] if n >= 2 else []
     found: dict[tuple[object, ...], tuple[int, int]] = {}
-    for cut, end in zip(cuts, [*cuts[1:], n], strict=True):
+    for cut, end in pairwise([*cuts, n]):
         for one in _fit(batches[:cut], times, slack):
             answers = [breaks(one, batch) for batch in batches[cut:end]]
             told = [answer for answer in answers if answer is not None]

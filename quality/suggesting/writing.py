@@ -186,9 +186,10 @@ def _sql(name: str) -> str:
 
 
 #: Names that could mean something else in an expression.
-_WORDS = frozenset(
-    "and or not in is null true false case when then else end between like date timestamp interval".split()
-)
+_WORDS = {
+    "and", "or", "not", "in", "is", "null", "true", "false", "case", "when", "then", "else", "end", "between", "like", "date",
+    "timestamp", "interval", "select", "from", "where", "exists", "array", "map", "struct",
+}  # fmt: skip
 
 
 def _body(one: Suggestion) -> Any:
@@ -202,6 +203,9 @@ def _body(one: Suggestion) -> Any:
         return one.arguments
     if one.test == "incomplete":
         return {"column": one.columns[1]}
+    if one.type == "freshness":
+        # as of the batch's own day, so that a batch of long ago can be judged again
+        return {"column": one.columns[0], **one.arguments, "as_of": Template("{{ batch }}")}
     return {"column": one.columns[0], **one.arguments}
 
 
