@@ -70,11 +70,16 @@ def rounded(value: float, *, up: bool, whole: bool = False) -> float | int:
 
 
 def wanders(values: Sequence[float]) -> bool:
-    """Whether the level moves slowly, with the season or in steps: a mean of seven batches in a row varies more than twice as
-    much (in standard deviations) as it would if batches were independent. Bounds for the next batch do not hold then."""
+    """Whether the level moves slowly, with the season or in steps, so that bounds for the next batch do not hold for later
+    ones: a batch is like the one before it (autocorrelation over 0.4, and beyond chance at 1 %), or means of seven batches in
+    a row vary more than twice as much as they would if batches were independent."""
     seen = np.asarray(values, float)
-    blocks = len(seen) // 7
-    if blocks < 3 or not seen.std():
+    if len(seen) < 8 or not seen.std():
         return False
+    gap = seen - seen.mean()
+    alike = float((gap[1:] * gap[:-1]).sum() / (gap**2).sum())
+    if alike > max(0.4, 2.58 / math.sqrt(len(seen))):
+        return True
+    blocks = len(seen) // 7
     means = seen[-7 * blocks :].reshape(blocks, 7).mean(axis=1)
-    return bool(means.std(ddof=1) > 2 * seen.std(ddof=1) / math.sqrt(7))
+    return blocks >= 3 and bool(means.std(ddof=1) > 2 * seen.std(ddof=1) / math.sqrt(7))

@@ -9,7 +9,7 @@ import pytest
 
 from quality.rule_types.values import In
 from quality.rulefile.lint import lint
-from quality.suggesting.chances import rounded, share_limit, trends
+from quality.suggesting.chances import rounded, share_limit, trends, wanders
 from quality.suggesting.facts import of_arrays, shape
 from quality.suggesting.judging import breaks
 from quality.suggesting.suite import expected, suggest
@@ -193,3 +193,7 @@ def test_bounds():
     rng = np.random.default_rng(2)
     assert trends((np.arange(30) + rng.normal(0, 3, 30)).tolist())
     assert sum(trends(rng.normal(0, 1, 30).tolist()) for _ in range(500)) <= 5
+    # the season moves a level; chance does not
+    season = 10 * np.sin(np.arange(60) / 20) + rng.normal(0, 3, 60)
+    assert wanders(season.tolist())
+    assert sum(wanders(rng.normal(0, 1, 60).tolist()) for _ in range(500)) <= 15
