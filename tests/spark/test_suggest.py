@@ -135,4 +135,4 @@ outputs: {{root: {tmp_path}/root}}
     assert report.rule_set
     said = {(rule.check.type, getattr(rule.check, "column", "")) for rule in report.rule_set.rules}
     assert {("in", "state"), ("in", "city")} <= said
-    assert cli.run_command(["suggest", "in.csv", "--history", "nowhere", "--root", f"{tmp_path}/root"]) == 3
+    assert cli.run_command(["suggest", "in.csv", "--history", "nowhere", "--root", f"{tmp_path}/root"]) == 2
