@@ -15,6 +15,7 @@ from quality.commands.quarantine import add_quarantine
 from quality.commands.redrive import add_redrive
 from quality.commands.rules import add_lint, add_plan, add_rules, add_schema
 from quality.commands.run import add_run
+from quality.commands.testing import add_test
 from quality.commands.versions import add_publish, add_rollback, add_versions
 
 #: In the order of `quality --help`.
@@ -24,6 +25,7 @@ COMMANDS = (
     add_plan,
     add_rules,
     add_schema,
+    add_test,
     add_profile,
     add_convert,
     add_paths,
