@@ -15,6 +15,8 @@ from quality.rule_types.args import shown
 from quality.rule_types.rules import RuleSet
 from quality.rulefile.interpret import interpret
 from quality.rulefile.nodes import Node, parse
+from quality.rulefile.plugins import load_plugins
+from quality.rulefile.ruleforms import MODIFIERS
 from quality.rulefile.templates import RESERVED, Renderer, environment_reader, is_template
 
 MAX_BYTES = 5_000_000
@@ -64,6 +66,7 @@ def read(
     run_time: datetime | None = None,
 ) -> Source:
     """The file as a tree, before its meaning is asked. Raises as `load`."""
+    load_plugins(MODIFIERS)
     given = dict(variables or {})
     for name in given:
         if name in RESERVED:
