@@ -327,7 +327,7 @@ class RuleReader:
             if is_required(argument) or node.waits or value != argument.default:
                 canonical[word] = node.plain(canonical=True) if node.waits else plain(value)
         self._note_unknown(kind, given, named, at)
-        if len(values) < sum(is_required(a) for a in named.values()) or any(v is None for v in values.values()):
+        if any(is_required(a) and values.get(a.name) is None for a in named.values()) or None in values.values():
             return None, canonical
         check = kind(**values)
         wrong = check.problem() or _misfitting_bound(check)
