@@ -17,6 +17,7 @@ from quality.commands.rules import add_lint, add_plan, add_rules, add_schema
 from quality.commands.run import add_run
 from quality.commands.stream import add_stream
 from quality.commands.suggest import add_suggest
+from quality.commands.testing import add_test
 from quality.commands.versions import add_publish, add_rollback, add_versions
 
 #: In the order of `quality --help`.
@@ -26,6 +27,7 @@ COMMANDS = (
     add_plan,
     add_rules,
     add_schema,
+    add_test,
     add_profile,
     add_suggest,
     add_convert,

@@ -47,6 +47,21 @@ class Selector:
         return self.glob or (f"matching {self.matching}" if self.matching else f"type {self.type}")
 
 
+#: What an example can be of: rows that comply, rows that do not, rows that are out of the rule's scope.
+EXPECTED = ("pass", "fail", "skip")
+
+
+@dataclass(frozen=True)
+class Example:
+    """Rows, and what a rule must say of them: one of `EXPECTED`. A column that a row does not name is NULL in it. `lines`
+    are the places of the values, for messages."""
+
+    expected: str
+    rows: tuple[Mapping[str, Any], ...]
+    location: Location
+    lines: tuple[Mapping[str, int], ...] = ()
+
+
 @dataclass(frozen=True)
 class Rule:
     """A demand on a batch, with everything a rule can carry. `canonical` is its text form for fingerprints."""
@@ -64,6 +79,7 @@ class Rule:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     canonical: Mapping[str, Any] = field(default_factory=dict)
     over: Selector | None = None
+    examples: tuple[Example, ...] = ()
 
     def of_column(self, name: str) -> Rule:
         """One of the rules that a rule over many columns stands for."""

@@ -18,6 +18,7 @@ from quality.rule_types.uniqueness import Key
 from quality.rule_types.values import Type
 from quality.rulefile import sections
 from quality.rulefile.anomalies import read_anomalies
+from quality.rulefile.examples import check_examples
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
 from quality.rulefile.streams import read_stream
@@ -48,6 +49,9 @@ def interpret(
     source = Input() if _misspelt(tree, "input") else sections.read_input(tree, problems, input_path)
     rules = _rules(tree, problems, source)
     _refuse_clashes(rules, problems)
+    columns = _column_types(tree, rules)
+    declared = {name.lower(): kind for name, kind in (*columns, *source.schema)}
+    check_examples(rules, declared, problems)
     anomalies = read_anomalies(tree, problems)
     canonical = _canonical(source, tree, dataset, rules)
     rule_set = RuleSet(
@@ -55,7 +59,7 @@ def interpret(
         dataset=dataset,
         input=source,
         rules=tuple(replace(rule, check=rule.check.at(run_time)) for rule in rules),
-        columns=_column_types(tree, rules),
+        columns=columns,
         outputs=sections.read_outputs(tree, problems, root),
         stream=read_stream(tree, problems),
         quarantined_above=sections.read_hold(tree, problems),

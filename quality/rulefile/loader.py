@@ -16,6 +16,8 @@ from quality.rule_types.args import shown
 from quality.rule_types.rules import RuleSet
 from quality.rulefile.interpret import interpret
 from quality.rulefile.nodes import Node, parse
+from quality.rulefile.plugins import load_plugins
+from quality.rulefile.ruleforms import MODIFIERS
 from quality.rulefile.templates import RESERVED, Renderer, environment_reader, is_template
 
 MAX_BYTES = 5_000_000
@@ -68,6 +70,7 @@ def read(
     tree: Node | None = None,
 ) -> Source:
     """The file as a tree, before its meaning is asked. Arguments and errors as those of `load`."""
+    load_plugins(MODIFIERS)
     given = dict(variables or {})
     for name in given:
         if name in RESERVED:

@@ -15,7 +15,7 @@ LAYERS = (
     "errors", "model", "sql", "sensitive", "casts", "analyzers anomaly", "rule_types", "rulefile", "tally", "profiles", "suggesting", "planner", "verification",
     "backends jars",
     "keys", "scan", "tally_scan", "profiling", "engine", "rows", "storage", "corrections", "history_reader", "suggestion", "targets", "history",
-    "report", "exploring", "results", "anomalies", "slices", "localise", "culprits", "sides", "publishing", "runs", "windows", "streams", "versions",
+    "report", "exploring", "results", "anomalies", "slices", "localise", "culprits", "sides", "publishing", "runs", "examples", "windows", "streams", "versions",
     "quarantine", "standing", "returning", "redrive",
     "demo_data", "demo", "progress", "doctor", "job_stream", "entry", "commands", "cli", "__main__",
 )  # fmt: skip

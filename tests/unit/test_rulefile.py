@@ -815,3 +815,9 @@ def test_an_expanded_file_that_extended_another_stands_by_itself(files, tmp_path
     text = expanded(lint(str(tmp_path / "child.yml")))
     assert "extends" not in text
     assert load(rule_file(text, "alone.yml")).fingerprint == known.fingerprint
+
+
+def test_optional_arguments_do_not_stand_in_for_one_that_is_missing(rule_file):
+    text = "version: 1\ndataset: d\ninput: {path: x.parquet}\nrules:\n  - compare: {at_least: a, below: b}\n"
+    (problem,) = lint(str(rule_file(text))).problems
+    assert problem.message.startswith("'compare' needs 'column': the column that is compared")
