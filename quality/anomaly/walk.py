@@ -27,6 +27,8 @@ WILD = 5.0
 PATIENCE, OFTEN = 3, 21
 #: So far above the threshold a batch is bad whatever the threshold should have been.
 ODD = 1.5
+#: A metric that has at most one value in so many batches moves by steps.
+STEPS = 10
 _EXACT = 1e-9
 
 
@@ -136,9 +138,10 @@ class Walk:
         return np.asarray(np.where(np.isfinite(y) & (self._known >= 4), y, self.forecast))
 
     def _near_weight(self) -> float:
-        # the neighbours see what moves together a little: it matters where a batch is too small for each metric to tell
+        # the neighbours see what moves together a little: it matters where a batch is too small for each metric to tell,
+        # wholly below a hundred rows, not at all from a thousand on
         typical = float(np.median(self.rows[self._kept])) if self._kept else 0.0
-        return float(np.clip(1.5 - np.log10(max(typical, 1)) / 3, 0.25, 1.0))
+        return float(np.clip(3.0 - np.log10(max(typical, 1)), 0.0, 1.0))
 
     def _prepare(self) -> None:
         kept = self._kept
@@ -163,10 +166,11 @@ class Walk:
             self._conditional = combine.Conditional(self.deviations[kept[-PAST:]])
         self._neighbours.fit(past[-PAST:])
         self.threshold = combine.threshold(self._own_scores[kept], self.alpha * (1 - SHARE))
-        self._row_count.fit()
+        if len(self.columns.size):
+            self._row_count.fit(self.evened[kept, self.columns.size[0]], phases, ~self._special[kept])
 
     def _scales(self, past: Floats) -> Floats:
-        floor = self._floors()
+        floor = np.maximum(self._floors(), _steps(past[-CONSTANT:]))
         residuals = np.abs(self._residuals[self._kept[-SCALES:]])
         residuals = residuals[np.isfinite(residuals).any(axis=1)]
         spread = past.std(axis=0)
@@ -287,6 +291,15 @@ class Walk:
             rows = np.ix_(np.array(self._kept), np.flatnonzero(metrics))
             self.learned[rows] += jump
             self._level[rows] += jump
+
+
+def _steps(past: Floats) -> Floats:
+    """Half the step of metrics that take few values (the median of whole hours): one step is no news, however rare."""
+    apart = np.diff(np.sort(past, axis=0), axis=0)
+    moves = apart > _EXACT
+    few = moves.sum(axis=0) <= max(len(past) // STEPS, 2)
+    least = np.where(moves, apart, np.inf).min(axis=0, initial=np.inf)
+    return np.where(few & np.isfinite(least), least / 2, 0.0)
 
 
 def _two_quantiles(values: Floats) -> tuple[Floats, Floats]:
