@@ -27,6 +27,8 @@ WILD = 5.0
 PATIENCE, OFTEN = 3, 21
 #: So far above the threshold a batch is bad whatever the threshold should have been.
 ODD = 1.5
+#: How many batches before a new level tell how much a metric varies on it.
+RECENT = 10
 #: A metric that has at most one value in so many batches moves by steps.
 STEPS = 10
 _EXACT = 1e-9
@@ -121,6 +123,7 @@ class Walk:
         own = self._of_constants(y, deviation, own)
         if self._conditional is not None:
             own = 0.5 * (own + self._conditional.surprise(deviation))
+        own = np.minimum(own, self._most(y, deviation))
         own = np.where(self._known >= 4, np.maximum(own + self.columns.weight, 0), 0)
         special = bool(self._special[self.t])
         if special:
@@ -170,16 +173,16 @@ class Walk:
             self._row_count.fit(self.evened[kept, self.columns.size[0]], phases, ~self._special[kept])
 
     def _scales(self, past: Floats) -> Floats:
-        floor = np.maximum(self._floors(), _steps(past[-CONSTANT:]))
+        step, self._coarse, self._once = _steps(past[-CONSTANT:])
+        floor = np.maximum(self._floors(), step)
         residuals = np.abs(self._residuals[self._kept[-SCALES:]])
         residuals = residuals[np.isfinite(residuals).any(axis=1)]
         spread = past.std(axis=0)
         if len(residuals) < 2:
             return np.asarray(np.maximum(floor, spread))
-        residuals = np.where(np.isfinite(residuals), residuals, 0.0)
         middle, high = _two_quantiles(residuals)
         own = np.maximum(middle / 0.6745, high / 1.645)
-        n, prior = len(residuals), 5.0
+        n, prior = np.isfinite(residuals).sum(axis=0), 5.0
         own = np.sqrt((n * own**2 + prior * np.maximum(own, 0.7 * spread) ** 2) / (n + prior))
         return np.asarray(np.sqrt(own**2 + floor**2))
 
@@ -211,6 +214,21 @@ class Walk:
         own = own.copy()
         own[:, j] = np.where(self.columns.rare[j], np.maximum(own[:, j], hazard), hazard)
         return own
+
+    def _most(self, y: Floats, deviation: Floats) -> Floats:
+        """The most that a value can surprise: one that was there in k of n batches, wild or not, has a chance of about k in
+        n. So has, of a metric that takes few values and is no sign of broken data, one that was not, by how many were
+        there once (Good, Turing)."""
+        past = self.evened[self._kept]
+        n = len(past)
+        found = np.full(y.shape, np.inf)
+        novel = np.log10((n + 1) / (self._once + 1)) + np.minimum(1.5, 0.5 * np.log10(1 + np.abs(deviation)))
+        coarse = self._coarse & ~self.columns.integrity & ~self.constant
+        found[:, coarse] = novel[:, coarse]
+        for row, values in enumerate(y):
+            again = (np.abs(past - values) < _EXACT).sum(axis=0)
+            found[row] = np.where(again > 0, np.log10((n + 1) / np.maximum(again, 1)), found[row])
+        return found
 
     def _learn(self) -> None:
         t = self.t
@@ -285,28 +303,40 @@ class Walk:
         self._rebase(self._accepted[t], value)
 
     def _rebase(self, metrics: Bools, value: Floats) -> None:
-        """Lift the past of metrics to where they are now; how much they vary stays known."""
+        """Lift the past of metrics to where they are now; how much they varied lately stays known."""
         if metrics.any():
             jump = (value - self.forecast)[metrics]
             rows = np.ix_(np.array(self._kept), np.flatnonzero(metrics))
             self.learned[rows] += jump
             self._level[rows] += jump
+            # a new level may vary otherwise: what is known of the old one's spread must not outweigh it for months
+            old = np.ix_(np.array(self._kept[:-RECENT], np.intp), np.flatnonzero(metrics))
+            self._residuals[old] = self.deviations[old] = np.nan
 
 
-def _steps(past: Floats) -> Floats:
-    """Half the step of metrics that take few values (the median of whole hours): one step is no news, however rare."""
+def _steps(past: Floats) -> tuple[Floats, Bools, Floats]:
+    """Half the step of metrics that take few values (the median of whole hours): one step is no news, however rare. Which
+    metrics those are, and how many of their values were there once."""
     apart = np.diff(np.sort(past, axis=0), axis=0)
     moves = apart > _EXACT
     few = moves.sum(axis=0) <= max(len(past) // STEPS, 2)
     least = np.where(moves, apart, np.inf).min(axis=0, initial=np.inf)
-    return np.where(few & np.isfinite(least), least / 2, 0.0)
+    edge = np.ones((1, past.shape[1]), bool)
+    once = (np.vstack([edge, moves]) & np.vstack([moves, edge])).sum(axis=0)
+    return np.where(few & np.isfinite(least), least / 2, 0.0), few, once.astype(float)
 
 
 def _two_quantiles(values: Floats) -> tuple[Floats, Floats]:
-    """Median and 90 % quantile of each column."""
-    last = len(values) - 1
-    places = [last * 0.5, last * 0.9]
-    around = sorted({int(p) for p in places} | {min(int(p) + 1, last) for p in places})
-    ordered = np.partition(values, around, axis=0)
-    found = [ordered[int(p)] + (p - int(p)) * (ordered[min(int(p) + 1, last)] - ordered[int(p)]) for p in places]
-    return found[0], found[1]
+    """Median and 90 % quantile of each column, without its NaN; 0 where there is nothing else."""
+    ordered = np.sort(values, axis=0)
+    last = np.isfinite(values).sum(axis=0) - 1
+    columns = np.arange(values.shape[1])
+
+    def quantile(share: float) -> Floats:
+        place = np.maximum(last * share, 0)
+        low = place.astype(int)
+        high = np.minimum(low + 1, np.maximum(last, 0))
+        found = ordered[low, columns] + (place - low) * (ordered[high, columns] - ordered[low, columns])
+        return np.where(last >= 0, found, 0.0)
+
+    return quantile(0.5), quantile(0.9)
