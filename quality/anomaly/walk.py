@@ -123,7 +123,7 @@ class Walk:
         own = self._of_constants(y, deviation, own)
         if self._conditional is not None:
             own = 0.5 * (own + self._conditional.surprise(deviation))
-        own = np.minimum(own, self._most(y, deviation))
+        own = np.minimum(own, self._most(y))
         own = np.where(self._known >= 4, np.maximum(own + self.columns.weight, 0), 0)
         special = bool(self._special[self.t])
         if special:
@@ -173,8 +173,7 @@ class Walk:
             self._row_count.fit(self.evened[kept, self.columns.size[0]], phases, ~self._special[kept])
 
     def _scales(self, past: Floats) -> Floats:
-        step, self._coarse, self._once = _steps(past[-CONSTANT:])
-        floor = np.maximum(self._floors(), step)
+        floor = np.maximum(self._floors(), _steps(past[-CONSTANT:]))
         residuals = np.abs(self._residuals[self._kept[-SCALES:]])
         residuals = residuals[np.isfinite(residuals).any(axis=1)]
         spread = past.std(axis=0)
@@ -215,20 +214,11 @@ class Walk:
         own[:, j] = np.where(self.columns.rare[j], np.maximum(own[:, j], hazard), hazard)
         return own
 
-    def _most(self, y: Floats, deviation: Floats) -> Floats:
-        """The most that a value can surprise: one that was there in k of n batches, wild or not, has a chance of about k in
-        n. So has, of a metric that takes few values and is no sign of broken data, one that was not, by how many were
-        there once (Good, Turing)."""
+    def _most(self, y: Floats) -> Floats:
+        """The most that a value can surprise: one that was there in k of n batches, wild or not, has a chance of k in n."""
         past = self.evened[self._kept]
-        n = len(past)
-        found = np.full(y.shape, np.inf)
-        novel = np.log10((n + 1) / (self._once + 1)) + np.minimum(1.5, 0.5 * np.log10(1 + np.abs(deviation)))
-        coarse = self._coarse & ~self.columns.integrity & ~self.constant
-        found[:, coarse] = novel[:, coarse]
-        for row, values in enumerate(y):
-            again = (np.abs(past - values) < _EXACT).sum(axis=0)
-            found[row] = np.where(again > 0, np.log10((n + 1) / np.maximum(again, 1)), found[row])
-        return found
+        again = np.array([(np.abs(past - values) < _EXACT).sum(axis=0) for values in y])
+        return np.where(again > 0, np.log10((len(past) + 1) / np.maximum(again, 1)), np.inf)
 
     def _learn(self) -> None:
         t = self.t
@@ -314,16 +304,13 @@ class Walk:
             self._residuals[old] = self.deviations[old] = np.nan
 
 
-def _steps(past: Floats) -> tuple[Floats, Bools, Floats]:
-    """Half the step of metrics that take few values (the median of whole hours): one step is no news, however rare. Which
-    metrics those are, and how many of their values were there once."""
+def _steps(past: Floats) -> Floats:
+    """Half the step of metrics that take few values (the median of whole hours): one step is no news, however rare."""
     apart = np.diff(np.sort(past, axis=0), axis=0)
     moves = apart > _EXACT
     few = moves.sum(axis=0) <= max(len(past) // STEPS, 2)
     least = np.where(moves, apart, np.inf).min(axis=0, initial=np.inf)
-    edge = np.ones((1, past.shape[1]), bool)
-    once = (np.vstack([edge, moves]) & np.vstack([moves, edge])).sum(axis=0)
-    return np.where(few & np.isfinite(least), least / 2, 0.0), few, once.astype(float)
+    return np.where(few & np.isfinite(least), least / 2, 0.0)
 
 
 def _two_quantiles(values: Floats) -> tuple[Floats, Floats]:
