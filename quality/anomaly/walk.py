@@ -27,6 +27,8 @@ WILD = 5.0
 PATIENCE, OFTEN = 3, 21
 #: So far above the threshold a batch is bad whatever the threshold should have been.
 ODD = 1.5
+#: What is aimed at below the level asked for: the batches to come differ more than those of the past did.
+CAUTION = 0.8
 #: How many batches before a new level tell how much a metric varies on it.
 RECENT = 10
 #: A metric that has at most one value in so many batches moves by steps.
@@ -168,7 +170,7 @@ class Walk:
         if len(kept) >= 20 and (self._conditional is None or len(kept) % 4 == 0):
             self._conditional = combine.Conditional(self.deviations[kept[-PAST:]])
         self._neighbours.fit(past[-PAST:])
-        self.threshold = combine.threshold(self._own_scores[kept], self.alpha * (1 - SHARE))
+        self.threshold = combine.threshold(self._own_scores[kept], self.alpha * (1 - SHARE) * CAUTION)
         if len(self.columns.size):
             self._row_count.fit(self.evened[kept, self.columns.size[0]], phases, ~self._special[kept])
 
