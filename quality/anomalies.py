@@ -14,6 +14,7 @@ from quality.anomaly.calendar import Calendar
 from quality.anomaly.values import Batch, Point, Series
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
 from quality.model import Metric, RuleResult, RuleStatus, Severity
+from quality.referenced import readable, with_references
 from quality.rule_types.rules import AnomalySettings
 from quality.rulefile.calendar import load_calendar
 from quality.sensitive import NOTHING, Sensitive, is_value
@@ -44,9 +45,11 @@ def of_run(context: Context, metrics: Iterable[Metric | None], rows: int) -> Odd
     settings = context.rule_set.anomalies
     if settings is None:
         return Odd()
-    points = {series_of(metric): point_of(metric) for metric in metrics if metric is not None}
+    known = [metric for metric in metrics if metric is not None]
+    points = {series_of(metric): point_of(metric) for metric in known}
     points[Series("Size")] = Point(float(rows))
-    tested = Batch(context.batch, context.batch_time, rows, points)
+    sketches = {series_of(m): content for m in known if (content := _sketch_of(m)) is not None}
+    tested = Batch(context.batch, context.batch_time, rows, points, sketches)
     try:
         found = judged(
             context.store, context.dataset, tested, settings, spark=context.spark, sensitive=context.rule_set.sensitive
@@ -80,6 +83,12 @@ def point_of(metric: Metric) -> Point:
     return Point(metric.number, metric.numerator, metric.denominator)
 
 
+def _sketch_of(metric: Metric) -> bytes | None:
+    if (sketch := metric.sketch) is None:
+        return None
+    return readable({"format": sketch.format, "version": sketch.version, "bytes": sketch.content})
+
+
 def judged(
     store: Store,
     dataset: str,
@@ -92,7 +101,7 @@ def judged(
     """The judgement on a batch by the live batches before it. What is a value of a sensitive column is not looked at, also
     where an earlier run still told it. Raises StorageError for a history that cannot be read, and
     EngineError when nothing is there to read it with."""
-    from quality.anomaly.judging import MOST, Options, judge, judge_by
+    from quality.anomaly.judging import MOST, Options, before, judge, judge_by
 
     calendar = load_calendar(settings.calendar) if settings.calendar else Calendar()
     earlier = [r for r in commit.live_records(store, dataset) if r.batch_time < tested.time and r.batch != tested.id]
@@ -101,6 +110,7 @@ def judged(
     options = Options(settings.false_alarms, settings.metrics, settings.season)
     if settings.strategy:
         return judge_by(settings.strategy, dict(settings.arguments), past, tested, options)
+    *past, tested = with_references([*before(past, tested), tested])
     return judge(past, tested, options, calendar, accepted(store, dataset))
 
 

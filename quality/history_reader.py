@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from quality.anomaly.values import Batch, Point, Series
 from quality.backends.schemas import literal_path
 from quality.errors import EngineError, InputError, StorageError
+from quality.referenced import readable
 from quality.storage import commit, layout, readers
 from quality.storage.commit import CommitRecord
 from quality.storage.store import Store, open_store
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
 _READERS = 16
 _ADVICE = "pip install 'quality-engine[history]'"
 #: What judging needs of the table of metrics.
-_NEEDED = ("batch", "name", "instance", "filter", "segment", "parameters", "value", "numerator", "denominator")
+_NEEDED = (
+    "batch",
+    "name",
+    "instance",
+    "filter",
+    "segment",
+    "parameters",
+    "value",
+    "numerator",
+    "denominator",
+    "sketch",
+)
 
 
 class History:
@@ -96,17 +108,24 @@ def batches(store: Store, found: Sequence[CommitRecord], spark: SparkSession | N
     pyarrow is not installed."""
     rows = rows_of(store, keys_of(found, "metrics"), spark)
     points: dict[str, dict[Series, Point]] = {}
+    sketches: dict[str, dict[Series, bytes]] = {}
     for run, row in rows:
         series, point = metric_of(row)
         points.setdefault(run, {})[series] = point
+        if (content := readable(row.get("sketch"))) is not None:
+            sketches.setdefault(run, {})[series] = content
     by_id = {record.batch: record for record in found}
-    return [batch_of(record, points.get(record.run, {})) for record in by_id.values()]
+    return [batch_of(record, points.get(record.run, {}), sketches.get(record.run, {})) for record in by_id.values()]
 
 
-def batch_of(record: CommitRecord, points: Mapping[Series, Point]) -> Batch:
+def batch_of(
+    record: CommitRecord, points: Mapping[Series, Point], sketches: Mapping[Series, bytes] | None = None
+) -> Batch:
     """A batch as the detector takes it. The number of rows is known of every run, whether a rule asks for it or not."""
     count = record.rows.get("input", 0)
-    return Batch(record.batch, record.batch_time, count, {**points, Series("Size"): Point(float(count))})
+    return Batch(
+        record.batch, record.batch_time, count, {**points, Series("Size"): Point(float(count))}, sketches or {}
+    )
 
 
 def metric_of(row: Mapping[str, Any]) -> tuple[Series, Point]:
@@ -128,7 +147,7 @@ def rows_of(
         return []
     if spark is not None and not _has_pyarrow():
         frame = spark.read.parquet(*(literal_path(store.uri(key)) for key in keys))
-        return [(row["run"], row.asDict()) for row in frame.select("run", *columns).collect()]
+        return [(row["run"], row.asDict(recursive=True)) for row in frame.select("run", *columns).collect()]
     tables = _tables(store, keys, ("run", *columns))
     return [(row["run"], row) for table in tables for row in table.to_pylist()]
 
