@@ -94,13 +94,18 @@ def keys_of(found: Iterable[CommitRecord], table: str) -> list[str]:
 def batches(store: Store, found: Sequence[CommitRecord], spark: SparkSession | None = None) -> list[Batch]:
     """The batches of records with their metrics; a batch seen twice counts once, by its later record. `spark` reads where
     pyarrow is not installed."""
-    rows = _rows(store, keys_of(found, "metrics"), spark)
-    points: dict[str, dict[Series, Point]] = {}
-    for run, row in rows:
-        series, point = metric_of(row)
-        points.setdefault(run, {})[series] = point
+    by_run = points(store, found, spark)
     by_id = {record.batch: record for record in found}
-    return [batch_of(record, points.get(record.run, {})) for record in by_id.values()]
+    return [batch_of(record, by_run.get(record.run, {})) for record in by_id.values()]
+
+
+def points(store: Store, found: Sequence[CommitRecord], spark: SparkSession | None) -> dict[str, dict[Series, Point]]:
+    """The metrics of records, by run."""
+    by_run: dict[str, dict[Series, Point]] = {}
+    for run, row in _rows(store, keys_of(found, "metrics"), spark):
+        series, point = metric_of(row)
+        by_run.setdefault(run, {})[series] = point
+    return by_run
 
 
 def batch_of(record: CommitRecord, points: Mapping[Series, Point]) -> Batch:

@@ -16,7 +16,7 @@ from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
-from quality.rule_types.rules import Rule, RuleSet
+from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.sql import conjunction
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
@@ -77,6 +77,10 @@ class MetricCheck:
     key: KeyPass | None = None
     #: The part of a column's tally that is the metric.
     tallied: str = ""
+    #: Where bounds that come from earlier batches come from; why they do not apply yet, or cannot be told.
+    origin: str = ""
+    waiting: str = ""
+    unsure: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,6 +201,11 @@ class Plan:
     def sorts(self, key: KeyPass) -> bool:
         """Whether a key is first counted as if it came sorted, which takes no shuffle, and no other pass when it does."""
         return self.tally and key.whole and not (self.small or self.text)
+
+    @property
+    def batches(self) -> int:
+        """How many earlier batches the bounds ask for: their metrics are read from the history."""
+        return max((batches_asked(check.rule.check) for check in self.metric_checks), default=0)
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""

@@ -24,7 +24,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from quality import planner, publishing, quarantine, results, verification
+from quality import lookback, planner, publishing, quarantine, results, verification
 from quality.backends.footers import row_counts
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
@@ -221,6 +221,14 @@ class _Redrive:
             plan = planner.plan(self.rule_set, batch.row, batch.text, applying(pinned, batch.columns))
             tallied = self.context.engine.tallies(self.rule_set, small=batch.small)
             plan = self.context.engine.analyse(batch.frame, replace(plan, small=batch.small, tally=tallied))
+            plan = lookback.with_past(
+                plan,
+                self.store,
+                commit.live_records(self.store, live.dataset),
+                live.batch,
+                live.batch_time,
+                self.spark,
+            )
             with self.context.step("metrics", "judging the batch as it stands"):
                 findings = self.context.engine.measure(batch, plan)
             return self._move(batch, findings, last)

@@ -135,9 +135,15 @@ def _judge_metric(check: MetricCheck, measured: Measured, zone: str) -> RuleResu
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
     if scope == 0 and not _counts_rows(check):
         return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), "no row in scope", **found)
+    if check.waiting:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
+    unsure = check.unsure or _unresolved(check, bounds, metric)
+    if unsure:
+        return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {unsure}", **found)
+    expected = f"{bounds} ({check.origin})" if check.origin else str(bounds)
     if metric.value is None or isinstance(metric.value, str):
         why = f"{what} {_missing(metric, scope)}"
-        return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {why}", **found)
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}", **found)
     try:
         holds = (
             bounds.accepts(metric.value)
@@ -145,11 +151,18 @@ def _judge_metric(check: MetricCheck, measured: Measured, zone: str) -> RuleResu
             else _typed(bounds, metric.value, zone).accepts(metric.value)
         )
     except (TypeError, ValueError) as error:
-        return _result(
-            rule, RuleStatus.ERROR, str(bounds), f"could not tell: {what} is {metric.text}; {error}", **found
-        )
-    message = "" if holds else f"{what} is {_shown(metric.value)}, must be {bounds}{_share(metric)}"
-    return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, str(bounds), message, **found)
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {what} is {metric.text}; {error}", **found)
+    message = "" if holds else f"{what} is {_shown(metric.value)}, must be {expected}{_share(metric)}"
+    return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, expected, message, **found)
+
+
+def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
+    """Why bounds of earlier batches cannot be held against the metric."""
+    if bounds.past:
+        return f"the history was not read, and the bounds come from it: {bounds}"
+    if check.origin and _is_moment(metric.value):
+        return f"functions of earlier batches are about numbers, and {metric.key.name} is {metric.text}"
+    return ""
 
 
 def _missing(metric: Metric, scope: int) -> str:

@@ -12,9 +12,9 @@ MODULES = sorted((ROOT / "quality").rglob("*.py"))
 
 #: What stands further down may import what stands above it, never the other way round. What stands in one line is one.
 LAYERS = (
-    "errors", "model", "sql", "casts", "analyzers anomaly", "rule_types", "rulefile", "tally", "profiles", "planner", "verification",
+    "errors", "formulas", "model", "sql", "casts", "analyzers anomaly", "rule_types", "rulefile", "tally", "profiles", "planner", "verification",
     "backends jars",
-    "keys", "scan", "tally_scan", "profiling", "engine", "rows", "storage", "corrections", "history_reader", "targets", "history",
+    "keys", "scan", "tally_scan", "profiling", "engine", "rows", "storage", "corrections", "history_reader", "lookback", "targets", "history",
     "report", "results", "anomalies", "sides", "publishing", "runs", "versions", "quarantine", "standing", "redrive",
     "demo_data", "demo", "progress", "doctor", "entry", "commands", "cli", "__main__",
 )  # fmt: skip

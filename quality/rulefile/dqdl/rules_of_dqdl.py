@@ -16,6 +16,7 @@ from quality.rule_types import completeness, custom, dates, names, schema, stati
 from quality.rule_types.base import MetricRule, RuleType
 from quality.rule_types.rules import Rule as OurRule
 from quality.rule_types.rules import RuleSet
+from quality.rulefile.dqdl import past
 from quality.rulefile.dqdl.kinds import is_date
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.tree import (
@@ -151,7 +152,7 @@ def conditions(bounds: Bounds) -> list[Condition]:
     for word, value in terms.items():
         is_order = word not in ("equals", "not_equals")
         found.append(Comparison(COMPARISONS[word], _ordered(value) if is_order else _operand(value)))
-    return found
+    return [*found, *past.conditions(bounds)]
 
 
 def _metric(rule: OurRule, check: MetricRule) -> list[Theirs]:
