@@ -50,11 +50,13 @@ def with_past(
     batch_time: datetime,
     spark: SparkSession | None,
 ) -> Plan:
-    """The plan with every bound in numbers. A rule whose past is too short does not apply yet; one whose bounds have no
+    """The plan with the columns of the batch before, and every bound in numbers. A rule whose past is too short does not apply yet; one whose bounds have no
     number, or whose history cannot be read, cannot be told. `live` are the live records by batch time."""
+    earlier = [record for record in live if record.batch_time < batch_time and record.batch != batch]
+    if earlier:
+        plan = replace(plan, before=earlier[-1].columns, batch_before=earlier[-1].batch)
     if not plan.batches:
         return plan
-    earlier = [record for record in live if record.batch_time < batch_time and record.batch != batch]
     try:
         past = read(store, earlier[-plan.batches :], spark)
     except UsageError:

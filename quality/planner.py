@@ -125,6 +125,9 @@ class Plan:
     together: bool = False
     small: bool = False
     tally: bool = False
+    #: The columns of the published batch before this one, and its id; none when there is none, or nobody looked.
+    before: tuple[Column, ...] = ()
+    batch_before: str = ""
 
     @property
     def well_formed(self) -> str:
@@ -364,6 +367,8 @@ def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> 
 def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:
     """What a schema rule finds; in text formats the types are those declared, and each value is judged instead."""
     assert isinstance(rule.check, SchemaRule)
+    if rule.check.from_past:
+        return rule.check.differences(actual, tuple((column.name, column.type) for column in plan.before))
     declared = plan.rule_set.columns
     if plan.text:
         declared = tuple((name, "") for name, _ in declared)

@@ -25,7 +25,7 @@ from quality.model import (
     number_text,
 )
 from quality.planner import MetricCheck, Plan, RowCheck, schema_differences
-from quality.rule_types.base import MetricRule, parse_moment
+from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
 from quality.rule_types.rules import Rule
 
 
@@ -74,7 +74,7 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
         if metric_check.rule.id not in errors:
             verdicts[metric_check.rule.id] = _judge_metric(metric_check, measured, plan.rule_set.input.timezone)
     for rule in plan.schema_rules:
-        verdicts[rule.id] = _judge_schema(rule, schema_differences(rule, plan, columns))
+        verdicts[rule.id] = _judge_schema(rule, plan, columns)
     return [verdicts.get(rule.id) or could_not_tell(rule, errors.get(rule.id, "was not run")) for rule in plan.rules]
 
 
@@ -210,10 +210,16 @@ def _share(metric: Metric) -> str:
     return f" ({metric.numerator:,} of {metric.denominator:,})"
 
 
-def _judge_schema(rule: Rule, differences: Sequence[str]) -> RuleResult:
+def _judge_schema(rule: Rule, plan: Plan, columns: tuple[Column, ...]) -> RuleResult:
+    assert isinstance(rule.check, SchemaRule)
+    expected = rule.check.requirement()
+    if rule.check.from_past and not plan.before:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, "no batch was published before this one")
+    expected += f" ({plan.batch_before})" if rule.check.from_past else ""
+    differences = schema_differences(rule, plan, columns)
     status = RuleStatus.FAILED if differences else RuleStatus.PASSED
     shown = "; ".join(differences[:20]) + ("; ..." if len(differences) > 20 else "")
-    return _result(rule, status, rule.check.requirement(), shown)
+    return _result(rule, status, expected, shown)
 
 
 def decide(results: Sequence[RuleResult], rows: RowCounts, quarantined_above: float, allow_empty: bool) -> Outcome:

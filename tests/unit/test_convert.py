@@ -395,6 +395,7 @@ NOT_BACK = {
     "values: {column: c, at_least: 1, below: 5}, nulls: fail, tolerance: 1%": "its tolerance is about several conditions together",
     "type: {column: c, is: smallint}": "DQDL has no type 'smallint'",
     "schema: {declared: {a: int}}": "DQDL asks which columns there are and how many, not for their order or their types",
+    "schema_change: true": "DQDL does not compare with the batch before",
     "distinctness: {columns: c, above: 0.5}": "DQDL has nothing like 'distinctness'",
     "distinct_count: {column: c, above: 5, approximate: true}": "DQDL counts distinct values exactly",
     "max: {column: c, at_most: '2024-01-01'}": "a query is compared with a number, not with a date",

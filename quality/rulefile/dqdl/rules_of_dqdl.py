@@ -12,7 +12,7 @@ from typing import Any, Union
 
 from quality import sql
 from quality.model import COMPARISONS, Bounds, Nulls, Scalar
-from quality.rule_types import completeness, custom, dates, names, schema, statistics, uniqueness, values
+from quality.rule_types import completeness, custom, dates, evolution, names, schema, statistics, uniqueness, values
 from quality.rule_types.base import MetricRule, RuleType
 from quality.rule_types.rules import Rule as OurRule
 from quality.rule_types.rules import RuleSet
@@ -307,6 +307,10 @@ def _freshness(_rule: OurRule, _check: dates.Freshness) -> list[Theirs]:
     raise Lost("DQDL asks each value for its age, not the newest")
 
 
+def _schema_change(_rule: OurRule, _check: evolution.SchemaChange) -> list[Theirs]:
+    raise Lost("DQDL does not compare with the batch before")
+
+
 EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     completeness.Required: _required,
     custom.That: _that,
@@ -325,5 +329,6 @@ EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     names.ColumnCount: lambda rule, check: [_made(rule, "ColumnCount", (), c) for c in conditions(check.bounds)],
     names.ColumnNames: lambda _, check: [Rule("ColumnNamesMatchPattern", (Parameter(check.pattern),))],
     dates.Freshness: _freshness,
+    evolution.SchemaChange: _schema_change,
     MetricRule: _metric,
 }
