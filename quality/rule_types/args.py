@@ -255,8 +255,10 @@ def parse_types(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(types)
 
 
-def parse_bounds(words: Mapping[str, Any]) -> Bounds:
-    """Comparison words with their values; at least one, none contradicting another."""
+def parse_bounds(words: Mapping[str, Any], term: Callable[[Any], Scalar | Formula] | None = None) -> Bounds:
+    """Comparison words with their values; at least one, none contradicting another. A text may be a formula of earlier
+    batches, unless `term` reads it otherwise."""
+    read = term or _term
     terms: dict[str, Scalar | Formula] = {}
     if "within" in words:
         if len(words) > 1:
@@ -267,12 +269,12 @@ def parse_bounds(words: Mapping[str, Any]) -> Bounds:
             if words.keys() & {"at_least", "at_most"}:
                 raise ValueError("'between' is 'at_least' and 'at_most' together; write either")
             try:
-                low, high = _ends(value)
+                low, high = _ends(value, read)
             except ValueError as error:
                 raise ValueError(f"'between' {error}") from None
             terms.update(at_least=low, at_most=high)
         else:
-            terms[word] = _bound(word, value)
+            terms[word] = _bound(word, value, read)
     if not terms:
         raise ValueError(f"needs a bound: at least one of {', '.join(BOUND_WORDS)}")
     past = tuple((w, entry) for w in COMPARISONS if isinstance(entry := terms.get(w), Formula))
@@ -286,33 +288,39 @@ def parse_bounds(words: Mapping[str, Any]) -> Bounds:
     return Bounds(tuple(fixed.items()), past)
 
 
+def parse_value_bounds(words: Mapping[str, Any]) -> Bounds:
+    """Bounds of values, which may be texts such as 'last call'."""
+    return parse_bounds(words, _comparand)
+
+
 def _pair(value: Any) -> tuple[Scalar, Scalar]:
-    low, high = _ends(value)
-    if isinstance(low, Formula) or isinstance(high, Formula):
-        raise ValueError("takes no formula of earlier batches: only metrics have a history")
+    low, high = _ends(value, _comparand)
     return low, high
 
 
-def _ends(value: Any) -> list[Scalar | Formula]:
+def _ends(value: Any, term: Callable[[Any], Any]) -> list[Any]:
     if not isinstance(value, list) or len(value) != 2:
         raise ValueError(f"must be a list of two values, [low, high], got {shown(value)}")
-    return [_term(entry) for entry in value]
+    return [term(entry) for entry in value]
 
 
-def _bound(word: str, value: Any) -> Scalar | Formula:
+def _bound(word: str, value: Any, term: Callable[[Any], Scalar | Formula]) -> Scalar | Formula:
     try:
-        return _term(value)
+        return term(value)
     except ValueError as error:
         raise ValueError(f"'{word}' {error}") from None
 
 
+def _comparand(value: Any) -> Scalar:
+    """A number, a date or another text."""
+    return _number_from_text(value) if isinstance(value, str) else parse_comparand(value)
+
+
 def _term(value: Any) -> Scalar | Formula:
     """A number, a date as text, or a formula; a template that waits for the batch stays as it is."""
-    if not isinstance(value, str):
-        return parse_comparand(value)
-    if "{{" not in value and formulas.looks_back(value):
+    if isinstance(value, str) and "{{" not in value and formulas.looks_back(value):
         return formulas.parse(value)
-    return _number_from_text(value)  # type: ignore[no-any-return]
+    return _comparand(value)
 
 
 _WITHIN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(%?)\s+of\s+(\S.*)", re.DOTALL)
@@ -332,7 +340,7 @@ def _within(value: Any) -> Bounds:
         if isinstance(value, str) and "{{" in value:
             return Bounds((("equals", value),))
         raise ValueError(f"'within' must be an amount of something, {_WITHIN_FORMS}, got {shown(value)}")
-    if amount < 0:
+    if not amount.is_finite() or amount < 0:
         raise ValueError(f"'within' takes an amount of at least 0, got {amount}")
     try:
         centre = _term(of)
@@ -340,7 +348,7 @@ def _within(value: Any) -> Bounds:
         raise ValueError(f"'within' {error}") from None
     if isinstance(centre, Formula):
         return Bounds(past=(("within", Within(centre, amount, relative)),))
-    if isinstance(centre, (bool, str)):
+    if isinstance(centre, (bool, str)) or not Decimal(str(centre)).is_finite():
         if isinstance(centre, str) and "{{" in centre:
             return Bounds((("equals", centre),))
         raise ValueError(
@@ -434,3 +442,4 @@ TYPES = Kind(parse_types, {"type": "object", "additionalProperties": {"type": "s
 PAIR = Kind(_pair, BOUND_SCHEMAS["between"])
 #: The comparison words stand beside the other arguments, so this kind is given all of them at once.
 BOUNDS = Kind(parse_bounds, {}, role="bounds")
+VALUE_BOUNDS = Kind(parse_value_bounds, {}, role="bounds")

@@ -10,7 +10,7 @@ from quality import history_reader
 RULES = """
 version: 1
 dataset: d
-input: {path: %(root)s/in/{{ batch }}, format: parquet, batch_time: "{{ batch }}"}
+input: {path: "%(root)s/in/{{ batch }}", format: parquet, batch_time: "{{ batch }}"}
 rules:
 - name: volume
   row_count: {within: {ratio: 40%%, of: median(last 3)}}

@@ -122,6 +122,7 @@ def test_numbers_stand_beside_formulas():
     ({"within": 5}, "'within' must be an amount of something, such as '10% of median(last 7)'"),
     ({"within": {"ratio": "10%"}}, "'within' must be an amount"), ({"within": {"ratio": "300%", "of": "last"}}, "between 0 and 1"),
     ({"within": {"by": -1, "of": "last"}}, "at least 0"), ({"within": "10% of mean(lst 2)"}, "'within' takes mean(last 7)"),
+    ({"within": {"by": float("nan"), "of": "last"}}, "at least 0"), ({"within": {"ratio": "1%", "of": float("inf")}}, "must be of a number"),
     ({"within": "10% of true"}, "must be of a number or a formula"), ({"at_least": "med(last 2)"}, "'at_least' has 'med'"),
     ({"between": ["last 3", 5]}, "'between' needs one number of 'last 3'"),
     ({"at_least": "last", "at_most": "2024-01-01"}, "takes numbers beside a formula"),

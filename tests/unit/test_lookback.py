@@ -12,6 +12,7 @@ from quality.errors import RuleFileError
 from quality.model import BatchStatus, Column, Decision, Metric, RuleStatus, Severity
 from quality.report import plans
 from quality.rule_types.base import Row
+from quality.rule_types.values import Between, Values
 from quality.rulefile import load
 from quality.rulefile.lint import expanded, lint
 from quality.storage import commit
@@ -149,9 +150,9 @@ def test_the_canonical_form_loads_to_the_same_rules(rule_file):
 
 
 @pytest.mark.parametrize(("rule", "told"), (
-    ("values: {column: price, at_least: last}", "'values': takes no formula of earlier batches: only metrics have a history"),
+    ("length: {column: price, at_least: last}", "'length': takes no formula of earlier batches: only metrics have a history"),
     ("column_count: {at_least: last}", "takes no formula of earlier batches: only metrics have a history"),
-    ("between: {column: price, range: [last, 5]}", "takes no formula of earlier batches"),
+    ("values: {column: price, within: 10% of last}", "'values': takes no formula of earlier batches"),
     ("row_count: {at_least: 5}\n  min_history: 3", "'min_history' of 'row_count': goes with bounds that look at earlier batches"),
     ("row_count: {at_least: median(last 3)}\n  min_history: 4", "must be at most 3, the number of batches the bounds ask for, got 4"),
     ("row_count: {at_least: last}\n  min_history: 0", "must be a whole number of batches from 1 to 1,000, got 0"),
@@ -163,3 +164,14 @@ def test_a_mistake_ends_in_one_message_at_its_line(rule_file, rule, told):
         load(rule_file(HEAD + f"- {rule}\n"), batch="b")
     assert told in str(error.value)
     assert len(error.value.problems) == 1
+
+
+def test_texts_with_the_word_last_are_texts_beside_values(rule_file):
+    body = (
+        "- values: {column: name, not_equals: last call, at_least: last}\n- between: {column: name, range: [a, last]}\n"
+    )
+    first, second = load(rule_file(HEAD + body), batch="b").rules
+    assert isinstance(first.check, Values)
+    assert isinstance(second.check, Between)
+    assert dict(first.check.bounds.terms) == {"not_equals": "last call", "at_least": "last"}
+    assert second.check.range == ("a", "last")
