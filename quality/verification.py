@@ -135,11 +135,11 @@ def _judge_metric(check: MetricCheck, measured: Measured, zone: str) -> RuleResu
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
     if scope == 0 and not _counts_rows(check):
         return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), "no row in scope", **found)
-    if check.waiting:
-        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
     unsure = check.unsure or _unresolved(check, bounds, metric)
     if unsure:
         return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {unsure}", **found)
+    if check.waiting:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
     expected = f"{bounds} ({check.origin})" if check.origin else str(bounds)
     if metric.value is None or isinstance(metric.value, str):
         why = f"{what} {_missing(metric, scope)}"
@@ -158,10 +158,10 @@ def _judge_metric(check: MetricCheck, measured: Measured, zone: str) -> RuleResu
 
 def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
     """Why bounds of earlier batches cannot be held against the metric."""
-    if bounds.past:
-        return f"the history was not read, and the bounds come from it: {bounds}"
-    if check.origin and _is_moment(metric.value):
+    if (check.origin or check.waiting) and _is_moment(metric.value):
         return f"functions of earlier batches are about numbers, and {metric.key.name} is {metric.text}"
+    if bounds.past and not check.waiting:
+        return f"the history was not read, and the bounds come from it: {bounds}"
     return ""
 
 

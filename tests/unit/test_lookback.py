@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -175,3 +175,9 @@ def test_texts_with_the_word_last_are_texts_beside_values(rule_file):
     assert isinstance(second.check, Between)
     assert dict(first.check.bounds.terms) == {"not_equals": "last call", "at_least": "last"}
     assert second.check.range == ("a", "last")
+
+
+def test_dates_have_no_arithmetic_and_say_so_from_the_first_batch_on(rule_file, store):
+    found = judged(rule_file, store, "max: {column: day, at_least: last}", date(2024, 1, 5))
+    assert found.status == RuleStatus.ERROR
+    assert found.message.endswith("functions of earlier batches are about numbers, and Maximum is 2024-01-05")
