@@ -22,6 +22,7 @@ rules:
   row_count: {at_least: last}
   where: price > 5
   severity: info
+- schema_change: {added: fail}
 outputs: {root: %(root)s/out}
 """
 
@@ -31,8 +32,8 @@ def day(spark, tmp_path):
     rules = tmp_path / "rules.yml"
     rules.write_text(RULES % {"root": tmp_path})
 
-    def run(n, rows, price):
-        frame = spark.range(rows).selectExpr(f"cast({price} as double) as price")
+    def run(n, rows, price, *more):
+        frame = spark.range(rows).selectExpr(f"cast({price} as double) as price", *more)
         frame.coalesce(1).write.mode("overwrite").parquet(str(tmp_path / "in" / f"2024-01-0{n}"))
         return quality.run(rules, f"2024-01-0{n}", spark=spark)
 
@@ -41,12 +42,12 @@ def day(spark, tmp_path):
 
 def test_a_batch_is_judged_by_those_before_it(day, monkeypatch):
     first = day(1, 100, 10)
-    assert [rule["status"] for rule in first.data["rules"]] == ["not_applicable"] * 3
+    assert [rule["status"] for rule in first.data["rules"]] == ["not_applicable"] * 4
     assert (first.status, first.decision) == ("passed", "published")
     # what is not judged yet is measured all the same
     assert first.rule("level")["metric"]["value"] == 10
     second = day(2, 130, 10)
-    assert [rule["status"] for rule in second.data["rules"]] == ["not_applicable", "not_applicable", "passed"]
+    assert [rule["status"] for rule in second.data["rules"]] == ["not_applicable", "not_applicable", "passed", "passed"]
     # without pyarrow Spark reads the history
     with monkeypatch.context() as patch:
         patch.setattr(history_reader, "_has_pyarrow", lambda: False)
@@ -71,6 +72,9 @@ def test_held_batches_and_later_ones_are_no_past(day):
     assert "must be between 60 and 140 (median(last 3) = 100, of 2024-01-01, " in fourth.rule("volume")["message"]
     fifth = day(5, 61, 10)
     assert (fifth.status, fifth.rule("volume")["expected"]) == ("passed", fourth.rule("volume")["expected"])
+    sixth = day(6, 100, 10, "1 as surprise")
+    assert (sixth.decision, sixth.rule("schema_change")["message"]) == ("held", "column 'surprise' is new")
+    assert sixth.rule("schema_change")["expected"].endswith("(2024-01-05)")
     # of the second there is still one batch before it, whatever came since
     again = day(2, 10, 10)
     assert again.rule("volume")["status"] == "not_applicable"
