@@ -25,19 +25,9 @@ if TYPE_CHECKING:
 # a small file is all waiting: more requests at once than processors
 _READERS = 16
 _ADVICE = "pip install 'quality-engine[history]'"
-#: What judging needs of the table of metrics.
-_NEEDED = (
-    "batch",
-    "name",
-    "instance",
-    "filter",
-    "segment",
-    "parameters",
-    "value",
-    "numerator",
-    "denominator",
-    "sketch",
-)
+#: What judging needs of the table of metrics: numbers, and for the detector sketches as well.
+_NUMBERS = ("batch", "name", "instance", "filter", "segment", "parameters", "value", "numerator", "denominator")
+_NEEDED = (*_NUMBERS, "sketch")
 
 
 class History:
@@ -116,6 +106,15 @@ def batches(store: Store, found: Sequence[CommitRecord], spark: SparkSession | N
             sketches.setdefault(run, {})[series] = content
     by_id = {record.batch: record for record in found}
     return [batch_of(record, points.get(record.run, {}), sketches.get(record.run, {})) for record in by_id.values()]
+
+
+def points(store: Store, found: Sequence[CommitRecord], spark: SparkSession | None) -> dict[str, dict[Series, Point]]:
+    """The metrics of records, by run."""
+    by_run: dict[str, dict[Series, Point]] = {}
+    for run, row in rows_of(store, keys_of(found, "metrics"), spark, _NUMBERS):
+        series, point = metric_of(row)
+        by_run.setdefault(run, {})[series] = point
+    return by_run
 
 
 def batch_of(

@@ -16,7 +16,7 @@ from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
-from quality.rule_types.rules import Rule, RuleSet
+from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
 from quality.sql import conjunction
@@ -81,6 +81,10 @@ class MetricCheck:
     key: KeyPass | None = None
     #: The part of a column's tally that is the metric.
     tallied: str = ""
+    #: Where bounds that come from earlier batches come from; why they do not apply yet, or cannot be told.
+    origin: str = ""
+    waiting: str = ""
+    unsure: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,9 @@ class Plan:
     kept: bool = False
     tally: bool = False
     several: bool = False
+    #: The columns of the published batch before this one, and its id; none when there is none, or nobody looked.
+    before: tuple[Column, ...] = ()
+    batch_before: str = ""
 
     @property
     def well_formed(self) -> str:
@@ -213,6 +220,18 @@ class Plan:
     def sorts(self, key: KeyPass) -> bool:
         """Whether a key is first counted as if it came sorted, which takes no shuffle, and no other pass when it does."""
         return self.tally and key.whole and not self.small and (self.kept or not self.text)
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether some rule asks for batches before this one."""
+        return bool(self.batches) or any(
+            isinstance(r.check, SchemaRule) and r.check.from_past for r in self.schema_rules
+        )
+
+    @property
+    def batches(self) -> int:
+        """How many earlier batches the bounds ask for: their metrics are read from the history."""
+        return max((batches_asked(check.rule.check) for check in self.metric_checks), default=0)
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
@@ -384,6 +403,8 @@ def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> 
 def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:
     """What a schema rule finds; in text formats the types are those declared, and each value is judged instead."""
     assert isinstance(rule.check, SchemaRule)
+    if rule.check.from_past:
+        return rule.check.differences(actual, tuple((column.name, column.type) for column in plan.before))
     declared = plan.rule_set.columns
     if plan.text:
         declared = tuple((name, "") for name, _ in declared)

@@ -20,7 +20,18 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 import quality
-from quality import anomalies, corrections, culprits, planner, publishing, results, sides, targets, verification
+from quality import (
+    anomalies,
+    corrections,
+    culprits,
+    lookback,
+    planner,
+    publishing,
+    results,
+    sides,
+    targets,
+    verification,
+)
 from quality.backends.deequ import CheckOutcome
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
@@ -218,6 +229,7 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         batch, folded = _with_corrections(context, batch)
     with sized(context.spark, batch) as batch:
         plan = planned(context.engine, context.store, rule_set, batch, pinned_rules)
+        plan = lookback.with_past(plan, context.store, live, context.batch, context.batch_time, context.spark)
         # a row that was corrected keeps its id, which the files of a shared pass do not hold
         plan = replace(plan, together=False) if folded.rows else plan
         planner.refuse_over_budget(plan, wishes.max_scans)

@@ -24,7 +24,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from quality import targets, windows
+from quality import lookback, targets, windows
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
 from quality.backends.session import session
@@ -342,6 +342,9 @@ class _Stream:
                 context.engine.launched.wide += found.scans
             with sized(self.spark, found) as found:
                 plan = planned(context.engine, context.store, rule_set, found, pinned_rules)
+                if plan.looks_back:
+                    live = commit.live_records(self.store, context.dataset)
+                    plan = lookback.with_past(plan, self.store, live, context.batch, context.batch_time, self.spark)
                 result = judged(context, reader, found, plan, prints, last, lease)
         finally:
             reader.close()

@@ -25,7 +25,7 @@ from quality.model import (
     number_text,
 )
 from quality.planner import MetricCheck, Plan, RowCheck, schema_differences
-from quality.rule_types.base import MetricRule, parse_moment
+from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
 from quality.rule_types.rules import Rule, RuleSet
 from quality.sensitive import MASKED, tells, without_value
 
@@ -75,7 +75,7 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
         if metric_check.rule.id not in errors:
             verdicts[metric_check.rule.id] = _judge_metric(metric_check, measured, plan.rule_set)
     for rule in plan.schema_rules:
-        verdicts[rule.id] = _judge_schema(rule, schema_differences(rule, plan, columns))
+        verdicts[rule.id] = _judge_schema(rule, plan, columns)
     return [verdicts.get(rule.id) or could_not_tell(rule, errors.get(rule.id, "was not run")) for rule in plan.rules]
 
 
@@ -137,9 +137,15 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
     if scope == 0 and not _counts_rows(check):
         return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), "no row in scope", **found)
+    unsure = check.unsure or _unresolved(check, bounds, metric)
+    if unsure:
+        return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {unsure}", **found)
+    if check.waiting:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
+    expected = f"{bounds} ({check.origin})" if check.origin else str(bounds)
     if metric.value is None or isinstance(metric.value, str):
         why = f"{what} {_missing(metric, scope, secret=secret)}"
-        return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {why}", **found)
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}", **found)
     try:
         holds = (
             bounds.accepts(metric.value)
@@ -147,17 +153,20 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
             else _typed(bounds, metric.value, zone).accepts(metric.value)
         )
     except (TypeError, ValueError) as error:
-        return _result(
-            rule,
-            RuleStatus.ERROR,
-            str(bounds),
-            f"could not tell: {what} is {MASKED if secret else metric.text}; {error}",
-            **found,
-        )
-    message = (
-        "" if holds else f"{what} is {MASKED if secret else _shown(metric.value)}, must be {bounds}{_share(metric)}"
-    )
-    return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, str(bounds), message, **found)
+        shown = MASKED if secret else metric.text
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {what} is {shown}; {error}", **found)
+    shown = MASKED if secret else _shown(metric.value)
+    message = "" if holds else f"{what} is {shown}, must be {expected}{_share(metric)}"
+    return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, expected, message, **found)
+
+
+def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
+    """Why bounds of earlier batches cannot be held against the metric."""
+    if (check.origin or check.waiting) and _is_moment(metric.value):
+        return f"functions of earlier batches are about numbers, and {metric.key.name} is {metric.text}"
+    if bounds.past and not check.waiting:
+        return f"the history was not read, and the bounds come from it: {bounds}"
+    return ""
 
 
 def _missing(metric: Metric, scope: int, *, secret: bool) -> str:
@@ -205,10 +214,16 @@ def _share(metric: Metric) -> str:
     return f" ({metric.numerator:,} of {metric.denominator:,})"
 
 
-def _judge_schema(rule: Rule, differences: Sequence[str]) -> RuleResult:
+def _judge_schema(rule: Rule, plan: Plan, columns: tuple[Column, ...]) -> RuleResult:
+    assert isinstance(rule.check, SchemaRule)
+    expected = rule.check.requirement()
+    if rule.check.from_past and not plan.before:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, "no batch was published before this one")
+    expected += f" ({plan.batch_before})" if rule.check.from_past else ""
+    differences = schema_differences(rule, plan, columns)
     status = RuleStatus.FAILED if differences else RuleStatus.PASSED
     shown = "; ".join(differences[:20]) + ("; ..." if len(differences) > 20 else "")
-    return _result(rule, status, rule.check.requirement(), shown)
+    return _result(rule, status, expected, shown)
 
 
 def too_many(rows: RowCounts, quarantined_above: float) -> bool:

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, cast
 
-from quality import anomalies, history_reader, planner, publishing, results, verification
+from quality import anomalies, history_reader, lookback, planner, publishing, results, verification
 from quality.backends.reading import Batch
 from quality.engine import Findings
 from quality.model import BatchStatus, Decision, Metric, MetricKey, OnFail, RowCounts, RuleResult, RuleStatus, Severity
@@ -206,6 +206,9 @@ def write(context: Context, records: Sequence[CommitRecord]) -> RunResult:
     text = rule_set.input.is_text
     row = Row(columns, {MALFORMED_LINE: MALFORMED_LINE} if text else {}, rule_set.input.timezone)
     plan = planner.plan(rule_set, row, text)
+    if plan.looks_back:
+        live = commit.live_records(store, context.dataset)
+        plan = lookback.with_past(plan, store, live, context.batch, context.batch_time, context.spark)
     with context.step("judge", "judging a window"):
         rows = RowCounts(*(sum(record.rows.get(side, 0) for record in records) for side in RowCounts().to_dict()))
         measured, apart = _measured(plan, judged_rows, metrics, rows.input, len(records))

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from quality.analyzers import NUMERIC, TEMPORAL, TEXTUAL, base_type
-from quality.model import Column, Location, Nulls, OnFail, Severity, Tolerance
+from quality.model import Bounds, Column, Location, Nulls, OnFail, Severity, Tolerance
 from quality.rule_types.base import RowRule, RuleType
 from quality.sensitive import NOTHING, Sensitive
 
@@ -76,6 +76,7 @@ class Rule:
     on_fail: OnFail = OnFail.QUARANTINE
     nulls: Nulls = Nulls.PASS
     nan_passes: bool = False
+    min_history: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
     canonical: Mapping[str, Any] = field(default_factory=dict)
     over: Selector | None = None
@@ -109,6 +110,12 @@ def default_id(check: RuleType) -> str:
     if len(columns) == 1:
         return f"{columns[0]}.{check.type}"
     return f"{check.type}({','.join(columns)})" if columns else check.type
+
+
+def batches_asked(check: RuleType) -> int:
+    """How many earlier batches the bounds of a rule ask for."""
+    bounds = getattr(check, "bounds", None)
+    return bounds.batches if isinstance(bounds, Bounds) else 0
 
 
 def default_on_fail(check: RuleType, severity: Severity) -> OnFail:

@@ -549,7 +549,7 @@ class TestPage:
         archive = tmp_path / "quality.zip"
         with zipfile.ZipFile(archive, "w") as package:
             package.writestr("quality/__init__.py", "")
-            for name in ("errors.py", "model.py"):
+            for name in ("errors.py", "formulas.py", "model.py"):
                 package.write(REPORT.parent / name, f"quality/{name}")
             for path in REPORT.glob("*.*"):
                 package.write(path, f"quality/report/{path.name}")
