@@ -106,7 +106,7 @@ def keys_of(found: Iterable[CommitRecord], table: str) -> list[str]:
 def batches(store: Store, found: Sequence[CommitRecord], spark: SparkSession | None = None) -> list[Batch]:
     """The batches of records with their metrics; a batch seen twice counts once, by its later record. `spark` reads where
     pyarrow is not installed."""
-    rows = _rows(store, keys_of(found, "metrics"), spark)
+    rows = rows_of(store, keys_of(found, "metrics"), spark)
     points: dict[str, dict[Series, Point]] = {}
     sketches: dict[str, dict[Series, bytes]] = {}
     for run, row in rows:
@@ -139,14 +139,16 @@ def metric_of(row: Mapping[str, Any]) -> tuple[Series, Point]:
     )
 
 
-def _rows(store: Store, keys: Sequence[str], spark: SparkSession | None) -> list[tuple[str, dict[str, Any]]]:
-    """The rows of files of metrics, each with its run."""
+def rows_of(
+    store: Store, keys: Sequence[str], spark: SparkSession | None, columns: Sequence[str] = _NEEDED
+) -> list[tuple[str, dict[str, Any]]]:
+    """The rows of files of a history table (metrics, unless `columns` are those of another), each with its run."""
     if not keys:
         return []
     if spark is not None and not _has_pyarrow():
         frame = spark.read.parquet(*(literal_path(store.uri(key)) for key in keys))
-        return [(row["run"], row.asDict(recursive=True)) for row in frame.select("run", *_NEEDED).collect()]
-    tables = _tables(store, keys, ("run", *_NEEDED))
+        return [(row["run"], row.asDict(recursive=True)) for row in frame.select("run", *columns).collect()]
+    tables = _tables(store, keys, ("run", *columns))
     return [(row["run"], row) for table in tables for row in table.to_pylist()]
 
 

@@ -243,6 +243,8 @@ class RuleResult:
     filter: str = ""
     groups: tuple[Mapping[str, Any], ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    #: What most failing rows have in common.
+    slice: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The rule's entry in the result JSON."""
@@ -269,6 +271,7 @@ class RuleResult:
             "groups": [dict(group) for group in self.groups],
             "message": self.message,
             "location": self.location,
+            **({"slice": dict(self.slice)} if self.slice else {}),
         }
 
 

@@ -106,7 +106,10 @@ def add_rules(commands: Any) -> None:
 def _rules(options: argparse.Namespace) -> int:
     from quality.report import reference
     from quality.rule_types import REGISTRY
+    from quality.rulefile.plugins import load_plugins
+    from quality.rulefile.ruleforms import MODIFIERS
 
+    load_plugins(MODIFIERS)
     for word in options.type:
         if word not in REGISTRY:
             raise UsageError(f"'{word}' is not a rule type; {did_you_mean(word, sorted(REGISTRY), 'types')}")
@@ -126,7 +129,10 @@ def add_schema(commands: Any) -> None:
 
 
 def _schema(_options: argparse.Namespace) -> int:
+    from quality.rulefile.plugins import load_plugins
+    from quality.rulefile.ruleforms import MODIFIERS
     from quality.rulefile.schema import json_schema
 
+    load_plugins(MODIFIERS)
     print(json.dumps(json_schema(), indent=1))
     return 0

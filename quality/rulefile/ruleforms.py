@@ -24,9 +24,10 @@ from quality.rule_types.args import (
 )
 from quality.rule_types.base import KeyRule, MetricRule, RowRule, RuleType, parse_moment
 from quality.rule_types.custom import That
-from quality.rule_types.rules import Rule, default_id, default_on_fail
+from quality.rule_types.rules import EXPECTED, Rule, default_id, default_on_fail
 from quality.rulefile.canonical import plain
 from quality.rulefile.choosing import Choice, choices, over, renamed, takes_many
+from quality.rulefile.examples import read_examples
 from quality.rulefile.nodes import Node
 
 JUDGING = ("where", "tolerance", "severity", "on_fail", "nulls", "nan")
@@ -162,7 +163,6 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "tags": _tags,
     "dimension": parse_text,
     "labels": _labels,
-    "examples": lambda value: value,
 }
 
 
@@ -327,7 +327,7 @@ class RuleReader:
             if is_required(argument) or node.waits or value != argument.default:
                 canonical[word] = node.plain(canonical=True) if node.waits else plain(value)
         self._note_unknown(kind, given, named, at)
-        if len(values) < sum(is_required(a) for a in named.values()) or any(v is None for v in values.values()):
+        if any(is_required(a) and values.get(a.name) is None for a in named.values()) or None in values.values():
             return None, canonical
         check = kind(**values)
         wrong = check.problem() or _misfitting_bound(check)
@@ -363,6 +363,9 @@ class RuleReader:
         # a default's canonical form stays behind where the rule says something else
         values = {key: value for key, value in self.defaults.items() if key.partition(":")[0] not in {*barred, *given}}
         for word, node in given.items():
+            if word == "examples":
+                values[word] = read_examples(kind, node, self.problems)
+                continue
             value = self.problems.parsed(node, f"'{word}' of '{kind.type}'", PARSERS[word], None)
             reason = "" if value is None else _misfit(kind, word, value)
             if reason:
@@ -387,6 +390,7 @@ class RuleReader:
             nulls=values.get("nulls", Nulls.PASS),
             nan_passes=values.get("nan", False),
             metadata={word: values[word] for word in METADATA if word in values},
+            examples=values.get("examples", ()),
             canonical={"id": rule_id, **canonical, **_judging(values, severity, on_fail)},
         )
 
@@ -480,7 +484,7 @@ def modifiers_schema() -> dict[str, Any]:
         "nan": {"enum": ["pass", "fail"]},
         "tags": {"type": ["array", "string"], "items": text},
         "labels": {"type": "object"},
-        "examples": {"type": "object"},
+        "examples": {"type": "object", "properties": {word: {"type": "array", "minItems": 1} for word in EXPECTED}},
         "tolerance": {
             "anyOf": [
                 ratio,

@@ -619,4 +619,4 @@ class TestJUnit:
         assert self.parsed(value).tag == "testsuites"
 
     def test_characters_that_xml_cannot_hold_are_removed(self) -> None:
-        assert junit._xml("a\x00\x1b\ud800\ufffe\tb😀") == "a\tb😀"
+        assert junit.xml("a\x00\x1b\ud800\ufffe\tb😀") == "a\tb😀"
