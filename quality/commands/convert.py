@@ -33,6 +33,7 @@ def _convert(options: argparse.Namespace) -> int:
         allow_env=frozenset(options.allow_env),
         input_path=options.input,
         root=options.root,
+        dataset=options.dataset,
     )
     if options.output:
         _write(Path(options.output), converted.text)

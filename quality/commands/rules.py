@@ -34,12 +34,10 @@ def _lint(options: argparse.Namespace) -> int:
     from quality.rulefile.lint import expanded, lint
 
     given = rule_options(options)
+    given["input_path"] = given.pop("input")
     if options.expand and (len(options.rules) > 1 or options.json):
         raise UsageError("--expand prints one rule file as YAML")
-    reports = [
-        _with_views(lint(path, options.batch, given["variables"], given["allow_env"], given["input"], given["root"]))
-        for path in options.rules
-    ]
+    reports = [_with_views(lint(path, options.batch, **given)) for path in options.rules]
     if options.json:
         print(json.dumps([report.to_dict() for report in reports], ensure_ascii=False, indent=1))
     for report in reports if not options.json else ():

@@ -85,6 +85,7 @@ def _refuse_mistakes(options: argparse.Namespace, given: dict[str, Any]) -> None
                     allow_env=given["allow_env"],
                     input_path=given["input"],
                     root=given["root"],
+                    dataset=given["dataset"],
                 )
             except RuleFileError as error:
                 problems += error.problems

@@ -330,7 +330,7 @@ class RuleReader:
         if len(values) < sum(is_required(a) for a in named.values()) or any(v is None for v in values.values()):
             return None, canonical
         check = kind(**values)
-        wrong = check.problem() or _misfitting_bound(check)
+        wrong = check.problem() or misfitting_bound(check)
         if wrong:
             self.problems.add(at, f"'{kind.type}': {wrong}")
         return check, canonical
@@ -364,7 +364,7 @@ class RuleReader:
         values = {key: value for key, value in self.defaults.items() if key.partition(":")[0] not in {*barred, *given}}
         for word, node in given.items():
             value = self.problems.parsed(node, f"'{word}' of '{kind.type}'", PARSERS[word], None)
-            reason = "" if value is None else _misfit(kind, word, value)
+            reason = "" if value is None else misfit(kind, word, value)
             if reason:
                 self.problems.add(node, f"'{word}' of '{kind.type}': {reason}")
             values.update(_modifier(word, node, value))
@@ -427,7 +427,7 @@ def _label(kind: type[RuleType], word: str) -> str:
     return f"'{kind.type}'" if word in ("bounds", kind.main) else f"'{word}' of '{kind.type}'"
 
 
-def _misfitting_bound(check: RuleType) -> str:
+def misfitting_bound(check: RuleType) -> str:
     """A bound that the metric can never be compared with: a text beside a number, or a text that is no date."""
     if not isinstance(check, MetricRule):
         return ""
@@ -447,7 +447,7 @@ def _takes_nulls(kind: type[RuleType]) -> bool:
     return issubclass(kind, RowRule) and kind.nulls_apply
 
 
-def _misfit(kind: type[RuleType], word: str, value: Any) -> str:
+def misfit(kind: type[RuleType], word: str, value: Any) -> str:
     """Why a modifier does not go with a rule type, empty when it does."""
     if not issubclass(kind, RowRule):
         if word in ("tolerance", "nulls", "nan"):

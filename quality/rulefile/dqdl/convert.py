@@ -30,10 +30,11 @@ def convert_file(
     allow_env: frozenset[str] = frozenset(),
     input_path: str | None = None,
     root: str | None = None,
+    dataset: str | None = None,
 ) -> Converted:
     """The file in the language `to`, or in the other one when its name tells its own.
 
-    `batch`, `variables` and `allow_env` render the templates of a YAML file; `input_path` and `root` are those of the
+    `batch`, `variables` and `allow_env` render the templates of a YAML file; `input_path`, `root` and `dataset` are those of the
     YAML file that comes out. Raises RuleFileError with every mistake of the file, UsageError when it cannot be read or
     the language cannot be told.
     """
@@ -47,10 +48,10 @@ def convert_file(
     if to == own:
         raise UsageError(f"{path} is {to} already")
     if to == "dqdl":
-        return to_dqdl(
-            load(path, batch=batch, variables=variables, allow_env=allow_env, input_path=input_path, root=root)
-        )
-    return to_yaml(parse(_text(Path(path)), str(path)), str(path), input_path=input_path or "", root=root or "")
+        given: Any = {"input_path": input_path, "root": root, "dataset": dataset}
+        return to_dqdl(load(path, batch=batch, variables=variables, allow_env=allow_env, **given))
+    named: Any = {"dataset": dataset or "", "input_path": input_path or "", "root": root or ""}
+    return to_yaml(parse(_text(Path(path)), str(path)), str(path), **named)
 
 
 def _text(path: Path) -> str:
