@@ -107,7 +107,7 @@ class _Writing:
 
     def id(self, entry: Entry) -> dict[str, str]:
         """An id, where the rule's own would be that of another."""
-        base = entry.about or _default_id(entry)
+        base = entry.about or default_id(entry)
         self.ids[base] = self.ids.get(base, 0) + 1
         if self.ids[base] == 1:
             return {"id": entry.about} if entry.about else {}
@@ -132,7 +132,7 @@ def _parts(rule: Rule | Composite, inherited: tuple[Label, ...]) -> Iterator[Rul
         yield replace(rule, labels=labels)
 
 
-def _default_id(entry: Entry) -> str:
+def default_id(entry: Entry) -> str:
     """As the loader names a rule."""
     named: Any = entry.body if isinstance(entry.body, dict) else {}
     columns = named.get("columns") or [named["column"]] if "column" in named or "columns" in named else []
