@@ -59,8 +59,9 @@ class KeyCounter:
             self.launch(0)
             return self._small(key_counts(batch.frame, key), key)
         if key.whole:
-            # of a text every pass reads all columns: too much for a guess
-            found = (None if batch.text else self._by_runs(batch.frame, key)) or self._by_bits(batch.frame, key)
+            # of a text that is not kept every pass reads all columns: too much for a guess
+            found = self._by_runs(batch.frame, key) if batch.kept or not batch.text else None
+            found = found or self._by_bits(batch.frame, key)
             if found:
                 return found
         self.launch(1)

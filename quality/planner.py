@@ -81,7 +81,8 @@ class MetricCheck:
 
 @dataclass(frozen=True)
 class Pass:
-    """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys.
+    """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys,
+    kept when it reads none of the input but the rows that an earlier pass kept.
     `rules` are the ids of those that force it, none when every run makes it."""
 
     width: str
@@ -106,7 +107,8 @@ class Passes:
 @dataclass(frozen=True)
 class Plan:
     """What will run. `errors` holds, by rule id, why a rule cannot be judged against this batch; `together`: one pass
-    writes every side; `small`: the batch is one partition, so that nothing is shuffled; `tally`: one aggregate counts rule
+    writes every side; `small`: the batch is one partition, so that nothing is shuffled; `kept`: the first pass
+    keeps the rows on local disks, and no other reads the input; `tally`: one aggregate counts rule
     bits and profiles columns, also beside a write."""
 
     rule_set: RuleSet
@@ -120,6 +122,7 @@ class Plan:
     reading_scans: int = 0
     together: bool = False
     small: bool = False
+    kept: bool = False
     tally: bool = False
 
     @property
@@ -136,8 +139,8 @@ class Plan:
     @property
     def passes(self) -> Passes:
         """How many passes will be needed, or at most so many: a side is not written when no row is on it."""
-        wide = sum(step.width == "wide" for step in self.steps)
-        return Passes(wide, len(self.steps) - wide, sum(step.shuffles for step in self.steps))
+        widths = [step.width for step in self.steps]
+        return Passes(widths.count("wide"), widths.count("narrow"), sum(step.shuffles for step in self.steps))
 
     @cached_property
     def steps(self) -> tuple[Pass, ...]:
@@ -166,8 +169,9 @@ class Plan:
             if rules
         ]
         what = "counting failing rows and measuring metrics" + (", profiling" if self.profiles else "")
-        scan = Pass("wide", what, (*removes, *keeps, *metrics))
-        return (*reading, scan, *keys, Pass("wide", "writing passed rows"), *sides)
+        scan = Pass("wide", f"{what}, keeping the rows" if self.kept else what, (*removes, *keeps, *metrics))
+        later = (*keys, Pass("wide", "writing passed rows"), *sides)
+        return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = _ids(check for check in self.row_checks if check.key == key)
@@ -196,7 +200,7 @@ class Plan:
 
     def sorts(self, key: KeyPass) -> bool:
         """Whether a key is first counted as if it came sorted, which takes no shuffle, and no other pass when it does."""
-        return self.tally and key.whole and not (self.small or self.text)
+        return self.tally and key.whole and not self.small and (self.kept or not self.text)
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
@@ -229,10 +233,11 @@ def _ids(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
 
 def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
     """Raise EngineError when the plan reads the batch more often than allowed, with the rules that make it so."""
-    if max_scans is None or len(plan.steps) <= max_scans:
+    reading = [step for step in plan.steps if step.width != "kept"]
+    if max_scans is None or len(reading) <= max_scans:
         return
-    lines = "".join(f"\n  {describe_pass(step)}" for step in plan.steps)
-    raise EngineError(f"the plan reads the batch up to {len(plan.steps)} times, {max_scans} allowed:{lines}")
+    lines = "".join(f"\n  {describe_pass(step)}" for step in reading)
+    raise EngineError(f"the plan reads the batch up to {len(reading)} times, {max_scans} allowed:{lines}")
 
 
 def describe_pass(step: Pass) -> str:

@@ -26,7 +26,7 @@ from quality.backends.parsing import refuse_unparsable
 from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
 from quality.backends.session import session
-from quality.backends.sizing import sized
+from quality.backends.sizing import keeps, sized
 from quality.engine import ENGINES, Engine
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
 from quality.model import Column, Location, RowCounts
@@ -267,6 +267,7 @@ def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned:
     return replace(
         plan,
         small=batch.small,
+        kept=keeps(engine.spark, batch),
         tally=tallied,
         together=sides.writes_together(
             batch, store, plan, needs_file=mentions_file(rule_set), by_runner=engine.kind == "deequ-runner"

@@ -22,6 +22,7 @@ from pyspark.sql import DataFrame, Observation
 from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
+from quality.backends.sizing import keep
 from quality.engine import Findings
 from quality.errors import StorageError
 from quality.keys import Frequencies
@@ -89,6 +90,9 @@ def writes_together(batch: Batch, store: Store, plan: Plan, *, needs_file: bool,
 
 
 def _apart(context: Context, batch: Batch, plan: Plan) -> Written:
+    if plan.kept:
+        batch = keep(context.spark, batch)
+        context.engine.kept.append(batch.frame)
     with context.step("metrics", "measuring"):
         findings = context.engine.measure(batch, plan)
     with context.step("split", "splitting and writing rows"):
@@ -110,7 +114,7 @@ def _write_sides(context: Context, batch: Batch, findings: Findings) -> tuple[di
     }
     kept = None if flags else sides.flagged
     made = sum(frame is not None for frame in frames.values())
-    context.engine.launched.wide += made + (kept is not None)
+    context.engine.launched.wide += 0 if batch.kept else made + (kept is not None)
     context.engine.launched.shuffles += 0 if batch.small else made - 1 + (kept is not None)
     files = {side: _write(context, side, frame) for side, frame in frames.items()}
     return files, _samples(context, batch, files, kept)

@@ -49,7 +49,7 @@ _COMPLETE = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
 class Batch:
     """A batch ready to be judged. `frame` has the input's columns as typed (malformed lines: NULLs) and, for text
     formats, helper columns that begin with `__quality_`; `columns` are those of the passed side. A `small` one is a single
-    partition."""
+    partition; of one that is `kept` the first pass keeps the rows, so that no other reads the input."""
 
     frame: DataFrame
     columns: tuple[Column, ...]
@@ -59,6 +59,7 @@ class Batch:
     snapshot: str = ""
     scans: int = 0
     small: bool = False
+    kept: bool = False
 
     @property
     def bytes(self) -> int:
@@ -263,21 +264,27 @@ class Reader:
             return ""
         quote_sign = (self._option("quote") or '"').encode()
         comment = self._option("comment").encode()
-        for line in re.split(rb"[\r\n]", self._start(path))[:-1]:
-            # Spark, too, passes over these
-            if line.strip(_BLANK) and not (comment and line.startswith(comment)):
-                return "" if line.count(quote_sign) % 2 else line.decode("latin-1")
+        # what is read comes through a socket, as text: the first bytes hold the header of all but odd files
+        for count in (_HEADER_BYTES // 16, _HEADER_BYTES):
+            for line in re.split(rb"[\r\n]", self._start(path, count))[:-1]:
+                # Spark, too, passes over these
+                if line.strip(_BLANK) and not (comment and line.startswith(comment)):
+                    return "" if line.count(quote_sign) % 2 else line.decode("latin-1")
         return ""
 
-    def _start(self, path: str) -> bytes:
+    def _start(self, path: str, count: int) -> bytes:
         hadoop_path = self.jvm.org.apache.hadoop.fs.Path(path)
-        codec = self.jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(self.hadoop).getCodec(hadoop_path)
+        codec = self._codecs.getCodec(hadoop_path)
         stream = hadoop_path.getFileSystem(self.hadoop).open(hadoop_path)
         try:
             readable = codec.createInputStream(stream) if codec else stream
-            return bytes(readable.readNBytes(_HEADER_BYTES)).removeprefix(_BOM)
+            return bytes(readable.readNBytes(count)).removeprefix(_BOM)
         finally:
             stream.close()
+
+    @cached_property
+    def _codecs(self) -> Any:
+        return self.jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(self.hadoop)
 
     # JSON
 

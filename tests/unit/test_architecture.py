@@ -15,7 +15,7 @@ LAYERS = (
     "errors", "model", "sql", "casts", "analyzers anomaly", "rule_types", "rulefile", "tally", "profiles", "planner", "verification",
     "backends jars",
     "keys", "scan", "tally_scan", "profiling", "engine", "rows", "storage", "corrections", "history_reader", "targets", "history",
-    "report", "results", "anomalies", "sides", "publishing", "runs", "versions", "quarantine", "standing", "redrive",
+    "report", "exploring", "results", "anomalies", "sides", "publishing", "runs", "versions", "quarantine", "standing", "redrive",
     "demo_data", "demo", "progress", "doctor", "entry", "commands", "cli", "__main__",
 )  # fmt: skip
 RANKS = {unit: rank for rank, units in enumerate(LAYERS) for unit in units.split()}
