@@ -100,6 +100,8 @@ LOST = {
     "row_condition is not": (f"{MAP}_not_be_null", {"column": "a", "row_condition": "b == 1", "condition_parser": "pandas"}),
     "'parse_strings_as_datetimes' has no form": (f"{MAP}_be_between", {"column": "a", "min_value": 1, "parse_strings_as_datetimes": True}),
     "'value_set' is missing": (f"{MAP}_be_in_set", {"column": "a"}),
+    "not of the form": ("expect_column_quantile_values_to_be_between", {"column": "a", "quantile_ranges": 3}),
+    "no share": (f"{MAP}_not_be_null", {"column": "a", "mostly": "most"}),
     "has no bounds": ("expect_column_max_to_be_between", {"column": "a"}),
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -44,13 +45,13 @@ def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", r
     named = tree.plain().get("name") or tree.plain().get("expectation_suite_name") or PurePath(file).stem
     writing = Writing(file, dataset or slug(str(named)))
     for node in section.items:
-        one = node.plain()
-        one = one if isinstance(one, dict) else {}
-        type = str(one.get("type") or one.get("expectation_type") or "")
-        kwargs = one.get("kwargs") if isinstance(one.get("kwargs"), dict) else {}
-        severity = {"severity": one["severity"]} if one.get("severity") else {}
+        one: Any = node.plain() if node.mapping else {}
+        type = str(one.get("type") or one.get("expectation_type") or "an expectation without a type")
+        kwargs: dict[str, Any] = dict(one["kwargs"]) if isinstance(one.get("kwargs"), dict) else {}
+        if one.get("severity"):
+            kwargs["severity"] = one["severity"]
         column = f" of '{kwargs['column']}'" if "column" in kwargs else ""
-        writing.add(node.line, f"{type}{column}", lambda t=type, k={**kwargs, **severity}: entries(t, k))
+        writing.add(node.line, f"{type}{column}", partial(entries, type, kwargs))
     return writing.whole(input_path, root)
 
 
@@ -74,7 +75,7 @@ def entries(type: str, given: Arguments) -> list[Entry]:
         if kwargs["severity"] not in _SEVERITIES:
             raise Lost(f"its severity '{kwargs['severity']}' is not known")
         beside["severity"] = _SEVERITIES[kwargs["severity"]]
-    share = Decimal(str(kwargs.get("mostly", 1)))
+    share = _share(kwargs.get("mostly", 1))
     if share != 1:
         if not about_rows:
             raise Lost("'mostly' of it has no form yet")
@@ -83,7 +84,15 @@ def entries(type: str, given: Arguments) -> list[Entry]:
         made = convert(kwargs)
     except KeyError as error:
         raise Lost(f"its argument {error} is missing") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise error if isinstance(error, Lost) else Lost("its arguments are not of the form they should have") from None
     return [Entry(one.type, one.body, {**one.beside, **beside}, one.about, one.differs) for one in made]
+
+
+def _share(value: Any) -> Decimal:
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool) and 0 <= value <= 1:
+        return Decimal(str(value))
+    raise Lost("its 'mostly' is no share from 0 to 1")
 
 
 def _bounds(kwargs: Arguments) -> dict[str, Any]:
@@ -97,10 +106,10 @@ def _bounds(kwargs: Arguments) -> dict[str, Any]:
 
 def _bounded(type: str, argument: str = "column") -> Callable[[Arguments], list[Entry]]:
     def convert(kwargs: Arguments) -> list[Entry]:
-        about = {"column": {"column": kwargs.get("column")}, "columns": {"columns": [kwargs.get("column")]}}.get(
-            argument
-        )
-        return [Entry(type, {**(about or {}), **_bounds(kwargs)})]
+        name = kwargs.get("column")
+        about: dict[str, Any] = {"column": name} if argument == "column" else {}
+        about |= {"columns": [name]} if argument == "columns" else {}
+        return [Entry(type, {**about, **_bounds(kwargs)})]
 
     return convert
 
