@@ -146,7 +146,7 @@ class Engine:
 
     def findings(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Findings:
         """What the passes found, by rule."""
-        return Findings(plan, self._measured(plan, scanned, frequencies), frequencies, scanned.profile)
+        return Findings(plan, self.measured(plan, scanned, frequencies), frequencies, scanned.profile)
 
     def scan(self, batch: Batch, plan: Plan, *, verdicts: bool = True) -> Scanned:
         """One pass over the columns that are needed. Without `verdicts` the failing rows of row rules are not counted.
@@ -219,7 +219,9 @@ class Engine:
         except (PySparkException, Py4JJavaError) as error:
             return self._bisect(batch, plan, error)
 
-    def _measured(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Measured:
+    @staticmethod
+    def measured(plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Measured:
+        """What was found, by rule."""
         counts = {}
         for check in plan.row_checks:
             scope, failed = scanned.scopes[check.scope], scanned.failed[check.rule.id]
@@ -258,7 +260,7 @@ class Engine:
         if metric is None or isinstance(metric.value, (str, date, type(None))) or not check.analyzer.deequ:
             return []
         assert isinstance(rule.check, MetricRule)
-        if any(isinstance(bound, str) for _, bound in rule.check.bounds.terms):
+        if rule.check.bounds.past or any(isinstance(bound, str) for _, bound in rule.check.bounds.terms):
             return []
         java = deequ.real(check.analyzer)
         value = _deequ_metric(deequ, java, check.analyzer, metric)

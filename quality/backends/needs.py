@@ -1,4 +1,4 @@
-"""What a plain Spark on a laptop must be given beyond Deequ before it starts: S3, Iceberg, Delta, Comet.
+"""What a plain Spark on a laptop must be given beyond Deequ before it starts: S3, Kafka, Iceberg, Delta, Comet.
 
 Jars and the settings named here are fixed when the JVM starts, so the needs of all rule files of a run are found first.
 A cluster has its own and is told nothing.
@@ -15,7 +15,7 @@ from quality import jars
 from quality.backends.tables import TableName
 from quality.rule_types.rules import RuleSet
 
-NEEDS = ("s3", "iceberg", "delta", "comet")
+NEEDS = ("s3", "iceberg", "delta", "comet", "kafka")
 #: Settings with several values, separated by commas.
 _LISTS = ("spark.jars", "spark.jars.packages", "spark.sql.extensions")
 #: A JVM that reads no more than a few batches of so few bytes together ends before HotSpot's second compiler has paid: it takes
@@ -83,6 +83,10 @@ def _comet_settings() -> dict[str, str]:
     return {"spark.jars": _uris("comet"), "spark.plugins": jars.COMET_PLUGIN, **memory}
 
 
+def _kafka_settings() -> dict[str, str]:
+    return {"spark.jars": _uris("kafka")}
+
+
 def _hasty_settings() -> dict[str, str]:
     return {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
 
@@ -96,6 +100,7 @@ _SETTINGS = {
     "iceberg": _iceberg_settings,
     "delta": _delta_settings,
     "comet": _comet_settings,
+    "kafka": _kafka_settings,
     "haste": _hasty_settings,
 }
 
@@ -108,6 +113,7 @@ def _is_sign(need: str, text: str) -> bool:
         "iceberg": ("org.apache.iceberg.",),
         "delta": ("org.apache.spark.sql.delta.", "io.delta."),
         "comet": (jars.COMET_PLUGIN,),
+        "kafka": ("org.apache.spark.sql.kafka010.",),
     }[need]
     return text == f"format {need}" or text.startswith(package)
 
@@ -137,4 +143,9 @@ def _texts(rule_set: RuleSet) -> list[str]:
     places = [outputs.root, outputs.table, outputs.quarantine_table, *rule_set.input.path]
     if table and TableName.parse(table).place:
         places += [TableName.parse(table).place, "format delta"]
-    return [*places, f"format {outputs.format}"]
+    return [
+        *places,
+        rule_set.stream.checkpoint,
+        f"format {outputs.format}",
+        *(["format kafka"] * bool(rule_set.input.kafka)),
+    ]

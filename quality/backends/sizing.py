@@ -52,12 +52,19 @@ def sized(spark: SparkSession, batch: Batch) -> Iterator[Batch]:
         yield batch
         return
     interpreted = batch.bytes <= _INTERPRETED_BYTES and rows <= _INTERPRETED_ROWS
+    with one_task(spark, interpreted=interpreted):
+        yield replace(batch, frame=batch.frame.coalesce(1), small=True)
+
+
+@contextmanager
+def one_task(spark: SparkSession, *, interpreted: bool = True) -> Iterator[None]:
+    """The session set for few rows."""
     settings = {**_ONE_TASK, **(_INTERPRETED if interpreted else {})}
     before = {key: spark.conf.get(key, None) for key in settings}
     for key, value in settings.items():
         spark.conf.set(key, value)
     try:
-        yield replace(batch, frame=batch.frame.coalesce(1), small=True)
+        yield
     finally:
         for key, old in before.items():
             spark.conf.set(key, old) if old is not None else spark.conf.unset(key)

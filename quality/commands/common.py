@@ -36,8 +36,12 @@ def add_rule_arguments(parser: Any) -> None:
         "--allow-env", action="append", default=[], metavar="NAME", help="a variable that env() may read"
     )
     parser.add_argument("--input", metavar="PATH", help="read this instead of the file's input")
-    parser.add_argument("--dataset", metavar="ID", help="the data set, instead of the file's; a .dqdl file names none")
     parser.add_argument("--root", metavar="PATH", help="keep results here instead of the file's outputs.root")
+
+
+def add_dataset(parser: Any) -> None:
+    """The option of the commands that take a rule file in DQDL."""
+    parser.add_argument("--dataset", metavar="ID", help="the data set, instead of the file's; a .dqdl file names none")
 
 
 def variables(options: argparse.Namespace) -> dict[str, str]:
@@ -56,7 +60,6 @@ def rule_options(options: argparse.Namespace) -> dict[str, Any]:
         "allow_env": frozenset(options.allow_env),
         "input": options.input,
         "root": options.root,
-        "dataset": options.dataset,
     }
 
 

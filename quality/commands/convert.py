@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import add_rule_arguments, command, variables
+from quality.commands.common import add_dataset, add_rule_arguments, command, variables
 from quality.errors import UsageError
 
 
@@ -22,6 +22,7 @@ def add_convert(commands: Any) -> None:
     parser.add_argument("--to", choices=["yaml", "dqdl"], help="the language to write, where FILE's name does not tell")
     parser.add_argument("--batch", help="render templates of a rule file for this batch: DQDL has none")
     add_rule_arguments(parser)
+    add_dataset(parser)
 
 
 def _convert(options: argparse.Namespace) -> int:

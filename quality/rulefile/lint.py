@@ -131,7 +131,8 @@ def expanded(report: LintReport) -> str:
     rule_set, tree = report.rule_set, report.source.tree
     kept = {word: node.written() for word, node in tree.mapping.items() if word not in _EXPANDED}
     variables = {**report.source.variables, **report.source.waiting}
-    columns = {name: None for name, _ in rule_set.columns}
+    hiding = rule_set.sensitive.to_dict()
+    columns = {name: {"sensitive": hiding[name]} if name in hiding else None for name, _ in rule_set.columns}
     first = ("version", "dataset", "description", "owner")
     whole: dict[str, Any] = {
         **{word: kept.pop(word) for word in first if word in kept},

@@ -13,6 +13,7 @@ from quality.rulefile.anomalies import SEASONS, STRATEGIES
 from quality.rulefile.choosing import CHOICE_SCHEMA, takes_many
 from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema
 from quality.rulefile.sections import FORMATS, TABLE_FORMATS
+from quality.rulefile.streams import ON_HELD, STARTS
 
 Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
@@ -49,6 +50,7 @@ def json_schema() -> Schema:
             "profile": {"type": "boolean", "description": "Whether every column is profiled, for the history."},
             "hold": _closed({"quarantined_above": _RATIO}),
             "anomalies": {"anyOf": [{"type": "null"}, _anomalies()]},
+            "stream": {"anyOf": [{"type": "null"}, _stream()]},
             "outputs": _closed(
                 {
                     "root": _TEXT,
@@ -58,6 +60,7 @@ def json_schema() -> Schema:
                     "mirror": {"type": "boolean"},
                     "views": _TEXT,
                     "flags": {"type": "boolean"},
+                    "quarantine_kms_key": _TEXT,
                 }
             ),
         },
@@ -73,6 +76,10 @@ def _input() -> Schema:
         {
             "path": {"type": ["string", "array"], "items": _TEXT},
             "table": _TEXT,
+            "kafka": _closed(
+                {"servers": _TEXT, "topic": _TEXT, "start": {"enum": list(STARTS)}, "options": {"type": "object"}},
+                required=["servers", "topic"],
+            ),
             "where": _TEXT,
             "format": {"enum": list(FORMATS)},
             "options": {"type": "object"},
@@ -80,6 +87,23 @@ def _input() -> Schema:
             "batch_time": _TEXT,
             "allow_empty": {"type": "boolean"},
             "schema": {"type": "object", "additionalProperties": _TEXT},
+        }
+    )
+
+
+def _stream() -> Schema:
+    count: Schema = {"type": "integer", "minimum": 1}
+    return _closed(
+        {
+            "trigger": _TEXT,
+            "max_files": count,
+            "max_messages": count,
+            "on_held": {"enum": list(ON_HELD)},
+            "checkpoint": _TEXT,
+            "window": {
+                "anyOf": [count, _TEXT],
+                "description": "Micro-batches, or time, that one row set of history spans.",
+            },
         }
     )
 
@@ -150,7 +174,7 @@ def _modifiers(kind: type[RuleType]) -> Schema:
 
 def _column() -> Schema:
     """What may stand under a column: rule types, each bare or with arguments and modifiers together."""
-    properties: Schema = {"description": _TEXT}
+    properties: Schema = {"description": _TEXT, "sensitive": {"enum": [True, False, "mask", "hash"]}}
     for word in RuleReader.column_types():
         kind = REGISTRY[word]
         own = {"column", "columns"}
