@@ -69,6 +69,7 @@ def run(
     input: str | None = None,
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
+    dataset: str | None = None,
     spark: SparkSession | None = None,
     force: bool = False,
     engine: str = "auto",
@@ -78,11 +79,11 @@ def run(
 ) -> RunResult:
     """Run a rule file on one batch.
 
-    `input` and `root` take the place of what the file says; `variables` override its `vars:`. A given `spark` is left as
+    `input`, `root` and `dataset` take the place of what the file says; `variables` override its `vars:`. A given `spark` is left as
     it was found. A plan that reads the batch more than `max_scans` times is not run. Raises UsageError (RuleFileError for a
     rule file) before anything is read; whatever happens after that is in the result: see its `exit_code`.
     """
-    given: Any = {"input": input, "variables": variables, "root": root, "allow_env": allow_env}
+    given: Any = {"input": input, "variables": variables, "root": root, "dataset": dataset, "allow_env": allow_env}
     how: Any = {"force": force, "engine": engine, "max_scans": max_scans, "progress": progress}
     return run_batches([rules], [batch], spark=spark, **how, **given)[0]
 
@@ -94,6 +95,7 @@ def run_batches(
     input: str | None = None,
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
+    dataset: str | None = None,
     spark: SparkSession | None = None,
     force: bool = False,
     engine: str = "auto",
@@ -109,7 +111,7 @@ def run_batches(
         raise UsageError("'conf' is for a Spark that is started here, and 'spark' runs already: configure that one")
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is not known; {did_you_mean(engine, ENGINES)}")
-    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
+    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root, "dataset": dataset}
     if max_scans is not None and max_scans < 1:
         raise UsageError(f"'max_scans' must be at least 1, got {max_scans}")
     pairs = [(path, layout.check_batch(batch)) for path in rules for batch in batches]
@@ -430,13 +432,14 @@ def describe(
     input: str | None = None,
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
+    dataset: str | None = None,
     spark: SparkSession | None = None,
     allow_env: frozenset[str] = frozenset(),
     max_scans: int | None = None,
 ) -> Plan:
     """What a run would do. Nothing is read but the schema of the batch, nothing is written. Raises what `run` raises,
     InputError when there is no batch, and EngineError when it would be read more than `max_scans` times."""
-    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
+    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root, "dataset": dataset}
     rule_set = load(rules, batch=layout.check_batch(batch), **given)
     refuse_topic(rule_set)
     with withholding(rule_set.sensitive), session(spark, needs=needs([rule_set])) as own:

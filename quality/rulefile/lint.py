@@ -46,10 +46,11 @@ def lint(
     allow_env: frozenset[str] = frozenset(),
     input_path: str | None = None,
     root: str | None = None,
+    dataset: str | None = None,
 ) -> LintReport:
     """The report on a file; a file that cannot be read is a mistake in line 1."""
     try:
-        source = read(path, batch=batch, variables=variables, allow_env=allow_env)
+        source = read(path, batch=batch, variables=variables, allow_env=allow_env, dataset=dataset)
         given: Any = {"batch": batch, "input_path": input_path, "root": root, "run_time": source.run_time}
         rule_set = interpret(source.tree, path, source.variables, **given)
     except RuleFileError as error:

@@ -47,15 +47,17 @@ def load(
     run_time: datetime | None = None,
     input_path: str | None = None,
     root: str | None = None,
+    dataset: str | None = None,
     tree: Node | None = None,
 ) -> RuleSet:
     """The rule set of a file, rendered for one batch; without a batch, what depends on it stays a template.
 
-    `variables` override `vars:`, `input_path` and `root` what the file says of input and outputs. With `tree`, what
-    `parsed` gave, the file is not read again. Raises RuleFileError with every mistake, UsageError when the file cannot be
-    read.
+    `variables` override `vars:`, `input_path`, `root` and `dataset` what the file says of input, outputs and data set.
+    With `tree`, what `parsed` gave, the file is not read again. Raises RuleFileError with every mistake, UsageError when
+    the file cannot be read.
     """
-    source = read(path, batch=batch, variables=variables, allow_env=allow_env, run_time=run_time, tree=tree)
+    how: Any = {"run_time": run_time, "dataset": dataset, "tree": tree}
+    source = read(path, batch=batch, variables=variables, allow_env=allow_env, **how)
     given: Any = {"batch": batch, "input_path": input_path, "root": root, "run_time": source.run_time}
     return interpret(source.tree, str(path), source.variables, **given)
 
@@ -67,6 +69,7 @@ def read(
     variables: Mapping[str, Any] | None = None,
     allow_env: frozenset[str] = frozenset(),
     run_time: datetime | None = None,
+    dataset: str | None = None,
     tree: Node | None = None,
 ) -> Source:
     """The file as a tree, before its meaning is asked. Arguments and errors as those of `load`."""
@@ -76,6 +79,8 @@ def read(
         if name in RESERVED:
             raise UsageError(f"'{name}' is set by the run and cannot be a variable; name it otherwise")
     tree = _with_rules_of_dqdl(parsed(path) if tree is None else deepcopy(tree))
+    if dataset is not None:
+        tree.mapping["dataset"] = Node(dataset, str(path), tree.line)
     env, deferred = environment_reader(allow_env), _deferred(batch, run_time)
     resolved, waiting = _resolve_vars(tree, given, deferred, env)
     renderer = Renderer(resolved, deferred, env, {name: entry["renders"] for name, entry in waiting.items()})
@@ -85,6 +90,15 @@ def read(
     _raise(renderer.problems)
     written = {name: entry["template"] for name, entry in waiting.items()}
     return Source(tree, resolved, f"{deferred['run_time']}+00:00", written)
+
+
+def _tree(path: Path) -> Node:
+    if path.suffix.lower() != ".dqdl":
+        return parse(_text(path), str(path))
+    # only here: the grammar takes a while to build
+    from quality.rulefile.dqdl.whole import tree_of
+
+    return tree_of(_text(path), str(path))
 
 
 def parsed(path: str | Path) -> Node:
@@ -120,7 +134,7 @@ class _Files:
     def read(self, path: Path, chain: tuple[Path, ...]) -> Node:
         """The merged tree."""
         self.count += 1
-        tree = parse(_text(path), str(path))
+        tree = _tree(path)
         if not isinstance(tree.value, dict):
             raise RuleFileError(
                 [Problem(str(path), tree.line, "a rule file is a mapping that begins with 'version: 1'")]

@@ -372,7 +372,7 @@ class RuleReader:
                 values[word] = read_examples(kind, node, self.problems)
                 continue
             value = self.problems.parsed(node, f"'{word}' of '{kind.type}'", PARSERS[word], None)
-            reason = "" if value is None else _misfit(kind, word, value)
+            reason = "" if value is None else misfit(kind, word, value)
             if reason:
                 self.problems.add(node, f"'{word}' of '{kind.type}': {reason}")
             values.update(_modifier(word, node, value))
@@ -441,7 +441,7 @@ def _takes_nulls(kind: type[RuleType]) -> bool:
     return issubclass(kind, RowRule) and kind.nulls_apply
 
 
-def _misfit(kind: type[RuleType], word: str, value: Any) -> str:
+def misfit(kind: type[RuleType], word: str, value: Any) -> str:
     """Why a modifier does not go with a rule type, empty when it does."""
     if not issubclass(kind, RowRule):
         if word in ("tolerance", "nulls", "nan"):

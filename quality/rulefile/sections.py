@@ -38,10 +38,10 @@ def read_input(tree: Node, problems: Problems, input_path: str | None) -> Input:
     """Where the batch comes from; `input_path` takes the place of path and table."""
     node = tree.mapping.get("input")
     if node is None and input_path is None:
-        problems.add(
-            tree,
-            "'input' is missing: 'path' (files), 'table' (catalog) or 'kafka' (a topic), with 'format' when the name does not tell",
-        )
+        told = "'path' (files), 'table' (catalog) or 'kafka' (a topic), with 'format' when the name does not tell"
+        if tree.file.lower().endswith(".dqdl"):
+            told = "DQDL names none; give --input PATH, or write a rule file with 'extends' and 'input' beside it"
+        problems.add(tree, f"'input' is missing: {told}")
         return Input()
     node = node or Node({}, tree.file, tree.line)
     if not isinstance(node.value, dict):
