@@ -148,6 +148,16 @@ def history_file(table: str, dataset: str, run: str, suffix: str = "parquet") ->
     return f"{history_dir(table, dataset)}/{run}.{suffix}"
 
 
+def packs_dir(dataset: str) -> str:
+    """Where it is noted which files of the history lie together in packs."""
+    return f"history/packs/dataset={dataset}"
+
+
+def pack_note_key(dataset: str, table: str, pack: str) -> str:
+    """The note of a pack of a history table."""
+    return f"{packs_dir(dataset)}/{table}-{pack}.json"
+
+
 def accepted_dir(dataset: str) -> str:
     """Where it is noted which batches a person took for the new normal."""
     return f"history/accepted/dataset={dataset}"
