@@ -168,6 +168,7 @@ def _measured(work: _Work, known: CommitRecord | None) -> Backfilled:
     if known and known.fingerprints == prints:
         return Backfilled(rule_set.batch, work.batch_time, KNOWN, known.rows.get("input", 0))
     batch = reader.read(files)
+    engine.launched.wide += batch.scans
     with sized(work.spark, batch) as batch:
         plan = engine.analyse(batch.frame, _alone(planned(engine, work.store, rule_set, batch, ())))
         try:
@@ -204,4 +205,4 @@ def _measured(work: _Work, known: CommitRecord | None) -> Backfilled:
 def _alone(plan: Plan) -> Plan:
     """The plan without what comes from earlier batches: nothing is judged by them."""
     checks = tuple(lookback.resolved(check, _NOTHING) for check in plan.metric_checks)
-    return replace(plan, metric_checks=checks, together=False)
+    return replace(plan, metric_checks=checks, together=False, writes=False)
