@@ -10,6 +10,7 @@ from quality.rulefile.dqdl.rules_of_ours import Entry
 from quality.rulefile.dqdl.to_yaml import default_id
 from quality.rulefile.dqdl.tree import Position
 from quality.rulefile.dqdl.yaml_text import Template, flow
+from quality.rulefile.ruleforms import slug
 from quality.rulefile.sections import guess_format
 
 
@@ -41,14 +42,22 @@ class Writing:
                 self.losses.append(Loss(self.file, Position(line, 1), f"'{what}'", entry.differs, kept=True))
             self.lines.append(f"  - {entry.type}: {flow(entry.body)}")
             named = self._id(entry)
-            self.lines += [f"    {word}: {flow(value)}" for word, value in {**named, **entry.beside}.items()]
+            self.lines += [f"    {word}: {flow(value)}" for word, value in {**entry.beside, **named}.items()]
+
+    def lose(self, line: int, what: str, why: str) -> None:
+        """Something that demands nothing of the data, and has no place in a rule file."""
+        self.losses.append(Loss(self.file, Position(line, 1), f"'{what}'", why, demand=False))
 
     def _id(self, entry: Entry) -> dict[str, str]:
-        base = entry.about or default_id(entry)
+        """An id, where the rule's own would be that of another."""
+        own = str(entry.beside.get("id", ""))
+        base = own or slug(str(entry.beside.get("name", ""))) or entry.about or default_id(entry)
         self.ids[base] = self.ids.get(base, 0) + 1
         if self.ids[base] == 1:
-            return {"id": entry.about} if entry.about else {}
-        return {"id": f"{base}.{self.ids[base]}"}
+            return {"id": entry.about} if base == entry.about and not own else {}
+        numbered = f"{base}.{self.ids[base]}"
+        self.ids[numbered] = 1
+        return {"id": numbered}
 
     def whole(self, input_path: str = "", root: str = "") -> Converted:
         """The text; without an input, a path stands there that the reader has to change."""
