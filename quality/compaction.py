@@ -23,7 +23,7 @@ from typing import Any
 
 from quality import history_reader
 from quality.errors import StorageError, UsageError, did_you_mean
-from quality.storage import commit
+from quality.storage import backfills, commit
 from quality.storage.layout import TABLES, history_dir
 from quality.storage.leases import GRACE, now
 from quality.storage.packs import Pack, is_pack, pack_key, packs
@@ -60,7 +60,7 @@ def compact(
     removed. What a kill leaves undone the next call does."""
     if keep < timedelta(0):
         raise UsageError("--keep must be 0 or more")
-    known = commit.datasets(store)
+    known = sorted({*commit.datasets(store), *backfills.datasets(store)})
     if dataset is not None and dataset not in known:
         raise UsageError(f"{store.root} has no data set '{dataset}'; {did_you_mean(dataset, known, 'data sets')}")
     moment = moment or now()
@@ -95,9 +95,11 @@ def _compact(store: Store, dataset: str, keep: timedelta, moment: datetime, dry_
 
 
 def _named(store: Store, dataset: str) -> set[str]:
-    """The files of the history that a commit record names, live or not: they are never garbage."""
+    """The files of the history that a record names, live or not: they are never garbage."""
     batches = commit.batches(store, dataset)
-    return {key for batch in batches for record in commit.records(store, dataset, batch) for key in record.history}
+    return {*backfills.all_keys(store, dataset)} | {
+        key for batch in batches for record in commit.records(store, dataset, batch) for key in record.history
+    }
 
 
 def _groups(singles: Sequence[Entry], known: Sequence[Pack]) -> Iterator[list[str]]:

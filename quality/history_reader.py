@@ -15,7 +15,7 @@ from quality.anomaly.values import Batch, Point, Series
 from quality.backends.schemas import literal_path
 from quality.errors import EngineError, InputError, StorageError
 from quality.referenced import readable
-from quality.storage import commit, layout, readers
+from quality.storage import backfills, commit, layout, readers
 from quality.storage.commit import CommitRecord
 from quality.storage.packs import Place, places
 from quality.storage.store import Store, open_store
@@ -37,7 +37,8 @@ class History:
 
     def __init__(self, root: str, dataset: str) -> None:
         self._store, self.dataset = open_store(root), dataset
-        readers.known_batches(self._store, dataset)
+        if dataset not in backfills.datasets(self._store):
+            readers.known_batches(self._store, dataset)
 
     def records(self, *, include_held: bool = False) -> list[CommitRecord]:
         """The commit records the history rests on, in the order of batch times."""
@@ -80,8 +81,9 @@ class History:
 
 
 def records(store: Store, dataset: str, *, include_held: bool = False) -> list[CommitRecord]:
-    """The live record of every batch, by batch time; with `include_held` its last record, published or not."""
-    live = commit.live_records(store, dataset)
+    """The live record of every batch, by batch time, and the backfills of batches that no run has judged; with
+    `include_held` also the last record of a batch, published or not."""
+    live = backfills.past(store, dataset, commit.live_records(store, dataset))
     if not include_held:
         return live
     last = [record for batch in commit.batches(store, dataset) if (record := commit.latest(store, dataset, batch))]

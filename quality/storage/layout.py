@@ -148,6 +148,16 @@ def history_file(table: str, dataset: str, run: str, suffix: str = "parquet") ->
     return f"{history_dir(table, dataset)}/{run}.{suffix}"
 
 
+def backfills_dir(dataset: str) -> str:
+    """Where it is noted which past batches were measured for the history alone."""
+    return f"history/backfill/dataset={dataset}"
+
+
+def backfill_key(dataset: str, batch: str, seq: int) -> str:
+    """The n-th backfill of a batch."""
+    return f"{backfills_dir(dataset)}/{encode_batch(batch)}/{seq}.json"
+
+
 def packs_dir(dataset: str) -> str:
     """Where it is noted which files of the history lie together in packs."""
     return f"history/packs/dataset={dataset}"
