@@ -89,7 +89,7 @@ def test_smoothing_is_deequs(spark, period):
     model = jvm.com.amazon.deequ.anomalydetection.seasonal.HoltWinters(period)
     for length in (2 * period, 5 * period + 3):
         series = [rng.gauss(0, 1) * 10 ** rng.randrange(3) for _ in range(length)]
-        for weights in ((0.3, 0.1, 0.1), (1.0, 0.0, 0.5), (0.0, 0.0, 0.0), tuple(rng.random() for _ in range(3))):
+        for weights in ((0.3, 0.1, 0.1), (1.0, 0.0, 0.5), (0.0, 0.0, 0.0), (rng.random(), rng.random(), rng.random())):
             found = model.additiveHoltWinters(vector(jvm, series), period, 4, *weights)
             ours = smooth(series, period, 4, weights)
             assert ours.residuals == pytest.approx(doubles(found.residuals()), rel=1e-9, abs=1e-9)
