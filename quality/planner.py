@@ -14,7 +14,7 @@ from functools import cached_property
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
-from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
+from quality.rule_types.base import MALFORMED, KeyRule, Link, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
 from quality.rule_types.rules import Rule, RuleSet
 from quality.sql import conjunction
@@ -147,6 +147,7 @@ class Plan:
         metrics = _ids(check for check in self.metric_checks if not check.key)
         apart = _ids(self.measured_apart)
         reading = [Pass("wide", "finding the columns")] * self.reading_scans
+        reading += self._reference_steps()
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
         if self.together:
             writing = "judging rows and writing each to its side"
@@ -168,6 +169,18 @@ class Plan:
         what = "counting failing rows and measuring metrics" + (", profiling" if self.profiles else "")
         scan = Pass("wide", what, (*removes, *keeps, *metrics))
         return (*reading, scan, *keys, Pass("wide", "writing passed rows"), *sides)
+
+    def _reference_steps(self) -> list[Pass]:
+        asking: dict[Link, list[str]] = {}
+        for check in self.row_checks:
+            for link in check.rule.check.links():
+                asking.setdefault(link, []).append(check.rule.id)
+        return [
+            Pass(
+                "narrow", f"reading {', '.join(link.reference_columns)} of reference {link.reference}", tuple(rules), 1
+            )
+            for link, rules in asking.items()
+        ]
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = _ids(check for check in self.row_checks if check.key == key)

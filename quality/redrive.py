@@ -35,6 +35,7 @@ from quality.backends.sizing import sized
 from quality.engine import Engine, Findings
 from quality.errors import EngineError, InputError, QualityError, StorageError, UsageError
 from quality.model import Column, Decision, RowCounts
+from quality.references import References
 from quality.results import Context, Progress
 from quality.rows import ROW_ID, Origin, Split, split
 from quality.rule_types.base import epoch_micros, parse_moment
@@ -217,7 +218,10 @@ class _Redrive:
             types, pinned = types_for(self.rule_set, [live])
             self._refuse_other_types(types)
             batch = self.standing.batch(self.wishes.rule, self.wishes.corrected)
-        with sized(self.spark, batch) as batch:
+        references = References(self.context.engine, self.store, self.rule_set)
+        references.pin()
+        with sized(self.spark, batch) as fitted:
+            batch = references.attach(fitted)
             plan = planner.plan(self.rule_set, batch.row, batch.text, applying(pinned, batch.columns))
             tallied = self.context.engine.tallies(self.rule_set, small=batch.small)
             plan = self.context.engine.analyse(batch.frame, replace(plan, small=batch.small, tally=tallied))

@@ -32,6 +32,7 @@ from quality.errors import InputError, QualityError, StorageError, UsageError, d
 from quality.model import Column, Location, RowCounts
 from quality.planner import Plan
 from quality.profiles import CARRIERS, with_profile
+from quality.references import References
 from quality.results import Context, Progress, RunResult
 from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
 from quality.rule_types.rules import Rule, RuleSet, digest
@@ -177,7 +178,10 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         reader = Reader(context.spark, rule_set.input, types, mentions_file(rule_set))
         files = reader.pin()
         batch = reader.read(files) if rule_set.input.table else None
+        references = References(context.engine, context.store, rule_set)
+        references.pin()
         prints = _fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
+        prints["references"] = references.fingerprint(context.run)
         last = commit.latest(context.store, context.dataset, context.batch)
     if last and not wishes.force and prints["input"] and dict(last.fingerprints) == prints:
         return _unchanged(context, last)
@@ -188,12 +192,14 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         batch = batch or reader.read(files)
         context.engine.launched.wide += batch.scans
         batch, folded = _with_corrections(context, batch)
-    with sized(context.spark, batch) as batch:
+    with sized(context.spark, batch) as fitted:
+        with context.step("references", "reading references"):
+            batch = references.attach(fitted)
         plan = _plan(context.engine, context.store, rule_set, batch, pinned_rules)
         # a row that was corrected keeps its id, which the files of a shared pass do not hold
         plan = replace(plan, together=False) if folded.rows else plan
         planner.refuse_over_budget(plan, wishes.max_scans)
-        return _judge(context, reader, batch, plan, prints, last, lease, folded)
+        return _judge(context, reader, references, batch, plan, prints, last, lease, folded)
 
 
 @dataclass(frozen=True)
@@ -225,6 +231,7 @@ def _keep_corrections(context: Context, folded: Folded) -> None:
 def _judge(
     context: Context,
     reader: Reader,
+    references: References,
     batch: Batch,
     plan: Plan,
     prints: Mapping[str, str],
@@ -247,6 +254,7 @@ def _judge(
         [*verdicts, *odd.verdicts], rows, rule_set.quarantined_above, rule_set.input.allow_empty
     )
     _refuse_moved(reader, batch)
+    references.refuse_moved()
     lease.confirm(file for side in written.files.values() for file in side)
     with context.step("store", "keeping the results"):
         data = {**results.judged(context, findings, verdicts, rows, outcome, written.files), "anomalies": odd.entries}
@@ -305,7 +313,6 @@ def _fingerprints(
         "input": pinned_digest(files, snapshot),
         "rule_set": context.rule_set.fingerprint,
         "vars": digest(context.rule_set.vars),
-        "references": digest([]),
         "engine_version": quality.__version__,
         "history": digest(earlier),
     }
@@ -366,7 +373,10 @@ def describe(
         reader = Reader(own.spark, rule_set.input, types, mentions_file(rule_set))
         found = reader.read(reader.pin())
         engine = Engine(own.spark)
+        references = References(engine, store, rule_set)
+        references.pin()
         with sized(own.spark, found) as fitted:
-            plan = engine.analyse(fitted.frame, _plan(engine, store, rule_set, fitted, pinned))
+            linked = references.attach(fitted, counting=False)
+            plan = engine.analyse(linked.frame, _plan(engine, store, rule_set, linked, pinned))
         planner.refuse_over_budget(plan, max_scans)
         return plan

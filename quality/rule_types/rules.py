@@ -123,6 +123,15 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Another data set that rules point at: files or a table, read as an input is, or what is live of a data set of ours."""
+
+    name: str
+    input: Input
+    dataset: str = ""
+
+
+@dataclass(frozen=True)
 class Outputs:
     """Where results go. `root` holds everything; the rest follows its commit records: `table` and `quarantine_table` get
     the live rows in `format`, `mirror` copies them to a plain directory, `views` is a file of views to switch."""
@@ -170,6 +179,7 @@ class RuleSet:
     quarantined_above: float = 0.5
     profile: bool = False
     anomalies: AnomalySettings | None = None
+    references: tuple[Reference, ...] = ()
     vars: Mapping[str, Any] = field(default_factory=dict)
     batch: str = ""
     description: str = ""

@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "quality").rglob("*.py"))
 LAYERS = (
     "errors", "model", "sql", "casts", "analyzers anomaly", "rule_types", "rulefile", "tally", "profiles", "planner", "verification",
     "backends jars",
-    "keys", "scan", "tally_scan", "profiling", "engine", "rows", "storage", "corrections", "history_reader", "targets", "history",
+    "keys", "scan", "tally_scan", "profiling", "engine", "rows", "storage", "references", "corrections", "history_reader", "targets", "history",
     "report", "results", "anomalies", "sides", "publishing", "runs", "versions", "quarantine", "standing", "redrive",
     "demo_data", "demo", "progress", "doctor", "entry", "commands", "cli", "__main__",
 )  # fmt: skip
