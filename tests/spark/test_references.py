@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,8 +55,7 @@ def place(tmp_path, spark):
         )
         return quality.run(tmp_path / "r.yml", batch, root=str(tmp_path / "kept"), spark=spark, **given)
 
-    run.path = tmp_path
-    return run
+    return SimpleNamespace(run=run, path=tmp_path)
 
 
 def rule(name, columns, reference, theirs, **more):
@@ -92,7 +92,7 @@ def test_exactly_the_rows_without_a_match_fail_under_every_null_policy(place, mo
                 found = {r[0]: exists(dict(zip(("id", "t", "n", "d"), r, strict=True)), columns, keys) for r in LEFT}
                 failing = {i for i, hit in found.items() if (not hit if nulls == "fail" else hit is False)}
                 expected[name] = (sum(nulls != "skip" or hit is not None for hit in found.values()), failing)
-    result = place(rules)
+    result = place.run(rules)
     quarantined = written(place, result, "quarantine")
     assert len(quarantined) + len(written(place, result, "passed")) == len(LEFT)
     for name, (scope, failing) in expected.items():
@@ -104,7 +104,7 @@ def test_exactly_the_rows_without_a_match_fail_under_every_null_policy(place, mo
 
 
 def test_a_reference_that_cannot_be_asked_makes_its_rules_an_error_alone(place):
-    result = place(
+    result = place.run(
         [
             rule("missing", ["t"], "gone", ["x"], severity="warning"),
             rule("misspelt", ["t"], "typed", ["rtt"], severity="warning"),
@@ -119,19 +119,19 @@ def test_a_reference_that_cannot_be_asked_makes_its_rules_an_error_alone(place):
 
 def test_a_changed_reference_is_a_reason_to_run_again(place):
     rules = [rule("known", ["t"], "text", ["rt"], severity="warning")]
-    assert not place(rules).data["unchanged"]
-    assert place(rules).data["unchanged"]
+    assert not place.run(rules).data["unchanged"]
+    assert place.run(rules).data["unchanged"]
     with (place.path / "text.csv").open("a") as file:
         file.write("a,9,9\n")
-    again = place(rules)
+    again = place.run(rules)
     assert not again.data["unchanged"]
     # 'a' is known now; '' and 'A ' are not
     assert again.rule("known")["failed_rows"] == 2
 
 
 def test_rows_are_held_against_what_is_live_of_a_data_set_of_ours(place):
-    place([])
-    result = place([rule("again", ["t", "n"], "ours", ["t", "n"])])
+    place.run([])
+    result = place.run([rule("again", ["t", "n"], "ours", ["t", "n"])])
     assert (result.rule("again")["status"], result.rule("again")["failed_rows"]) == ("passed", 0)
 
 
@@ -140,5 +140,5 @@ def test_in_a_composition_the_answer_is_a_part_of_the_verdict(place):
         {"equals": {"column": "t", "value": "a"}},
         {"exists_in": {"columns": "t", "reference": "typed", "reference_columns": "rt"}},
     ]
-    result = place([{"name": "either", "any": parts}])
+    result = place.run([{"name": "either", "any": parts}])
     assert {row["id"] for row in written(place, result, "quarantine")} == {6, 7}
