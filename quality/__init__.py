@@ -1,6 +1,6 @@
 """A data quality engine for Spark: rules in text files, judged in as few passes over the data as there can be.
 
-`quality.run(rules, batch)` does what the command `quality run` does; `quality.load` reads a rule file; `quality.profile`
+`quality.run(rules, batch)` does what the command `quality run` does, `quality.stream(rules)` what `quality stream` does; `quality.load` reads a rule file; `quality.profile`
 tells what a DataFrame or a file is like; `quality.read` and `quality.paths` give the live rows of a data set. Importing the package imports no Spark.
 """
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from quality.rulefile import load
     from quality.runs import run
     from quality.storage.readers import paths, read
+    from quality.streams import stream
     from quality.versions import publish, rollback
 
-__all__ = ["History", "RunResult", "load", "paths", "profile", "publish", "read", "rollback", "run"]
+__all__ = ["History", "RunResult", "load", "paths", "profile", "publish", "read", "rollback", "run", "stream"]
 
 _HOMES = {
     "History": "quality.history_reader",
@@ -31,6 +32,7 @@ _HOMES = {
     "read": "quality.storage.readers",
     "rollback": "quality.versions",
     "run": "quality.runs",
+    "stream": "quality.streams",
 }
 
 

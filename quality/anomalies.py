@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,10 @@ from quality.anomaly.calendar import Calendar
 from quality.anomaly.values import Batch, Point, Series
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
 from quality.model import Metric, RuleResult, RuleStatus, Severity
+from quality.referenced import readable, with_references
 from quality.rule_types.rules import AnomalySettings
 from quality.rulefile.calendar import load_calendar
+from quality.sensitive import NOTHING, Sensitive, is_value
 from quality.storage import commit, layout, readers
 from quality.storage.commit import parse_utc, utc_text
 from quality.storage.store import Store
@@ -43,11 +45,15 @@ def of_run(context: Context, metrics: Iterable[Metric | None], rows: int) -> Odd
     settings = context.rule_set.anomalies
     if settings is None:
         return Odd()
-    points = {series_of(metric): point_of(metric) for metric in metrics if metric is not None}
+    known = [metric for metric in metrics if metric is not None]
+    points = {series_of(metric): point_of(metric) for metric in known}
     points[Series("Size")] = Point(float(rows))
-    tested = Batch(context.batch, context.batch_time, rows, points)
+    sketches = {series_of(m): content for m in known if (content := _sketch_of(m)) is not None}
+    tested = Batch(context.batch, context.batch_time, rows, points, sketches)
     try:
-        found = judged(context.store, context.dataset, tested, settings, spark=context.spark)
+        found = judged(
+            context.store, context.dataset, tested, settings, spark=context.spark, sensitive=context.rule_set.sensitive
+        )
     except UsageError:
         raise
     except QualityError as error:
@@ -77,20 +83,42 @@ def point_of(metric: Metric) -> Point:
     return Point(metric.number, metric.numerator, metric.denominator)
 
 
+def _sketch_of(metric: Metric) -> bytes | None:
+    if (sketch := metric.sketch) is None:
+        return None
+    return readable({"format": sketch.format, "version": sketch.version, "bytes": sketch.content})
+
+
 def judged(
-    store: Store, dataset: str, tested: Batch, settings: AnomalySettings, *, spark: SparkSession | None = None
+    store: Store,
+    dataset: str,
+    tested: Batch,
+    settings: AnomalySettings,
+    *,
+    spark: SparkSession | None = None,
+    sensitive: Sensitive = NOTHING,
 ) -> Judgement:
-    """The judgement on a batch by the live batches before it. Raises StorageError for a history that cannot be read, and
+    """The judgement on a batch by the live batches before it. What is a value of a sensitive column is not looked at, also
+    where an earlier run still told it. Raises StorageError for a history that cannot be read, and
     EngineError when nothing is there to read it with."""
-    from quality.anomaly.judging import MOST, Options, judge, judge_by
+    from quality.anomaly.judging import MOST, Options, before, judge, judge_by
 
     calendar = load_calendar(settings.calendar) if settings.calendar else Calendar()
     earlier = [r for r in commit.live_records(store, dataset) if r.batch_time < tested.time and r.batch != tested.id]
-    past = history_reader.batches(store, earlier[-MOST:], spark)
+    past = [_shown(batch, sensitive) for batch in history_reader.batches(store, earlier[-MOST:], spark)]
+    tested = _shown(tested, sensitive)
     options = Options(settings.false_alarms, settings.metrics, settings.season)
     if settings.strategy:
         return judge_by(settings.strategy, dict(settings.arguments), past, tested, options)
+    *past, tested = with_references([*before(past, tested), tested])
     return judge(past, tested, options, calendar, accepted(store, dataset))
+
+
+def _shown(batch: Batch, sensitive: Sensitive) -> Batch:
+    if not sensitive:
+        return batch
+    shown = {s: point for s, point in batch.points.items() if not (is_value(s.name) and sensitive.how(s.instance))}
+    return replace(batch, points=shown)
 
 
 def judge_stored(store: Store, dataset: str, batch: str | None, settings: AnomalySettings) -> tuple[Batch, Judgement]:
@@ -104,7 +132,7 @@ def judge_stored(store: Store, dataset: str, batch: str | None, settings: Anomal
     else:
         record = _record(store, dataset, batch)
     tested = history_reader.batches(store, [record])[0]
-    return tested, judged(store, dataset, tested, settings)
+    return tested, judged(store, dataset, tested, settings, sensitive=Sensitive.of(record.sensitive))
 
 
 def _record(store: Store, dataset: str, batch: str) -> commit.CommitRecord:

@@ -6,6 +6,8 @@ Spark's own casts drop what follows a date, digits that a decimal has no room fo
 
 from __future__ import annotations
 
+import re
+
 from quality.sql import literal
 
 #: A date, with a time of day that is midnight or is not there.
@@ -48,3 +50,22 @@ def _timestamp(text: str, zone: str) -> str:
     if zone != "UTC":
         cast = f"if({text} rlike {literal(_ZONED)}, {cast}, to_utc_timestamp({cast}, {literal(zone)}))"
     return f"if({text} rlike {literal(_TIMESTAMP)}, {cast}, null)"
+
+
+def fits(value: object, kind: str) -> bool:
+    """Whether a value as it stands in YAML is one of a column's type, near enough to find slips: texts that are numbers
+    fit numbers, and how many digits there is room for is not asked."""
+    text = str(value).strip()
+    if kind == "boolean":
+        return text.lower() in ("true", "false")
+    if kind in ("tinyint", "smallint", "int", "bigint"):
+        bits = {"tinyint": 7, "smallint": 15, "int": 31, "bigint": 63}[kind]
+        whole = re.fullmatch(r"[+-]?[0-9]{1,19}", text) is not None and not isinstance(value, bool)
+        return whole and -(2**bits) <= int(text) < 2**bits
+    if kind in ("double", "float") or kind.startswith("decimal"):
+        special = "" if kind.startswith("decimal") else r"|[+-]?inf(inity)?|nan"
+        pattern = rf"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?{special}"
+        return re.fullmatch(pattern, text, re.IGNORECASE) is not None
+    if kind in ("date", "timestamp", "timestamp_ntz"):
+        return re.match(r"[+-]?[0-9]{4,7}(-[0-9]{1,2}){0,2}", text) is not None
+    return True

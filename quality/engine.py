@@ -124,6 +124,8 @@ class Engine:
 
     def measure(self, batch: Batch, plan: Plan) -> Findings:
         """Every count and metric the rules need. The plan has been analysed."""
+        # the first pass that is made keeps the rows for all others
+        self.launched.wide += batch.kept
         try:
             scanned = self.scan(batch, plan)
         except (PySparkException, Py4JJavaError) as error:
@@ -134,24 +136,24 @@ class Engine:
 
     def frequencies(self, batch: Batch, plan: Plan) -> dict[KeyPass, Frequencies]:
         """How often the keys of every key pass occur: a narrow pass for each."""
-        counter = KeyCounter(self.spark, self._launch_narrow, self.kept)
-        return {key: counter.count(batch, key) for key in plan.key_passes}
 
-    def _launch_narrow(self, shuffles: int) -> None:
-        self.launched.narrow += 1
-        self.launched.shuffles += shuffles
+        def launch(shuffles: int) -> None:
+            self.launched.narrow += not batch.kept
+            self.launched.shuffles += shuffles
+
+        counter = KeyCounter(self.spark, launch, self.kept)
+        return {key: counter.count(batch, key) for key in plan.key_passes}
 
     def findings(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Findings:
         """What the passes found, by rule."""
-        return Findings(plan, self._measured(plan, scanned, frequencies), frequencies, scanned.profile)
+        return Findings(plan, self.measured(plan, scanned, frequencies), frequencies, scanned.profile)
 
     def scan(self, batch: Batch, plan: Plan, *, verdicts: bool = True) -> Scanned:
         """One pass over the columns that are needed. Without `verdicts` the failing rows of row rules are not counted.
         Raises what Spark raises."""
         scan = self.scan_of(batch, plan, verdicts=verdicts)
-        narrow = not verdicts
-        self.launched.narrow += narrow
-        self.launched.wide += not narrow
+        self.launched.narrow += not (verdicts or batch.kept)
+        self.launched.wide += verdicts and not batch.kept
         scanned = scan.run()
         return self._by_runner(batch, plan, scanned) if self.kind == "deequ-runner" else scanned
 
@@ -174,7 +176,7 @@ class Engine:
 
     def _refuse_unreadable(self, batch: Batch, error: BaseException) -> None:
         """Raise InputError when the batch cannot be read without any rule either: then no rule is to blame."""
-        self.launched.wide += 1
+        self.launched.wide += not batch.kept
         # Spark hashes everything but maps
         names = [quote(column.name) for column in batch.columns if "map<" not in column.type]
         try:
@@ -189,7 +191,7 @@ class Engine:
         wanted = [(index, check) for index, check in enumerate(scan.metric_checks) if scan.by_deequ(check)]
         if not wanted:
             return scanned
-        self.launched.wide += 1
+        self.launched.wide += not batch.kept
         inputs = [scan.input_names(index, check) for index, check in wanted]
         found = self.deequ.run(
             scan.projection(), [self.deequ.analyzer(c.analyzer, i) for (_, c), i in zip(wanted, inputs, strict=False)]
@@ -217,7 +219,9 @@ class Engine:
         except (PySparkException, Py4JJavaError) as error:
             return self._bisect(batch, plan, error)
 
-    def _measured(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Measured:
+    @staticmethod
+    def measured(plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Measured:
+        """What was found, by rule."""
         counts = {}
         for check in plan.row_checks:
             scope, failed = scanned.scopes[check.scope], scanned.failed[check.rule.id]
@@ -256,7 +260,7 @@ class Engine:
         if metric is None or isinstance(metric.value, (str, date, type(None))) or not check.analyzer.deequ:
             return []
         assert isinstance(rule.check, MetricRule)
-        if any(isinstance(bound, str) for _, bound in rule.check.bounds.terms):
+        if rule.check.bounds.past or any(isinstance(bound, str) for _, bound in rule.check.bounds.terms):
             return []
         java = deequ.real(check.analyzer)
         value = _deequ_metric(deequ, java, check.analyzer, metric)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import quality
-from quality import jars
+from quality import jars, job_stream
 from quality.doctor import python_check
 from quality.errors import EngineError, QualityError, UsageError
 from quality.model import gravest_exit
@@ -72,6 +72,7 @@ class Options:
     on_fail: str = ""
     log_format: str = "text"
     result: str | None = None
+    stream: job_stream.StreamWishes | None = None
     ignored: tuple[str, ...] = ()
 
 
@@ -165,6 +166,7 @@ def parser() -> argparse.ArgumentParser:
     add("on-fail", "|".join(ON_FAIL), "how a batch that failed ends the job (on Glue: raise, elsewhere: exit)")
     add("log-format", "|".join(LOG_FORMATS), "how the log is written", default="text")
     add("result", "URI", "write the result JSON here too, where a scheduler looks for it")
+    job_stream.add_arguments(add)
     return made
 
 
@@ -188,9 +190,11 @@ def parse(argv: Sequence[str]) -> Options:
         on_fail=_one_of("on-fail", found.on_fail or "", ("", *ON_FAIL)),
         log_format=_one_of("log-format", found.log_format or "text", LOG_FORMATS),
         result=found.result or None,
+        stream=job_stream.wishes(found, _words(found.rules), _words(found.batch), _number),
         ignored=() if looks_like_glue(argv) else tuple(rest),
     )
-    missing = [name for name, given in (("--rules", options.rules), ("--batch", options.batches)) if not given]
+    needed = (("--rules", options.rules), ("--batch", options.batches or options.stream))
+    missing = [name for name, given in needed if not given]
     if missing:
         raise UsageError(f"{' and '.join(missing)} must be given\n{made.format_usage().strip()}")
     return options
@@ -261,6 +265,14 @@ def run_job(options: Options, argv: Sequence[str] = ()) -> list[RunResult]:
     with _logged(where, options.log_format), _spark(argv) as spark, RuleFiles(spark) as files:
         _tell_versions(spark, options)
         given = {"variables": options.variables, "allow_env": options.allow_env, "root": options.root}
+        if options.stream:
+            more = {
+                **given,
+                "input": options.input,
+                "engine": options.engine,
+                "told": lambda found: _tell(found, options),
+            }
+            return job_stream.run(spark, files.find(options.rules[0]), options.stream, more, options.result)
         work = _loaded(options, files, given)
         results = []
         for path, batch, dataset in work:
@@ -339,13 +351,9 @@ def result_uri(data: Mapping[str, Any]) -> str | None:
 
 def _keep(uri: str, results: Sequence[RunResult], spark: SparkSession) -> None:
     """The result JSON (`quality.results/1` for several batches) at a place of the caller's choice."""
-    from quality.storage.store import open_store
-
     found = [dict(result.data) for result in results]
     whole = found[0] if len(found) == 1 else {"schema": "quality.results/1", "results": found}
-    folder, _, name = uri.rpartition("/")
-    open_store(folder or ".", spark).put(name, json.dumps(whole, ensure_ascii=False, indent=1).encode())
-    sys.stdout.write(f"result JSON: {uri}\n")
+    job_stream.keep(uri, whole, spark)
 
 
 def _tell_versions(spark: SparkSession, options: Options) -> None:
@@ -385,7 +393,7 @@ def _deequ_source(spark: SparkSession) -> str | None:
 def _spark(argv: Sequence[str]) -> Iterator[SparkSession]:
     """The platform's session, worked in as `quality.backends.session` does: Spark is stopped afterwards except on Glue
     and Databricks, and no callback server is left to keep the process alive."""
-    from quality.backends.session import on_cluster, session
+    from quality.backends.session import end_callbacks, on_cluster, session
 
     _refuse_fine_grained(argv, _cluster_conf() if on_cluster() else {})
     given = _glue_session() if looks_like_glue(argv) else None
@@ -393,9 +401,7 @@ def _spark(argv: Sequence[str]) -> Iterator[SparkSession]:
         try:
             yield own.spark
         finally:
-            gateway: Any = own.spark.sparkContext._gateway
-            if gateway is not None:
-                gateway.shutdown_callback_server()
+            end_callbacks(own.spark.sparkContext._gateway)
 
 
 def _glue_session() -> SparkSession | None:

@@ -23,6 +23,10 @@ class InputError(QualityError):
     """The batch is missing, unreadable, or changed while it was read."""
 
 
+class NoColumnsError(InputError):
+    """There is no row, and nothing says which columns there would be."""
+
+
 class EngineError(QualityError):
     """Spark, Java or Deequ is missing or gave up."""
 

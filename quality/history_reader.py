@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from quality.anomaly.values import Batch, Point, Series
 from quality.backends.schemas import literal_path
 from quality.errors import EngineError, InputError, StorageError
+from quality.referenced import readable
 from quality.storage import commit, layout, readers
 from quality.storage.commit import CommitRecord
 from quality.storage.store import Store, open_store
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 # a small file is all waiting: more requests at once than processors
 _READERS = 16
 _ADVICE = "pip install 'quality-engine[history]'"
-#: What judging needs of the table of metrics.
-_NEEDED = ("batch", "name", "instance", "filter", "segment", "parameters", "value", "numerator", "denominator")
+#: What judging needs of the table of metrics: numbers, and for the detector sketches as well.
+_NUMBERS = ("batch", "name", "instance", "filter", "segment", "parameters", "value", "numerator", "denominator")
+_NEEDED = (*_NUMBERS, "sketch")
 
 
 class History:
@@ -94,19 +96,35 @@ def keys_of(found: Iterable[CommitRecord], table: str) -> list[str]:
 def batches(store: Store, found: Sequence[CommitRecord], spark: SparkSession | None = None) -> list[Batch]:
     """The batches of records with their metrics; a batch seen twice counts once, by its later record. `spark` reads where
     pyarrow is not installed."""
-    rows = _rows(store, keys_of(found, "metrics"), spark)
+    rows = rows_of(store, keys_of(found, "metrics"), spark)
     points: dict[str, dict[Series, Point]] = {}
+    sketches: dict[str, dict[Series, bytes]] = {}
     for run, row in rows:
         series, point = metric_of(row)
         points.setdefault(run, {})[series] = point
+        if (content := readable(row.get("sketch"))) is not None:
+            sketches.setdefault(run, {})[series] = content
     by_id = {record.batch: record for record in found}
-    return [batch_of(record, points.get(record.run, {})) for record in by_id.values()]
+    return [batch_of(record, points.get(record.run, {}), sketches.get(record.run, {})) for record in by_id.values()]
 
 
-def batch_of(record: CommitRecord, points: Mapping[Series, Point]) -> Batch:
+def points(store: Store, found: Sequence[CommitRecord], spark: SparkSession | None) -> dict[str, dict[Series, Point]]:
+    """The metrics of records, by run."""
+    by_run: dict[str, dict[Series, Point]] = {}
+    for run, row in rows_of(store, keys_of(found, "metrics"), spark, _NUMBERS):
+        series, point = metric_of(row)
+        by_run.setdefault(run, {})[series] = point
+    return by_run
+
+
+def batch_of(
+    record: CommitRecord, points: Mapping[Series, Point], sketches: Mapping[Series, bytes] | None = None
+) -> Batch:
     """A batch as the detector takes it. The number of rows is known of every run, whether a rule asks for it or not."""
     count = record.rows.get("input", 0)
-    return Batch(record.batch, record.batch_time, count, {**points, Series("Size"): Point(float(count))})
+    return Batch(
+        record.batch, record.batch_time, count, {**points, Series("Size"): Point(float(count))}, sketches or {}
+    )
 
 
 def metric_of(row: Mapping[str, Any]) -> tuple[Series, Point]:
@@ -120,14 +138,16 @@ def metric_of(row: Mapping[str, Any]) -> tuple[Series, Point]:
     )
 
 
-def _rows(store: Store, keys: Sequence[str], spark: SparkSession | None) -> list[tuple[str, dict[str, Any]]]:
-    """The rows of files of metrics, each with its run."""
+def rows_of(
+    store: Store, keys: Sequence[str], spark: SparkSession | None, columns: Sequence[str] = _NEEDED
+) -> list[tuple[str, dict[str, Any]]]:
+    """The rows of files of a history table (metrics, unless `columns` are those of another), each with its run."""
     if not keys:
         return []
     if spark is not None and not _has_pyarrow():
         frame = spark.read.parquet(*(literal_path(store.uri(key)) for key in keys))
-        return [(row["run"], row.asDict()) for row in frame.select("run", *_NEEDED).collect()]
-    tables = _tables(store, keys, ("run", *_NEEDED))
+        return [(row["run"], row.asDict(recursive=True)) for row in frame.select("run", *columns).collect()]
+    tables = _tables(store, keys, ("run", *columns))
     return [(row["run"], row) for table in tables for row in table.to_pylist()]
 
 

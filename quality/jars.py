@@ -84,8 +84,36 @@ DELTA = (
 )
 #: DataFusion Comet: native operators in the place of Spark's (70 MB).
 COMET = (Artifact("org.apache.datafusion", "comet-spark-spark3.5_2.12", "0.12.0"),)
+#: Topics of Kafka as a source of Spark's (6 MB). Spark brings the codecs, the logging and Hadoop.
+KAFKA = (
+    Artifact(
+        "org.apache.spark",
+        "spark-sql-kafka-0-10_2.12",
+        "3.5.7",
+        excludes=(
+            "org.apache.hadoop:hadoop-client-runtime",
+            "org.apache.hadoop:hadoop-client-api",
+            "com.google.code.findbugs:jsr305",
+            "org.apache.spark:spark-tags_2.12",
+            "org.scala-lang.modules:scala-parallel-collections_2.12",
+        ),
+    ),
+    Artifact("org.apache.spark", "spark-token-provider-kafka-0-10_2.12", "3.5.7"),
+    Artifact(
+        "org.apache.kafka",
+        "kafka-clients",
+        "3.4.1",
+        excludes=(
+            "org.lz4:lz4-java",
+            "org.xerial.snappy:snappy-java",
+            "com.github.luben:zstd-jni",
+            "org.slf4j:slf4j-api",
+        ),
+    ),
+    Artifact("org.apache.commons", "commons-pool2", "2.11.1"),
+)
 #: What can be had beside Deequ, by the word for it.
-FORMATS = {"s3": S3A, "iceberg": ICEBERG, "delta": DELTA, "comet": COMET}
+FORMATS = {"s3": S3A, "iceberg": ICEBERG, "delta": DELTA, "comet": COMET, "kafka": KAFKA}
 #: Delta works only in a session that was started with these.
 DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

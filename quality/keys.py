@@ -10,8 +10,9 @@ anything is shuffled. Other keys are grouped as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, cast
 
 from pyspark.sql import DataFrame, SparkSession
@@ -59,8 +60,9 @@ class KeyCounter:
             self.launch(0)
             return self._small(key_counts(batch.frame, key), key)
         if key.whole:
-            # of a text every pass reads all columns: too much for a guess
-            found = (None if batch.text else self._by_runs(batch.frame, key)) or self._by_bits(batch.frame, key)
+            # of a text that is not kept every pass reads all columns: too much for a guess
+            found = self._by_runs(batch.frame, key) if batch.kept or not batch.text else None
+            found = found or self._by_bits(batch.frame, key)
             if found:
                 return found
         self.launch(1)
@@ -161,6 +163,23 @@ def key_counts(frame: DataFrame, key: KeyPass) -> DataFrame:
     parts = [f"{reference} as k{index}" for index, reference in enumerate(key.references)]
     grouped = frame.where(key.scope).selectExpr(*parts).groupBy(*_names(key))
     return grouped.agg(F.count(F.lit(1)).alias("n"))
+
+
+def frequencies_of(frame: DataFrame, keys: Iterable[KeyPass], group: str) -> dict[KeyPass, dict[int, Frequencies]]:
+    """The frequencies of each key within each group of a small frame, a whole number named by a column: one job."""
+    found: dict[KeyPass, dict[int, Frequencies]] = {key: {} for key in keys}
+    counted = []
+    for number, key in enumerate(found):
+        parts = [f"{reference} as k{index}" for index, reference in enumerate(key.references)]
+        rows = frame.where(key.scope).selectExpr(f"{group} as g", *parts)
+        by_key = rows.groupBy("g", *_names(key)).agg(F.count(F.lit(1)).alias("n"))
+        numbers = [F.expr(text) for text in _frequencies(key)]
+        counted.append(by_key.groupBy("g").agg(*numbers).select(F.lit(number).alias("key"), "g", *_FREQUENCIES))
+    if counted:
+        for row in reduce(DataFrame.unionAll, counted).collect():
+            number, within, had, *others = map(int, row)
+            list(found.values())[number][within] = Frequencies(had, others[0], others[1], others[2], others[3])
+    return found
 
 
 def doubled_keys(frame: DataFrame, key: KeyPass) -> DataFrame:

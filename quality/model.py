@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Union
+
+from quality.formulas import Formula, Unreckonable, Within
 
 Scalar = Union[str, int, float, bool, Decimal]
 Number = Union[int, float, Decimal]
@@ -107,12 +109,37 @@ COMPARISONS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a metric must satisfy: (word, value) pairs of `COMPARISONS` that must all hold. NaN satisfies none."""
+    """What a metric must satisfy: (word, value) pairs of `COMPARISONS` that must all hold. NaN satisfies none. `past` are
+    terms that come from earlier batches: what they are worth is known when the history was read."""
 
     terms: tuple[tuple[str, Scalar], ...] = ()
+    past: tuple[tuple[str, Union[Formula, Within]], ...] = ()
+
+    @property
+    def batches(self) -> int:
+        """How many earlier batches are asked for."""
+        return max((asked.batches for _, asked in self.past), default=0)
+
+    def resolved(self, past: Sequence[float | None]) -> Bounds:
+        """The bounds in numbers, by the values of earlier batches, newest first. Raises Unreckonable where there is no
+        number, or no value between two of them."""
+        terms = [*self.terms]
+        for word, asked in self.past:
+            if isinstance(asked, Within):
+                terms += zip(("at_least", "at_most"), asked.range(past), strict=True)
+            else:
+                terms.append((word, asked.value(past)))
+        found = dict(terms)
+        low, high = found.get("at_least", found.get("above")), found.get("at_most", found.get("below"))
+        if isinstance(low, (int, float, Decimal)) and isinstance(high, (int, float, Decimal)) and low > high:
+            raise Unreckonable(
+                f"no value lies between {number_text(low)} and {number_text(high)} ({self}); "
+                f"'within: 10% of ...' has its ends in order for negative numbers too"
+            )
+        return Bounds(tuple((word, found[word]) for word in COMPARISONS if word in found))
 
     def accepts(self, value: Any) -> bool:
-        """Whether all terms hold. Numbers are compared exactly (an integer or decimal is never rounded to a double)."""
+        """Whether all terms hold; those of the past must be resolved. Numbers are compared exactly (an integer or decimal is never rounded to a double)."""
         if isinstance(value, (float, Decimal)) and value != value:
             return False
         return all(self._holds(word, value, bound) for word, bound in self.terms)
@@ -133,10 +160,13 @@ class Bounds:
         return bool((value == bound) == (word == "equals"))
 
     def __str__(self) -> str:
-        words = dict(self.terms)
+        words = {
+            **{word: number_text(value) for word, value in self.terms},
+            **{w: str(asked) for w, asked in self.past},
+        }
         if len(words) == 2 and {"at_least", "at_most"} == set(words):
-            return f"between {number_text(words['at_least'])} and {number_text(words['at_most'])}"
-        return " and ".join(f"{COMPARISONS[word]} {number_text(value)}" for word, value in self.terms)
+            return f"between {words['at_least']} and {words['at_most']}"
+        return " and ".join(f"{COMPARISONS.get(word, word)} {text}" for word, text in words.items())
 
 
 @dataclass(frozen=True)
@@ -243,6 +273,8 @@ class RuleResult:
     filter: str = ""
     groups: tuple[Mapping[str, Any], ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    #: What most failing rows have in common.
+    slice: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The rule's entry in the result JSON."""
@@ -269,6 +301,7 @@ class RuleResult:
             "groups": [dict(group) for group in self.groups],
             "message": self.message,
             "location": self.location,
+            **({"slice": dict(self.slice)} if self.slice else {}),
         }
 
 

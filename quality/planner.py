@@ -16,7 +16,9 @@ from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, Link, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
-from quality.rule_types.rules import Rule, RuleSet
+from quality.rule_types.rules import Rule, RuleSet, batches_asked
+from quality.rule_types.schema import Malformed
+from quality.sensitive import Hiding, Sensitive
 from quality.sql import conjunction
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
@@ -59,6 +61,8 @@ class RowCheck:
     value: str
     analyzer: Analyzer
     key: KeyPass | None = None
+    #: How the value is hidden in reasons.
+    hiding: Hiding | None = None
 
     @property
     def fails(self) -> str:
@@ -77,11 +81,16 @@ class MetricCheck:
     key: KeyPass | None = None
     #: The part of a column's tally that is the metric.
     tallied: str = ""
+    #: Where bounds that come from earlier batches come from; why they do not apply yet, or cannot be told.
+    origin: str = ""
+    waiting: str = ""
+    unsure: str = ""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys.
+    """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys,
+    kept when it reads none of the input but the rows that an earlier pass kept.
     `rules` are the ids of those that force it, none when every run makes it."""
 
     width: str
@@ -106,8 +115,10 @@ class Passes:
 @dataclass(frozen=True)
 class Plan:
     """What will run. `errors` holds, by rule id, why a rule cannot be judged against this batch; `together`: one pass
-    writes every side; `small`: the batch is one partition, so that nothing is shuffled; `tally`: one aggregate counts rule
-    bits and profiles columns, also beside a write."""
+    writes every side; `small`: the batch is one partition, so that nothing is shuffled; `kept`: the first pass
+    keeps the rows on local disks, and no other reads the input; `tally`: one aggregate counts rule
+    bits and profiles columns, also beside a write; `several`: the batch is in several files, so that failing rows are looked for
+    in each when a rule fails."""
 
     rule_set: RuleSet
     rules: tuple[Rule, ...]
@@ -120,7 +131,12 @@ class Plan:
     reading_scans: int = 0
     together: bool = False
     small: bool = False
+    kept: bool = False
     tally: bool = False
+    several: bool = False
+    #: The columns of the published batch before this one, and its id; none when there is none, or nobody looked.
+    before: tuple[Column, ...] = ()
+    batch_before: str = ""
 
     @property
     def well_formed(self) -> str:
@@ -136,12 +152,18 @@ class Plan:
     @property
     def passes(self) -> Passes:
         """How many passes will be needed, or at most so many: a side is not written when no row is on it."""
-        wide = sum(step.width == "wide" for step in self.steps)
-        return Passes(wide, len(self.steps) - wide, sum(step.shuffles for step in self.steps))
+        widths = [step.width for step in self.steps]
+        return Passes(widths.count("wide"), widths.count("narrow"), sum(step.shuffles for step in self.steps))
 
     @cached_property
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
+        what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
+        last = [Pass("kept" if self.kept else "narrow", what, _ids(self.row_checks), shuffles)]
+        return (*self._steps, *(last if self.several and self.row_checks else ()))
+
+    @property
+    def _steps(self) -> tuple[Pass, ...]:
         removes = _ids(check for check in self.row_checks if check.rule.quarantines)
         keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
         metrics = _ids(check for check in self.metric_checks if not check.key)
@@ -167,8 +189,9 @@ class Plan:
             if rules
         ]
         what = "counting failing rows and measuring metrics" + (", profiling" if self.profiles else "")
-        scan = Pass("wide", what, (*removes, *keeps, *metrics))
-        return (*reading, scan, *keys, Pass("wide", "writing passed rows"), *sides)
+        scan = Pass("wide", f"{what}, keeping the rows" if self.kept else what, (*removes, *keeps, *metrics))
+        later = (*keys, Pass("wide", "writing passed rows"), *sides)
+        return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
 
     def _reference_steps(self) -> list[Pass]:
         asking: dict[Link, list[str]] = {}
@@ -209,7 +232,19 @@ class Plan:
 
     def sorts(self, key: KeyPass) -> bool:
         """Whether a key is first counted as if it came sorted, which takes no shuffle, and no other pass when it does."""
-        return self.tally and key.whole and not (self.small or self.text)
+        return self.tally and key.whole and not self.small and (self.kept or not self.text)
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether some rule asks for batches before this one."""
+        return bool(self.batches) or any(
+            isinstance(r.check, SchemaRule) and r.check.from_past for r in self.schema_rules
+        )
+
+    @property
+    def batches(self) -> int:
+        """How many earlier batches the bounds ask for: their metrics are read from the history."""
+        return max((batches_asked(check.rule.check) for check in self.metric_checks), default=0)
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
@@ -242,10 +277,11 @@ def _ids(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
 
 def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
     """Raise EngineError when the plan reads the batch more often than allowed, with the rules that make it so."""
-    if max_scans is None or len(plan.steps) <= max_scans:
+    reading = [step for step in plan.steps if step.width != "kept"]
+    if max_scans is None or len(reading) <= max_scans:
         return
-    lines = "".join(f"\n  {describe_pass(step)}" for step in plan.steps)
-    raise EngineError(f"the plan reads the batch up to {len(plan.steps)} times, {max_scans} allowed:{lines}")
+    lines = "".join(f"\n  {describe_pass(step)}" for step in reading)
+    raise EngineError(f"the plan reads the batch up to {len(reading)} times, {max_scans} allowed:{lines}")
 
 
 def describe_pass(step: Pass) -> str:
@@ -273,7 +309,12 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
             if rule.over:
                 raise RuleDataError(f"no column of the batch is meant by '{rule.over}'")
             if isinstance(rule.check, RowRule):
-                row_checks.append(row_check(rule, rule.check, row, well_formed))
+                row_checks.append(
+                    replace(
+                        row_check(rule, rule.check, row, well_formed),
+                        hiding=_hiding(rule.check, rule_set.sensitive),
+                    )
+                )
             elif isinstance(rule.check, MetricRule):
                 metric_checks.append(_metric_check(rule, rule.check, row, well_formed))
             else:
@@ -309,6 +350,13 @@ def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> Ro
             skipped = [f"{ref} is not null" for ref in nulls] or [f"({predicate}) is not null"]
     analyzer = _analyzer(rule, check, row, complies, skipped)
     return RowCheck(rule, conjunction([*scope, *skipped]), complies, check.shown_value(row), analyzer, key)
+
+
+def _hiding(check: RowRule, sensitive: Sensitive) -> Hiding | None:
+    """How the value in the reasons is hidden: it is that of the first column, of a malformed line the whole line."""
+    if isinstance(check, Malformed):
+        return sensitive.any_how()
+    return sensitive.how(check.columns()[0]) if check.columns() else None
 
 
 def _key_pass(columns: tuple[str, ...], row: Row, scope: list[str]) -> KeyPass:
@@ -368,6 +416,8 @@ def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> 
 def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:
     """What a schema rule finds; in text formats the types are those declared, and each value is judged instead."""
     assert isinstance(rule.check, SchemaRule)
+    if rule.check.from_past:
+        return rule.check.differences(actual, tuple((column.name, column.type) for column in plan.before))
     declared = plan.rule_set.columns
     if plan.text:
         declared = tuple((name, "") for name, _ in declared)

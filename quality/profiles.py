@@ -19,6 +19,7 @@ import numpy as np
 
 from quality.analyzers import INTEGRAL, base_type
 from quality.model import Column, Metric, MetricKey, Sketch, number_text
+from quality.sensitive import FEW, NOTHING, Hiding, Sensitive, hidden, is_value
 from quality.tally import Bins, ColumnTally, Tallied, distinct
 
 #: Metrics that are there for their sketch: their own number says little.
@@ -27,6 +28,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Frequent values that are kept of a column that has more of them than were counted exactly, and the share they must have.
 _FREQUENT = 100
 _FREQUENT_SHARE = 0.001
+#: What tells a value where there are few.
+_MOMENTS = ("mean", "standard_deviation")
 _BINS_HEAD = struct.Struct(">?i")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -35,7 +38,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 class ColumnProfile:
     """What is known of a column. `distinct` is exact when `top` holds every value, else an estimate (HyperLogLog, 1.6 %
     standard error). `quantiles` by share: exact when `top` holds every value, else within 1 %; dates and moments as days and
-    microseconds from 1970. None: does not go with the type, or there are no values."""
+    microseconds from 1970. None: does not go with the type, or there are no values. `hiding`: what is a value of the column is
+    not told, and frequent values are there as hashes at most."""
 
     name: str
     type: str
@@ -45,6 +49,7 @@ class ColumnProfile:
     top: tuple[tuple[str, int], ...]
     top_exact: bool
     quantiles: dict[float, float]
+    hiding: Hiding | None = None
 
     @property
     def completeness(self) -> float | None:
@@ -81,6 +86,9 @@ class ColumnProfile:
             found |= {"inferred": self.inferred, "min_length": texts.shortest, "max_length": texts.longest,
                       "mean_length": mean, "empty": texts.empty, "blank": texts.blank,
                       "shapes": sorted(texts.shapes.items(), key=lambda pair: -pair[1])[:10]}  # fmt: skip
+        if self.hiding:
+            told = ("minimum", "maximum", *(_MOMENTS if self.tally.present < FEW else ()))
+            found = {name: value for name, value in found.items() if name not in told}
         quantiles = {str(q): self.moment(value) if temporal else value for q, value in self.quantiles.items()}
         # what JSON has no number for is its text
         found = {name: number_text(v) if isinstance(v, float) and not isfinite(v) else v for name, v in found.items()}
@@ -118,19 +126,27 @@ class Profile:
         return {"rows": self.rows, "columns": [column.to_dict() for column in self.columns], "null_patterns": patterns}
 
 
-def profile(tallied: Tallied, columns: Sequence[Column], place: int = 0) -> Profile:
-    """The profile of the columns whose tallies begin at a place."""
+def profile(tallied: Tallied, columns: Sequence[Column], place: int = 0, sensitive: Sensitive = NOTHING) -> Profile:
+    """The profile of the columns whose tallies begin at a place, less the values of sensitive ones."""
     found = tallied.columns[place : place + len(columns)]
     patterns = sorted(tallied.null_patterns.items(), key=lambda pair: (-pair[1], pair[0]))
     return Profile(
         tallied.rows,
-        tuple(_column(column, tally, tallied.rows) for column, tally in zip(columns, found, strict=True)),
+        tuple(
+            _column(column, tally, tallied.rows, sensitive.how(column.name))
+            for column, tally in zip(columns, found, strict=True)
+        ),
         tuple((tuple(columns[index - place].name for index in places), rows) for places, rows in patterns),
     )
 
 
-def _column(column: Column, tally: ColumnTally, rows: int) -> ColumnProfile:
+def _column(column: Column, tally: ColumnTally, rows: int, hiding: Hiding | None) -> ColumnProfile:
     values, exact, count = _values(tally)
+    if hiding:
+        # a mask would make one of all values
+        values = tuple((str(hidden(text, hiding)), n) for text, n in values) if hiding == Hiding.HASH else ()
+        exact = exact and hiding == Hiding.HASH
+        return ColumnProfile(column.name, column.type, rows, tally, count, values, exact, {}, hiding)
     return ColumnProfile(column.name, column.type, rows, tally, count, values, exact, _quantiles(tally, values, exact))
 
 
@@ -209,7 +225,8 @@ def _metrics(column: ColumnProfile) -> list[Metric]:
         made.append(metric("ApproxCountDistinct", column.distinct, sketch=hll))
     if column.top or column.top_exact:
         made.append(metric("Histogram", len(column.top), sketch=_top(column)))
-        made.append(share("TopValueRatio", column.top[0][1] if column.top else 0, tally.present))
+        most = column.top[0][1] if column.top else 0
+        made.append(share("TopValueRatio", most, tally.present))
     if numbers := tally.numbers:
         made += [
             metric("Minimum", numbers.minimum), metric("Maximum", numbers.maximum), metric("Mean", numbers.mean),
@@ -235,8 +252,15 @@ def _metrics(column: ColumnProfile) -> list[Metric]:
         ]  # fmt: skip
         made += [share("DataType", count, tally.present, (("type", kind),)) for kind, count in texts.kinds.items()]
     made += [metric("ApproxQuantile", value, of=(("q", repr(q)),)) for q, value in column.quantiles.items()]
+    if column.hiding:
+        made = [one for one in made if not _tells(one, tally)]
     # what has no value and no sketch says nothing
     return [one for one in made if one.value is not None or one.sketch]
+
+
+def _tells(metric: Metric, tally: ColumnTally) -> bool:
+    few = tally.present < FEW and metric.key.name in ("Mean", "StandardDeviation")
+    return few or is_value(metric.key.name)
 
 
 def _top(column: ColumnProfile) -> Sketch:

@@ -18,6 +18,7 @@ from quality.profiles import Profile
 from quality.profiles import profile as of_tally
 from quality.rule_types.rules import Input
 from quality.rulefile.sections import FORMATS, guess_format
+from quality.sensitive import NOTHING, Sensitive
 from quality.sql import quote
 from quality.tally import read
 
@@ -28,12 +29,13 @@ def profile(
     format: str = "",
     options: Mapping[str, str] | None = None,
     spark: SparkSession | None = None,
+    sensitive: Sensitive = NOTHING,
 ) -> Profile:
-    """The profile of every column. A path is read as a rule file's input is: text formats as text, so that the inferred type
+    """The profile of every column, less the values of sensitive ones. A path is read as a rule file's input is: text formats as text, so that the inferred type
     says what the values look like. Raises InputError when there is nothing to read, EngineError where Spark runs without a
     JVM of ours to load classes into."""
     if isinstance(data, DataFrame):
-        return profile_frame(data, columns_of(data.schema))
+        return profile_frame(data, columns_of(data.schema), sensitive)
     kind = format or guess_format(data)
     if kind not in FORMATS:
         said = f"'{format}' is not a format" if format else f"{data}: the name does not tell the format"
@@ -42,10 +44,10 @@ def profile(
         given = dict(options or ({"header": "true"} if kind == "csv" else {}))
         reader = Reader(own.spark, Input(path=(data,), format=kind, options=given), {})
         batch = reader.read(reader.pin())
-        return profile_frame(batch.frame, batch.columns)
+        return profile_frame(batch.frame, batch.columns, sensitive)
 
 
-def profile_frame(frame: DataFrame, columns: tuple[Column, ...]) -> Profile:
+def profile_frame(frame: DataFrame, columns: tuple[Column, ...], sensitive: Sensitive = NOTHING) -> Profile:
     """The profile of these columns of a frame, in one pass."""
     aggregate = tally(frame.sparkSession)
     if aggregate is None:
@@ -56,6 +58,5 @@ def profile_frame(frame: DataFrame, columns: tuple[Column, ...]) -> Profile:
     )
     (row,) = selected.agg(aggregate.column(named).alias("tally")).select(F.col("tally")).collect()
     found: Any = row[0]
-    return of_tally(
-        read(bytes(found), "".join(role for role, _ in named), [column.type for column in columns]), columns
-    )
+    tallied = read(bytes(found), "".join(role for role, _ in named), [column.type for column in columns])
+    return of_tally(tallied, columns, sensitive=sensitive)

@@ -11,7 +11,7 @@ import quality
 from quality import history, targets
 from quality.backends.reading import Batch
 from quality.errors import LostRaceError, StorageError
-from quality.model import RowCounts, RuleResult
+from quality.model import Metric, RowCounts, RuleResult
 from quality.profiles import Profile, with_profile
 from quality.report import html
 from quality.results import Context, Sides, to_json
@@ -38,8 +38,8 @@ def store_result(context: Context, data: Mapping[str, Any], samples: Samples | N
 
 @dataclass(frozen=True)
 class Kept:
-    """What a run found and wrote, and its result: `fingerprints` are of all it depends on, `act` is what the record says of a
-    person's action."""
+    """What a run found and wrote, and its result: `fingerprints` are of all it depends on, `metrics` are those that no rule
+    asked for, `act` is what the record says of a person's action."""
 
     results: Sequence[RuleResult]
     profile: Profile | None
@@ -49,6 +49,7 @@ class Kept:
     fingerprints: Mapping[str, str]
     data: Mapping[str, Any]
     samples: Samples
+    metrics: Sequence[Metric] = ()
     act: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -77,6 +78,7 @@ def publish(context: Context, last: CommitRecord | None, batch: Batch, kept: Kep
         flags=sides["flags"],
         history=tuple(keys),
         result=context.result_key,
+        sensitive=context.rule_set.sensitive.to_dict(),
         **kept.act,
     )
     try:
@@ -124,6 +126,7 @@ def _tables(context: Context, seq: int, batch: Batch, kept: Kept) -> dict[str, l
         "deequ_version": versions["deequ"],
     }
     metrics = with_profile((result.metric for result in results if result.metric), kept.profile)
+    metrics += [metric for metric in kept.metrics if metric.key not in {one.key for one in metrics}]
     return {
         "metrics": history.metric_rows(metrics, {**common, "engine_version": quality.__version__}),
         "results": history.result_rows(results, context.rule_set.owner, common),

@@ -22,9 +22,11 @@ from pyspark.sql import functions as F
 from quality.backends.footers import row_counts
 from quality.backends.schemas import literal_path
 from quality.rule_types.base import RESERVED_PREFIX
+from quality.sensitive import MASKED, NOTHING, Sensitive
 from quality.sql import literal, quote
 from quality.storage import commit, layout, ledger, readers
 from quality.storage.commit import CommitRecord, utc_text
+from quality.storage.encryption import storage_options
 from quality.storage.ledger import ACCEPTED, CORRECTED, EXPIRED, OPEN, REDRIVEN, Entry
 from quality.storage.store import Store
 
@@ -192,8 +194,11 @@ def _by(
     return list(counted.orderBy(F.expr("count").desc(), *names).limit(most).collect())
 
 
-def shown(spark: SparkSession, store: Store, dataset: str, chosen: Selection, limit: int) -> list[dict[str, Any]]:
-    """At most `limit` rows: id, batch, state and who said so, the failures, and the row as it is stored."""
+def shown(
+    spark: SparkSession, store: Store, dataset: str, chosen: Selection, limit: int, *, reveal: bool = False
+) -> list[dict[str, Any]]:
+    """At most `limit` rows: id, batch, state and who said so, the failures, and the row as it is stored; `sensitive` names its
+    columns whose values are hidden, unless `reveal`."""
     out: list[dict[str, Any]] = []
     for record in live_records(store, dataset, chosen.batches):
         found = ledger.entries(store, dataset, record.batch)
@@ -206,12 +211,15 @@ def shown(spark: SparkSession, store: Store, dataset: str, chosen: Selection, li
             .selectExpr("to_json(struct(*), map('ignoreNullFields', 'false')) as r")
             .collect()
         ):
-            out.append(_shown(row["r"], told))
+            sensitive = NOTHING if reveal else Sensitive.of(record.sensitive)
+            out.append(_shown(row["r"], told, sensitive))
     return out
 
 
-def _shown(text: str, told: Mapping[str, Entry]) -> dict[str, Any]:
+def _shown(text: str, told: Mapping[str, Entry], sensitive: Sensitive) -> dict[str, Any]:
     row = json.loads(text)
+    secret = [name for name in row if sensitive.how(name)]
+    row |= {name: MASKED for name in secret if row[name] is not None}
     about, state, entry = row.pop("_quality"), row.pop(STATE), told.get(row.pop(ENTRY) or "")
     return {
         "row_id": about["row_id"],
@@ -223,6 +231,7 @@ def _shown(text: str, told: Mapping[str, Entry]) -> dict[str, Any]:
         "reason": (entry.reason or None) if entry else None,
         "failures": about["failures"],
         "row": row,
+        **({"sensitive": secret} if secret else {}),
     }
 
 
@@ -305,10 +314,12 @@ def _append(
     return count
 
 
-def write_rows(spark: SparkSession, store: Store, folder: str, rows: DataFrame) -> tuple[tuple[str, ...], int]:
+def write_rows(
+    spark: SparkSession, store: Store, folder: str, rows: DataFrame, kms_key: str = ""
+) -> tuple[tuple[str, ...], int]:
     """Write rows of an entry; the keys of the files and how many rows are in them, by their footers. Without rows nothing
     is left there."""
-    rows.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(store.uri(folder))
+    rows.write.options(**storage_options(kms_key)).parquet(store.uri(folder))
     keys = [entry.key for entry in store.list(folder) if entry.key.endswith(".parquet")]
     count = sum(row_counts(spark, [store.uri(key) for key in keys]))
     if not count:

@@ -17,6 +17,7 @@ from quality.engine import Findings
 from quality.keys import Frequencies, doubled_keys
 from quality.planner import KeyPass, RowCheck
 from quality.rule_types.base import MALFORMED, MALFORMED_LINE, QUALITY_COLUMN, RESERVED_PREFIX
+from quality.sensitive import Hiding, Sensitive, hidden_sql, pads
 from quality.sql import disjunction, literal, quote
 
 VALUE_LENGTH = 256
@@ -69,8 +70,8 @@ def duplicates(frame: DataFrame, checks: Iterable[RowCheck], frequencies: Mappin
 
 def side_expression(checks: Sequence[RowCheck], marked: Marked) -> str:
     """SQL: 1 for a row that is quarantined, 2 for one that passes although some rule failed on it, else 0."""
-    removes = [_fails(check, marked.markers) for check in checks if check.rule.quarantines]
-    keeps = [_fails(check, marked.markers) for check in checks if not check.rule.quarantines]
+    removes = [failing_sql(check, marked.markers) for check in checks if check.rule.quarantines]
+    keeps = [failing_sql(check, marked.markers) for check in checks if not check.rule.quarantines]
     cases = [f"when {disjunction(texts)} then {side}" for side, texts in ((1, removes), (2, keeps)) if texts]
     return f"case {' '.join(cases)} else 0 end"
 
@@ -82,7 +83,7 @@ def split(batch: Batch, findings: Findings, origin: Origin) -> Split:
     keeping = [check for check in failing if not check.rule.quarantines]
     marked = duplicates(batch.frame, failing, findings.frequencies)
     frame = marked.joined
-    fails = {check.rule.id: _fails(check, marked.markers) for check in failing}
+    fails = {check.rule.id: failing_sql(check, marked.markers) for check in failing}
     bad = disjunction([fails[check.rule.id] for check in removing])
     odd = f"not ({bad}) and ({disjunction([fails[check.rule.id] for check in keeping])})"
     names = [quote(column.name) for column in batch.columns]
@@ -93,7 +94,7 @@ def split(batch: Batch, findings: Findings, origin: Origin) -> Split:
     )
 
 
-def _fails(check: RowCheck, keys: Mapping[KeyPass, str]) -> str:
+def failing_sql(check: RowCheck, keys: Mapping[KeyPass, str]) -> str:
     """The rule's verdict, the marker of a duplicate key included."""
     marker = keys.get(check.key) if check.key else None
     if marker is None:
@@ -109,6 +110,8 @@ def _with_reasons(
     digest, reasons = f"{RESERVED_PREFIX}digest", f"{RESERVED_PREFIX}reasons"
     # a row that was known before keeps its id, whatever was corrected of it
     known = [ROW_ID] if ROW_ID in frame.columns else []
+    if any(check.hiding == Hiding.HASH for check in checks):
+        frame = with_key(frame)
     digested = frame.selectExpr(
         *names, f"{_reasons(checks, fails)} as {reasons}", f"{content_digest(batch)} as {digest}", *known
     )
@@ -152,7 +155,38 @@ def _reason(check: RowCheck, fails: str) -> str:
         "severity": literal(str(rule.severity)),
         "column": literal(rule.column),
         "message": literal(rule.check.requirement()),
-        "value": f"left({check.value}, {VALUE_LENGTH})",
+        "value": hidden_text(check.value, check.hiding) if check.hiding else f"left({check.value}, {VALUE_LENGTH})",
     }
     struct = ", ".join(f"'{name}', {value}" for name, value in fields.items())
     return f"if({fails}, named_struct({struct}), null)"
+
+
+# sensitive columns
+
+_INNER, _OUTER = f"{RESERVED_PREFIX}inner", f"{RESERVED_PREFIX}outer"
+
+
+def with_key(frame: DataFrame) -> DataFrame:
+    """The frame beside the key of hashes, which no plan shows: it is data, not text."""
+    inner, outer = pads()
+    row = frame.sparkSession.createDataFrame(
+        [(bytearray(inner), bytearray(outer))], f"{_INNER} binary, {_OUTER} binary"
+    )
+    return frame.crossJoin(F.broadcast(row))
+
+
+def hidden_text(text: str, how: Hiding) -> str:
+    """SQL: what stands in the place of a text; for a hash over a frame `with_key`."""
+    return hidden_sql(text, how, _INNER, _OUTER)
+
+
+def hiding(frame: DataFrame, sensitive: Sensitive) -> DataFrame:
+    """The frame with its sensitive columns as texts that stand in their place."""
+    hows = {name: sensitive.how(name) for name in frame.columns}
+    if not any(hows.values()):
+        return frame
+    keyed = with_key(frame) if Hiding.HASH in hows.values() else frame
+    texts = {name: f"cast({quote(name)} as string)" for name in frame.columns}
+    return keyed.selectExpr(
+        *(f"{hidden_text(texts[name], how)} as {quote(name)}" if how else quote(name) for name, how in hows.items())
+    )

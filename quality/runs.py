@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -20,16 +20,29 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 import quality
-from quality import anomalies, corrections, planner, publishing, results, sides, targets, verification
+from quality import (
+    anomalies,
+    corrections,
+    culprits,
+    lookback,
+    planner,
+    publishing,
+    results,
+    sides,
+    targets,
+    verification,
+)
+from quality.backends.deequ import CheckOutcome
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
 from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
 from quality.backends.session import session
-from quality.backends.sizing import sized
+from quality.backends.sizing import keeps, sized
 from quality.engine import ENGINES, Engine
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
-from quality.model import Column, Location, RowCounts
+from quality.localise import QUARANTINED
+from quality.model import Column, Location, RowCounts, RuleResult
 from quality.planner import Plan
 from quality.profiles import CARRIERS, with_profile
 from quality.references import References
@@ -38,6 +51,8 @@ from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
 from quality.rule_types.rules import Rule, RuleSet, digest
 from quality.rulefile import load
 from quality.rulefile.interpret import type_rule
+from quality.sensitive import MASKED, withholding
+from quality.slices import Slice
 from quality.sql import words
 from quality.storage import commit, layout, ledger
 from quality.storage.commit import CommitRecord
@@ -55,6 +70,7 @@ def run(
     input: str | None = None,
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
+    dataset: str | None = None,
     spark: SparkSession | None = None,
     force: bool = False,
     engine: str = "auto",
@@ -64,11 +80,11 @@ def run(
 ) -> RunResult:
     """Run a rule file on one batch.
 
-    `input` and `root` take the place of what the file says; `variables` override its `vars:`. A given `spark` is left as
+    `input`, `root` and `dataset` take the place of what the file says; `variables` override its `vars:`. A given `spark` is left as
     it was found. A plan that reads the batch more than `max_scans` times is not run. Raises UsageError (RuleFileError for a
     rule file) before anything is read; whatever happens after that is in the result: see its `exit_code`.
     """
-    given: Any = {"input": input, "variables": variables, "root": root, "allow_env": allow_env}
+    given: Any = {"input": input, "variables": variables, "root": root, "dataset": dataset, "allow_env": allow_env}
     how: Any = {"force": force, "engine": engine, "max_scans": max_scans, "progress": progress}
     return run_batches([rules], [batch], spark=spark, **how, **given)[0]
 
@@ -80,6 +96,7 @@ def run_batches(
     input: str | None = None,
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
+    dataset: str | None = None,
     spark: SparkSession | None = None,
     force: bool = False,
     engine: str = "auto",
@@ -95,12 +112,13 @@ def run_batches(
         raise UsageError("'conf' is for a Spark that is started here, and 'spark' runs already: configure that one")
     if engine not in ENGINES:
         raise UsageError(f"engine '{engine}' is not known; {did_you_mean(engine, ENGINES)}")
-    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
+    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root, "dataset": dataset}
     if max_scans is not None and max_scans < 1:
         raise UsageError(f"'max_scans' must be at least 1, got {max_scans}")
     pairs = [(path, layout.check_batch(batch)) for path in rules for batch in batches]
     rule_sets = [load(path, batch=batch, **given) for path, batch in pairs]
     for rule_set in rule_sets:
+        refuse_topic(rule_set)
         resolve_batch_time(rule_set, datetime.now(timezone.utc))
     told = progress or (lambda _words: None)
     if spark is None:
@@ -117,6 +135,12 @@ def run_batches(
             prefix = f"{batch}: " if len(pairs) > 1 else ""
             found.append(_run(rule_set, connected, run_time, Wishes(force, max_scans), _prefixed(told, prefix)))
         return found
+
+
+def refuse_topic(rule_set: RuleSet) -> None:
+    """Raise UsageError for an input that has no batches."""
+    if rule_set.input.kafka:
+        raise UsageError(f"{rule_set.file}: a topic has no batches; read it with: quality stream {rule_set.file}")
 
 
 def _prefixed(told: Progress, prefix: str) -> Progress:
@@ -143,15 +167,32 @@ def _run(rule_set: RuleSet, engine: Engine, run_time: datetime, wishes: Wishes, 
         resolve_batch_time(rule_set, run_time),
         progress,
     )
+    return guarded(context, lambda lease: _execute(context, wishes, lease))
+
+
+def guarded(context: Context, work: Callable[[Lease], RunResult]) -> RunResult:
+    """What `work` gives, under a lease; whatever it raises but UsageError, as the result of a run that failed."""
+    spark = context.spark
     try:
-        spark.sparkContext.setJobGroup(context.run, f"quality run {rule_set.dataset} {rule_set.batch}")
-        with Lease(context.store, context.dataset, context.batch, context.run) as lease:
-            return _execute(context, wishes, lease)
+        spark.sparkContext.setJobGroup(context.run, f"quality run {context.dataset} {context.batch}")
+        with (
+            withholding(context.rule_set.sensitive),
+            Lease(context.store, context.dataset, context.batch, context.run) as lease,
+        ):
+            return work(lease)
     except UsageError:
         raise
     except (QualityError, PySparkException, Py4JError, OSError) as error:  # OSError: the JVM died
-        LOG.debug("run %s of %s %s failed", context.run, context.dataset, context.batch, exc_info=True)
-        return _failed(context, error)
+        # a trace may quote a value
+        LOG.debug(
+            "run %s of %s %s failed",
+            context.run,
+            context.dataset,
+            context.batch,
+            exc_info=not context.rule_set.sensitive,
+        )
+        with withholding(context.rule_set.sensitive):
+            return _failed(context, error)
     finally:
         with suppress(Py4JError, OSError):
             spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
@@ -180,11 +221,11 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         batch = reader.read(files) if rule_set.input.table else None
         references = References(context.engine, context.store, rule_set)
         references.pin()
-        prints = _fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
+        prints = fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
         prints["references"] = references.fingerprint(context.run)
         last = commit.latest(context.store, context.dataset, context.batch)
     if last and not wishes.force and prints["input"] and dict(last.fingerprints) == prints:
-        return _unchanged(context, last)
+        return unchanged(context, last)
     if last and last.told and last.published:
         told = f"run {last.run} was {last.told}; this run takes its place when it is published"
         LOG.warning("%s %s: %s", context.dataset, context.batch, told)
@@ -195,11 +236,12 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
     with sized(context.spark, batch) as fitted:
         with context.step("references", "reading references"):
             batch = references.attach(fitted)
-        plan = _plan(context.engine, context.store, rule_set, batch, pinned_rules)
+        plan = planned(context.engine, context.store, rule_set, batch, pinned_rules)
+        plan = lookback.with_past(plan, context.store, live, context.batch, context.batch_time, context.spark)
         # a row that was corrected keeps its id, which the files of a shared pass do not hold
         plan = replace(plan, together=False) if folded.rows else plan
         planner.refuse_over_budget(plan, wishes.max_scans)
-        return _judge(context, reader, references, batch, plan, prints, last, lease, folded)
+        return judged(context, reader, references, batch, plan, prints, last, lease, folded)
 
 
 @dataclass(frozen=True)
@@ -228,7 +270,7 @@ def _keep_corrections(context: Context, folded: Folded) -> None:
         ledger.append(context.store, Entry(context.dataset, context.batch, context.run, rows, files, *words))
 
 
-def _judge(
+def judged(
     context: Context,
     reader: Reader,
     references: References,
@@ -237,21 +279,31 @@ def _judge(
     prints: Mapping[str, str],
     last: CommitRecord | None,
     lease: Lease,
-    folded: Folded,
+    folded: Folded = Folded(),
 ) -> RunResult:
     """Run the rules on the batch, split it, and commit what came of it."""
     rule_set = context.rule_set
     written = sides.measure_and_write(context, batch, plan)
     findings = written.findings
     with context.step("judge", "judging"):
-        verdicts = verification.judge(findings.plan, findings.measured, batch.columns)
-        checks = tuple(context.engine.checks(findings, context.dataset))
+        verdicts = _with_slices(verification.judge(findings.plan, findings.measured, batch.columns), written.slices)
+        checks = tuple(_without_values(context.engine.checks(findings, context.dataset), verdicts))
+        _warn_of_misspelt(rule_set, batch)
     rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
     publishing.check_conservation(rows)
     measured = with_profile((verdict.metric for verdict in verdicts if verdict.metric), findings.profile)
     odd = anomalies.of_run(context, (metric for metric in measured if metric.key.name not in CARRIERS), rows.input)
+    clues = (
+        culprits.of_run(context, verdicts, rows, written.files, written.slices.get(QUARANTINED))
+        if verification.too_many(rows, rule_set.quarantined_above)
+        else []
+    )
     outcome = verification.decide(
-        [*verdicts, *odd.verdicts], rows, rule_set.quarantined_above, rule_set.input.allow_empty
+        [*verdicts, *odd.verdicts],
+        rows,
+        rule_set.quarantined_above,
+        rule_set.input.allow_empty,
+        culprits.told(clues),
     )
     _refuse_moved(reader, batch)
     references.refuse_moved()
@@ -259,13 +311,15 @@ def _judge(
     with context.step("store", "keeping the results"):
         data = {**results.judged(context, findings, verdicts, rows, outcome, written.files), "anomalies": odd.entries}
         data |= {"corrected": folded.rows} if folded.rows else {}
+        data |= {"culprits": [clue.to_dict() for clue in clues]} if clues else {}
         _keep_corrections(context, folded)
         kept = publishing.Kept(verdicts, findings.profile, rows, outcome, written.files, prints, data, written.samples)
         publishing.publish(context, last, batch, kept)
     return RunResult(data, checks, findings.profile)
 
 
-def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned: Iterable[Rule]) -> Plan:
+def planned(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned: Iterable[Rule]) -> Plan:
+    """What is to be done with a batch. `pinned` are the rules of types that an earlier batch pinned."""
     tallied = engine.tallies(rule_set, small=batch.small)
     if rule_set.profile and not tallied:
         LOG.warning("%s: no profile: Spark's class loader takes no classes here", rule_set.dataset)
@@ -273,7 +327,9 @@ def _plan(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned:
     return replace(
         plan,
         small=batch.small,
+        kept=keeps(engine.spark, batch),
         tally=tallied,
+        several=len(batch.files) > 1 and not batch.snapshot,
         together=sides.writes_together(
             batch, store, plan, needs_file=mentions_file(rule_set), by_runner=engine.kind == "deequ-runner"
         ),
@@ -304,7 +360,7 @@ def mentions_file(rule_set: RuleSet) -> bool:
     return any(FILE_COLUMN in words(text) for text in texts)
 
 
-def _fingerprints(
+def fingerprints(
     context: Context, files: tuple[PinnedFile, ...], snapshot: str, live: Sequence[CommitRecord]
 ) -> dict[str, str]:
     """All that a run depends on; equal to the last run's means there is nothing to do."""
@@ -315,10 +371,13 @@ def _fingerprints(
         "vars": digest(context.rule_set.vars),
         "engine_version": quality.__version__,
         "history": digest(earlier),
+        # what was told before a column became sensitive is told again
+        **({"sensitive": digest(sensitive)} if (sensitive := context.rule_set.sensitive.to_dict()) else {}),
     }
 
 
-def _unchanged(context: Context, last: CommitRecord) -> RunResult:
+def unchanged(context: Context, last: CommitRecord) -> RunResult:
+    """The stored result of a run; what follows its record is brought in line."""
     try:
         data = json.loads(context.store.read(last.result))
     except (FileNotFoundError, ValueError) as error:
@@ -328,6 +387,28 @@ def _unchanged(context: Context, last: CommitRecord) -> RunResult:
     # a run that was held may have been published since, by someone who looked at it
     now = {"decision": str(last.decision), "exit_code": last.exit_code, "message": last.told or data.get("message")}
     return RunResult({**data, **now, "unchanged": True})
+
+
+def _with_slices(verdicts: Iterable[RuleResult], found: Mapping[str, Slice]) -> list[RuleResult]:
+    return [replace(v, slice=found[v.id].to_dict()) if v.id in found else v for v in verdicts]
+
+
+def _without_values(checks: Iterable[CheckOutcome], verdicts: Iterable[RuleResult]) -> Iterator[CheckOutcome]:
+    """Deequ's verdicts less the messages that say a value of a sensitive column."""
+    secret = {verdict.id for verdict in verdicts if verdict.metric and verdict.metric.exact == MASKED}
+    for check in checks:
+        told = (
+            replace(one, message=MASKED) if one.rule in secret and one.message else one for one in check.constraints
+        )
+        yield replace(check, constraints=tuple(told)) if secret else check
+
+
+def _warn_of_misspelt(rule_set: RuleSet, batch: Batch) -> None:
+    names = [column.name for column in batch.columns]
+    for name in rule_set.sensitive.missing(names):
+        LOG.warning(
+            "%s: column '%s' is sensitive, and is not in the data; %s", rule_set.file, name, did_you_mean(name, names)
+        )
 
 
 def _refuse_moved(reader: Reader, batch: Batch) -> None:
@@ -358,15 +439,17 @@ def describe(
     input: str | None = None,
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
+    dataset: str | None = None,
     spark: SparkSession | None = None,
     allow_env: frozenset[str] = frozenset(),
     max_scans: int | None = None,
 ) -> Plan:
     """What a run would do. Nothing is read but the schema of the batch, nothing is written. Raises what `run` raises,
     InputError when there is no batch, and EngineError when it would be read more than `max_scans` times."""
-    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
+    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root, "dataset": dataset}
     rule_set = load(rules, batch=layout.check_batch(batch), **given)
-    with session(spark, needs=needs([rule_set])) as own:
+    refuse_topic(rule_set)
+    with withholding(rule_set.sensitive), session(spark, needs=needs([rule_set])) as own:
         refuse_unparsable(own.spark, rule_set)
         store = open_store(rule_set.outputs.root, own.spark)
         types, pinned = types_for(rule_set, commit.live_records(store, rule_set.dataset))
@@ -377,6 +460,6 @@ def describe(
         references.pin()
         with sized(own.spark, found) as fitted:
             linked = references.attach(fitted, counting=False)
-            plan = engine.analyse(linked.frame, _plan(engine, store, rule_set, linked, pinned))
+            plan = engine.analyse(linked.frame, planned(engine, store, rule_set, linked, pinned))
         planner.refuse_over_budget(plan, max_scans)
         return plan

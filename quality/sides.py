@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -22,18 +22,22 @@ from pyspark.sql import DataFrame, Observation
 from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
+from quality.backends.sizing import keep
 from quality.engine import Findings
 from quality.errors import StorageError
 from quality.keys import Frequencies
+from quality.localise import localised, with_file
 from quality.model import Column
 from quality.planner import KeyPass, Plan
 from quality.results import Context, Sides
-from quality.rows import Marked, Origin, duplicates, side_expression, split
+from quality.rows import Marked, Origin, duplicates, hiding, side_expression, split
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.scan import Scan, Scanned
+from quality.slices import Slice
 from quality.sql import quote
 from quality.storage import readers
 from quality.storage.commit import DataFile
+from quality.storage.encryption import storage_options
 from quality.storage.hadoop import HadoopStore
 from quality.storage.store import LocalStore, Store
 from quality.tally_scan import TallyScan
@@ -58,17 +62,37 @@ class Written:
     findings: Findings
     files: dict[str, tuple[DataFile, ...]]
     samples: Samples
+    slices: Mapping[str, Slice] = field(default_factory=dict)
 
 
 def measure_and_write(context: Context, batch: Batch, plan: Plan) -> Written:
     """Measure and write by whichever way fits. Raises InputError when the batch cannot be read, StorageError when it
     cannot be written."""
     plan = context.engine.analyse(batch.frame, plan)
+    if plan.kept:
+        # the file of a row is known only while it is read
+        batch = keep(context.spark, with_file(batch) if plan.several else batch)
+        context.engine.kept.append(batch.frame)
     try:
         written = _together(context, batch, plan) if plan.together else None
-        return written or _apart(context, batch, replace(plan, together=False))
+        written = written or _apart(context, batch, replace(plan, together=False))
+        return replace(written, slices=_localised(context, batch, written))
     finally:
         context.engine.release()
+
+
+def _localised(context: Context, batch: Batch, written: Written) -> Mapping[str, Slice]:
+    """The slices that explain failing rows. That none can be told is no reason to lose a run."""
+    failing = (*written.files["quarantine"], *written.files["flags"])
+
+    def read() -> DataFrame:
+        return _read(context, failing, [*batch.columns, readers.QUALITY_COLUMN])
+
+    try:
+        return localised(context, batch, written.findings, written.files, read)
+    except (PySparkException, Py4JJavaError) as error:
+        LOG.warning("%s: what failing rows have in common could not be told: %s", context.run, reason(error))
+        return {}
 
 
 def writes_together(batch: Batch, store: Store, plan: Plan, *, needs_file: bool, by_runner: bool) -> bool:
@@ -111,7 +135,7 @@ def _write_sides(context: Context, batch: Batch, findings: Findings) -> tuple[di
     }
     kept = None if flags else sides.flagged
     made = sum(frame is not None for frame in frames.values())
-    context.engine.launched.wide += made + (kept is not None)
+    context.engine.launched.wide += 0 if batch.kept else made + (kept is not None)
     context.engine.launched.shuffles += 0 if batch.small else made - 1 + (kept is not None)
     files = {side: _write(context, side, frame) for side, frame in frames.items()}
     return files, _samples(context, batch, files, kept)
@@ -122,7 +146,9 @@ def _write(context: Context, side: str, frame: DataFrame | None) -> tuple[DataFi
     if frame is None:
         return ()
     folder = context.folder(side)
-    writer = frame.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+    writer = frame.write.options(
+        **storage_options(context.rule_set.outputs.quarantine_kms_key if side == "quarantine" else "")
+    )
     try:
         # a pass that was given up may have left the folder
         writer.mode("append").parquet(context.store.uri(folder))
@@ -145,7 +171,8 @@ def _samples(context: Context, batch: Batch, files: Sides, kept: DataFrame | Non
             frames.append(_read(context, files[side], [*batch.columns, readers.QUALITY_COLUMN]))
     samples: Samples = {}
     for frame in frames:
-        for row in frame.limit(SAMPLED_ROWS).selectExpr("to_json(struct(*)) as row").collect():
+        few = hiding(frame.limit(SAMPLED_ROWS), context.rule_set.sensitive)
+        for row in few.selectExpr("to_json(struct(*)) as row").collect():
             _add_sample(samples, json.loads(row["row"]))
     return samples
 

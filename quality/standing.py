@@ -24,6 +24,7 @@ from quality.rows import ROW_ID, VALUE_LENGTH
 from quality.rule_types.base import MALFORMED, MALFORMED_LINE, RESERVED_PREFIX, Row
 from quality.rule_types.rules import Input
 from quality.rule_types.schema import Malformed
+from quality.sensitive import HASHED, MASKED
 from quality.sql import literal, quote
 from quality.storage import ledger, readers
 from quality.storage.commit import CommitRecord
@@ -105,11 +106,14 @@ def _marks(row_id: str, selected: str, back: str) -> list[str]:
 
 
 def _was(column: Column) -> str:
-    """SQL: the text that stood in the input. What could not be cast is told by the reason; what was cast is as good as the
-    value."""
+    """SQL: the text that stood in the input. What could not be cast is told by the reason, unless it is hidden there; what was
+    cast is as good as the value."""
     same = f"lower(f.column) = {literal(column.name.lower())} and f.value is not null"
     told = f"element_at(filter(_quality.failures, f -> {same}), 1).value"
-    return f"coalesce({told}, cast({quote(column.name)} as string))"
+    own = f"cast({quote(column.name)} as string)"
+    # of a value that is hidden the value itself tells; of one that could not be cast no more than that it could not
+    shown = f"if({told} = {literal(MASKED)} or startswith({told}, {literal(HASHED)}), null, {told})"
+    return f"coalesce({shown}, {own}, {told})"
 
 
 def _recast(was: str, column: Column, zone: str) -> str:

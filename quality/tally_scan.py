@@ -137,7 +137,7 @@ class TallyScan(Scan):
                 failed[check.rule.id] = scopes[check.scope] - column.present
             else:
                 metrics[check.rule.id] = Metric(check.analyzer.key, _part(check, column))
-        made = profile(found, self.profiled) if self.profiled else None
+        made = profile(found, self.profiled, sensitive=self.plan.rule_set.sensitive) if self.profiled else None
         return Scanned(found.rows, 0, scopes, failed, metrics, profile=made)
 
 

@@ -25,8 +25,9 @@ from quality.model import (
     number_text,
 )
 from quality.planner import MetricCheck, Plan, RowCheck, schema_differences
-from quality.rule_types.base import MetricRule, parse_moment
-from quality.rule_types.rules import Rule
+from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
+from quality.rule_types.rules import Rule, RuleSet
+from quality.sensitive import MASKED, tells, without_value
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,9 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
             verdicts[check.rule.id] = _judge_rows(check, measured.counts[check.rule.id])
     for metric_check in plan.metric_checks:
         if metric_check.rule.id not in errors:
-            verdicts[metric_check.rule.id] = _judge_metric(metric_check, measured, plan.rule_set.input.timezone)
+            verdicts[metric_check.rule.id] = _judge_metric(metric_check, measured, plan.rule_set)
     for rule in plan.schema_rules:
-        verdicts[rule.id] = _judge_schema(rule, schema_differences(rule, plan, columns))
+        verdicts[rule.id] = _judge_schema(rule, plan, columns)
     return [verdicts.get(rule.id) or could_not_tell(rule, errors.get(rule.id, "was not run")) for rule in plan.rules]
 
 
@@ -127,17 +128,24 @@ def _judge_rows(check: RowCheck, counts: Counts) -> RuleResult:
     return _result(rule, RuleStatus.FAILED, expected, message, **found)
 
 
-def _judge_metric(check: MetricCheck, measured: Measured, zone: str) -> RuleResult:
-    rule = check.rule
+def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> RuleResult:
+    rule, zone = check.rule, rule_set.input.timezone
     assert isinstance(rule.check, MetricRule)
     bounds, metric, scope = rule.check.bounds, measured.metrics[rule.id], measured.scopes[rule.id]
-    found = {"metric": metric, "rows_in_scope": scope}
+    secret = tells(metric, check.analyzer.columns, rule_set.sensitive, scope)
+    found = {"metric": without_value(metric) if secret else metric, "rows_in_scope": scope}
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
     if scope == 0 and not _counts_rows(check):
         return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), "no row in scope", **found)
+    unsure = check.unsure or _unresolved(check, bounds, metric)
+    if unsure:
+        return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {unsure}", **found)
+    if check.waiting:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
+    expected = f"{bounds} ({check.origin})" if check.origin else str(bounds)
     if metric.value is None or isinstance(metric.value, str):
-        why = f"{what} {_missing(metric, scope)}"
-        return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {why}", **found)
+        why = f"{what} {_missing(metric, scope, secret=secret)}"
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}", **found)
     try:
         holds = (
             bounds.accepts(metric.value)
@@ -145,17 +153,26 @@ def _judge_metric(check: MetricCheck, measured: Measured, zone: str) -> RuleResu
             else _typed(bounds, metric.value, zone).accepts(metric.value)
         )
     except (TypeError, ValueError) as error:
-        return _result(
-            rule, RuleStatus.ERROR, str(bounds), f"could not tell: {what} is {metric.text}; {error}", **found
-        )
-    message = "" if holds else f"{what} is {_shown(metric.value)}, must be {bounds}{_share(metric)}"
-    return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, str(bounds), message, **found)
+        shown = MASKED if secret else metric.text
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {what} is {shown}; {error}", **found)
+    shown = MASKED if secret else _shown(metric.value)
+    message = "" if holds else f"{what} is {shown}, must be {expected}{_share(metric)}"
+    return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, expected, message, **found)
 
 
-def _missing(metric: Metric, scope: int) -> str:
+def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
+    """Why bounds of earlier batches cannot be held against the metric."""
+    if (check.origin or check.waiting) and _is_moment(metric.value):
+        return f"functions of earlier batches are about numbers, and {metric.key.name} is {metric.text}"
+    if bounds.past and not check.waiting:
+        return f"the history was not read, and the bounds come from it: {bounds}"
+    return ""
+
+
+def _missing(metric: Metric, scope: int, *, secret: bool) -> str:
     """Why there is no value to hold against bounds."""
     if metric.value is not None:
-        return f"is {metric.value}, beyond the year 9999"
+        return f"is {MASKED if secret else metric.value}, beyond the year 9999"
     overflow = ", or their sum has more than 38 digits" if metric.key.name == "Sum" else ""
     return f"does not exist: all {scope:,} rows in scope are NULL{overflow}"
 
@@ -197,23 +214,37 @@ def _share(metric: Metric) -> str:
     return f" ({metric.numerator:,} of {metric.denominator:,})"
 
 
-def _judge_schema(rule: Rule, differences: Sequence[str]) -> RuleResult:
+def _judge_schema(rule: Rule, plan: Plan, columns: tuple[Column, ...]) -> RuleResult:
+    assert isinstance(rule.check, SchemaRule)
+    expected = rule.check.requirement()
+    if rule.check.from_past and not plan.before:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, "no batch was published before this one")
+    expected += f" ({plan.batch_before})" if rule.check.from_past else ""
+    differences = schema_differences(rule, plan, columns)
     status = RuleStatus.FAILED if differences else RuleStatus.PASSED
     shown = "; ".join(differences[:20]) + ("; ..." if len(differences) > 20 else "")
-    return _result(rule, status, rule.check.requirement(), shown)
+    return _result(rule, status, expected, shown)
 
 
-def decide(results: Sequence[RuleResult], rows: RowCounts, quarantined_above: float, allow_empty: bool) -> Outcome:
-    """The first line of the outcome table that applies."""
+def too_many(rows: RowCounts, quarantined_above: float) -> bool:
+    """Whether so many rows would be quarantined that the batch is held."""
+    return rows.quarantined > Decimal(repr(quarantined_above)) * rows.input
+
+
+def decide(
+    results: Sequence[RuleResult], rows: RowCounts, quarantined_above: float, allow_empty: bool, culprits: str = ""
+) -> Outcome:
+    """The first line of the outcome table that applies. `culprits` ends the message of a batch that is held because too much of
+    it would be quarantined."""
     unsure = [r for r in results if r.status == RuleStatus.ERROR]
     failed = [r for r in results if r.status == RuleStatus.FAILED]
     if any(r.severity == Severity.ERROR for r in unsure):
         return Outcome(BatchStatus.ERROR, Decision.HELD, 4, "a rule of severity error could not be judged")
     if any(r.on_fail == OnFail.HOLD for r in failed):
         return Outcome(BatchStatus.FAILED, Decision.HELD, 4, "a rule that holds the batch failed")
-    if rows.quarantined > Decimal(repr(quarantined_above)) * rows.input:
+    if too_many(rows, quarantined_above):
         share = f"{rows.quarantined:,} of {rows.input:,} rows"
-        message = f"{share} would be quarantined, more than {quarantined_above * 100:.6g}%"
+        message = f"{share} would be quarantined, more than {quarantined_above * 100:.6g}%{culprits}"
         return Outcome(BatchStatus.FAILED, Decision.HELD, 4, message)
     if rows.input == 0 and not allow_empty:
         return Outcome(

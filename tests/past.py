@@ -20,6 +20,7 @@ SCHEMA = pa.schema(
         ("name", pa.string()), ("instance", pa.string()), ("filter", pa.string()),
         ("segment", pa.map_(pa.string(), pa.string())), ("parameters", pa.string()), ("value", pa.float64()),
         ("numerator", pa.int64()), ("denominator", pa.int64()),
+        ("sketch", pa.struct([("format", pa.string()), ("version", pa.int32()), ("bytes", pa.binary())])),
     ]
 )  # fmt: skip
 

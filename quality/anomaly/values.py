@@ -42,6 +42,8 @@ class Batch:
     time: datetime
     rows: int
     points: Mapping[Series, Point] = field(default_factory=dict)
+    #: The content of the metrics' sketches: formats top, bins and nulls.
+    sketches: Mapping[Series, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,12 @@ WILD = 5.0
 PATIENCE, OFTEN = 3, 21
 #: So far above the threshold a batch is bad whatever the threshold should have been.
 ODD = 1.5
+#: What is aimed at below the level asked for: the batches to come differ more than those of the past did.
+CAUTION = 0.8
+#: How many batches before a new level tell how much a metric varies on it.
+RECENT = 10
+#: A metric that has at most one value in so many batches moves by steps.
+STEPS = 10
 _EXACT = 1e-9
 
 
@@ -119,6 +125,7 @@ class Walk:
         own = self._of_constants(y, deviation, own)
         if self._conditional is not None:
             own = 0.5 * (own + self._conditional.surprise(deviation))
+        own = np.minimum(own, self._most(y))
         own = np.where(self._known >= 4, np.maximum(own + self.columns.weight, 0), 0)
         special = bool(self._special[self.t])
         if special:
@@ -136,9 +143,10 @@ class Walk:
         return np.asarray(np.where(np.isfinite(y) & (self._known >= 4), y, self.forecast))
 
     def _near_weight(self) -> float:
-        # the neighbours see what moves together a little: it matters where a batch is too small for each metric to tell
+        # the neighbours see what moves together a little: it matters where a batch is too small for each metric to tell,
+        # wholly below a hundred rows, not at all from a thousand on
         typical = float(np.median(self.rows[self._kept])) if self._kept else 0.0
-        return float(np.clip(1.5 - np.log10(max(typical, 1)) / 3, 0.25, 1.0))
+        return float(np.clip(3.0 - np.log10(max(typical, 1)), 0.0, 1.0))
 
     def _prepare(self) -> None:
         kept = self._kept
@@ -162,20 +170,20 @@ class Walk:
         if len(kept) >= 20 and (self._conditional is None or len(kept) % 4 == 0):
             self._conditional = combine.Conditional(self.deviations[kept[-PAST:]])
         self._neighbours.fit(past[-PAST:])
-        self.threshold = combine.threshold(self._own_scores[kept], self.alpha * (1 - SHARE))
-        self._row_count.fit()
+        self.threshold = combine.threshold(self._own_scores[kept], self.alpha * (1 - SHARE) * CAUTION)
+        if len(self.columns.size):
+            self._row_count.fit(self.evened[kept, self.columns.size[0]], phases, ~self._special[kept])
 
     def _scales(self, past: Floats) -> Floats:
-        floor = self._floors()
+        floor = np.maximum(self._floors(), _steps(past[-CONSTANT:]))
         residuals = np.abs(self._residuals[self._kept[-SCALES:]])
         residuals = residuals[np.isfinite(residuals).any(axis=1)]
         spread = past.std(axis=0)
         if len(residuals) < 2:
             return np.asarray(np.maximum(floor, spread))
-        residuals = np.where(np.isfinite(residuals), residuals, 0.0)
         middle, high = _two_quantiles(residuals)
         own = np.maximum(middle / 0.6745, high / 1.645)
-        n, prior = len(residuals), 5.0
+        n, prior = np.isfinite(residuals).sum(axis=0), 5.0
         own = np.sqrt((n * own**2 + prior * np.maximum(own, 0.7 * spread) ** 2) / (n + prior))
         return np.asarray(np.sqrt(own**2 + floor**2))
 
@@ -207,6 +215,12 @@ class Walk:
         own = own.copy()
         own[:, j] = np.where(self.columns.rare[j], np.maximum(own[:, j], hazard), hazard)
         return own
+
+    def _most(self, y: Floats) -> Floats:
+        """The most that a value can surprise: one that was there in k of n batches, wild or not, has a chance of k in n."""
+        past = self.evened[self._kept]
+        again = np.array([(np.abs(past - values) < _EXACT).sum(axis=0) for values in y])
+        return np.where(again > 0, np.log10((len(past) + 1) / np.maximum(again, 1)), np.inf)
 
     def _learn(self) -> None:
         t = self.t
@@ -281,19 +295,37 @@ class Walk:
         self._rebase(self._accepted[t], value)
 
     def _rebase(self, metrics: Bools, value: Floats) -> None:
-        """Lift the past of metrics to where they are now; how much they vary stays known."""
+        """Lift the past of metrics to where they are now; how much they varied lately stays known."""
         if metrics.any():
             jump = (value - self.forecast)[metrics]
             rows = np.ix_(np.array(self._kept), np.flatnonzero(metrics))
             self.learned[rows] += jump
             self._level[rows] += jump
+            # a new level may vary otherwise: what is known of the old one's spread must not outweigh it for months
+            old = np.ix_(np.array(self._kept[:-RECENT], np.intp), np.flatnonzero(metrics))
+            self._residuals[old] = self.deviations[old] = np.nan
+
+
+def _steps(past: Floats) -> Floats:
+    """Half the step of metrics that take few values (the median of whole hours): one step is no news, however rare."""
+    apart = np.diff(np.sort(past, axis=0), axis=0)
+    moves = apart > _EXACT
+    few = moves.sum(axis=0) <= max(len(past) // STEPS, 2)
+    least = np.where(moves, apart, np.inf).min(axis=0, initial=np.inf)
+    return np.where(few & np.isfinite(least), least / 2, 0.0)
 
 
 def _two_quantiles(values: Floats) -> tuple[Floats, Floats]:
-    """Median and 90 % quantile of each column."""
-    last = len(values) - 1
-    places = [last * 0.5, last * 0.9]
-    around = sorted({int(p) for p in places} | {min(int(p) + 1, last) for p in places})
-    ordered = np.partition(values, around, axis=0)
-    found = [ordered[int(p)] + (p - int(p)) * (ordered[min(int(p) + 1, last)] - ordered[int(p)]) for p in places]
-    return found[0], found[1]
+    """Median and 90 % quantile of each column, without its NaN; 0 where there is nothing else."""
+    ordered = np.sort(values, axis=0)
+    last = np.isfinite(values).sum(axis=0) - 1
+    columns = np.arange(values.shape[1])
+
+    def quantile(share: float) -> Floats:
+        place = np.maximum(last * share, 0)
+        low = place.astype(int)
+        high = np.minimum(low + 1, np.maximum(last, 0))
+        found = ordered[low, columns] + (place - low) * (ordered[high, columns] - ordered[low, columns])
+        return np.where(last >= 0, found, 0.0)
+
+    return quantile(0.5), quantile(0.9)

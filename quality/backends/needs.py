@@ -1,4 +1,4 @@
-"""What a plain Spark on a laptop must be given beyond Deequ before it starts: S3, Iceberg, Delta, Comet.
+"""What a plain Spark on a laptop must be given beyond Deequ before it starts: S3, Kafka, Iceberg, Delta, Comet.
 
 Jars and the settings named here are fixed when the JVM starts, so the needs of all rule files of a run are found first.
 A cluster has its own and is told nothing.
@@ -6,27 +6,35 @@ A cluster has its own and is told nothing.
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from quality import jars
 from quality.backends.tables import TableName
 from quality.rule_types.rules import RuleSet
 
-NEEDS = ("s3", "iceberg", "delta", "comet")
+NEEDS = ("s3", "iceberg", "delta", "comet", "kafka")
 #: Settings with several values, separated by commas.
 _LISTS = ("spark.jars", "spark.jars.packages", "spark.sql.extensions")
+#: A JVM that reads no more than a few batches of so few bytes together ends before HotSpot's second compiler has paid: it takes
+#: half of the CPU time of a first run. From some ten runs on it pays.
+_BRIEF_BATCHES, _BRIEF_BYTES = 4, 8 * 2**20
 
 
 def needs(rule_sets: Iterable[RuleSet], conf: Mapping[str, str] | None = None) -> frozenset[str]:
-    """Those of NEEDS that rule files have, by what they name and by what the user configures."""
+    """Those of NEEDS that rule files have, by what they name and by what the user configures; and `haste` for a few small
+    batches."""
+    rule_sets = tuple(rule_sets)
     texts = [text for rule_set in rule_sets for text in _texts(rule_set)] + list((conf or {}).values())
-    return frozenset(need for need in NEEDS if any(_is_sign(need, text) for text in texts))
+    brief = ("haste",) if _are_brief(rule_sets) else ()
+    return frozenset((*(need for need in NEEDS if any(_is_sign(need, text) for text in texts)), *brief))
 
 
 def settings(wanted: Iterable[str]) -> dict[str, str]:
     """The settings that answer the needs; jars are fetched the first time. EngineError when they cannot be had."""
-    return merged(*(_SETTINGS[need]() for need in NEEDS if need in frozenset(wanted)))
+    return merged(*(_SETTINGS[need]() for need in _SETTINGS if need in frozenset(wanted)))
 
 
 def merged(*several: Mapping[str, str]) -> dict[str, str]:
@@ -75,11 +83,26 @@ def _comet_settings() -> dict[str, str]:
     return {"spark.jars": _uris("comet"), "spark.plugins": jars.COMET_PLUGIN, **memory}
 
 
+def _kafka_settings() -> dict[str, str]:
+    return {"spark.jars": _uris("kafka")}
+
+
+def _hasty_settings() -> dict[str, str]:
+    return {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
+
+
 def _uris(need: str) -> str:
     return ",".join(path.as_uri() for path in jars.fetch_format(need))
 
 
-_SETTINGS = {"s3": s3a_settings, "iceberg": _iceberg_settings, "delta": _delta_settings, "comet": _comet_settings}
+_SETTINGS = {
+    "s3": s3a_settings,
+    "iceberg": _iceberg_settings,
+    "delta": _delta_settings,
+    "comet": _comet_settings,
+    "kafka": _kafka_settings,
+    "haste": _hasty_settings,
+}
 
 
 def _is_sign(need: str, text: str) -> bool:
@@ -90,8 +113,29 @@ def _is_sign(need: str, text: str) -> bool:
         "iceberg": ("org.apache.iceberg.",),
         "delta": ("org.apache.spark.sql.delta.", "io.delta."),
         "comet": (jars.COMET_PLUGIN,),
+        "kafka": ("org.apache.spark.sql.kafka010.",),
     }[need]
     return text == f"format {need}" or text.startswith(package)
+
+
+def _are_brief(rule_sets: Sequence[RuleSet]) -> bool:
+    """Whether the inputs are few and small files of this machine, as far as a look at them tells."""
+    places = [path for rule_set in rule_sets for path in rule_set.input.path]
+    if not 0 < len(rule_sets) <= _BRIEF_BATCHES or not all(rule_set.input.path for rule_set in rule_sets):
+        return False
+    if any("://" in place for place in places):
+        return False
+    size = 0
+    try:
+        for place in places:
+            for found in map(Path, glob.iglob(place)):  # noqa: PTH207 - Path.glob takes no absolute pattern
+                for path in found.rglob("*") if found.is_dir() else (found,):
+                    size += path.stat().st_size
+                    if size > _BRIEF_BYTES:
+                        return False
+    except OSError:
+        return False
+    return size > 0
 
 
 def _texts(rule_set: RuleSet) -> list[str]:
@@ -99,4 +143,9 @@ def _texts(rule_set: RuleSet) -> list[str]:
     places = [outputs.root, outputs.table, outputs.quarantine_table, *rule_set.input.path]
     if table and TableName.parse(table).place:
         places += [TableName.parse(table).place, "format delta"]
-    return [*places, f"format {outputs.format}"]
+    return [
+        *places,
+        rule_set.stream.checkpoint,
+        f"format {outputs.format}",
+        *(["format kafka"] * bool(rule_set.input.kafka)),
+    ]

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
@@ -26,10 +26,11 @@ from quality.backends.json_lines import JsonLines
 from quality.backends.pinning import PinnedFile, hidden, pinned
 from quality.backends.schemas import columns_of, literal_path
 from quality.casts import text_as
-from quality.errors import InputError
+from quality.errors import InputError, NoColumnsError
 from quality.model import Column
 from quality.rule_types.base import FILE_COLUMN, MALFORMED, MALFORMED_LINE, QUALITY_COLUMN, RESERVED_PREFIX, Row
 from quality.rule_types.rules import Input
+from quality.sensitive import withheld
 from quality.sql import literal, quote
 
 _RAW = RESERVED_PREFIX + "raw_"
@@ -40,7 +41,7 @@ _BLANK = bytes(range(33))
 #: As much of a file as is read on the driver to tell whether its header is that of other files.
 _HEADER_BYTES = 65_536
 #: A line that is not of the format is kept as it is, beside columns of NULL.
-_MARKED = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED_LINE}
+MARKED = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": MALFORMED_LINE}
 #: A file that is skipped is rows that nobody counted.
 _COMPLETE = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
 
@@ -49,7 +50,7 @@ _COMPLETE = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
 class Batch:
     """A batch ready to be judged. `frame` has the input's columns as typed (malformed lines: NULLs) and, for text
     formats, helper columns that begin with `__quality_`; `columns` are those of the passed side. A `small` one is a single
-    partition."""
+    partition; of one that is `kept` the first pass keeps the rows, so that no other reads the input."""
 
     frame: DataFrame
     columns: tuple[Column, ...]
@@ -59,6 +60,7 @@ class Batch:
     snapshot: str = ""
     scans: int = 0
     small: bool = False
+    kept: bool = False
 
     @property
     def bytes(self) -> int:
@@ -85,14 +87,14 @@ class Reader:
 
     def pinned_now(self, batch: Batch) -> tuple[PinnedFile, ...]:
         """The files of the batch as they are now."""
-        with _input_errors(self.source.table):
+        with input_errors(self.source.table):
             if not self.source.table:
                 return self.pin()
             return tables.pinned_now(self.spark, self.source.table, self.source.where, batch.files)
 
     def read(self, files: tuple[PinnedFile, ...]) -> Batch:
         """The batch of these files, or of the table. Raises InputError when it cannot be read."""
-        with _input_errors(", ".join(self.source.path) or self.source.table):
+        with input_errors(", ".join(self.source.path) or self.source.table):
             if self.source.is_text:
                 return self._text(files)
             return self._typed(files)
@@ -100,7 +102,7 @@ class Reader:
     # files
 
     def _files(self, path: str) -> list[PinnedFile]:
-        with _input_errors(path):
+        with input_errors(path):
             hadoop_path = self.jvm.org.apache.hadoop.fs.Path(path)
             system = hadoop_path.getFileSystem(self.hadoop)
             if system.exists(hadoop_path):
@@ -195,8 +197,8 @@ class Reader:
         names = [name for name, _ in self.source.schema] or list(self.types)
         if not names:
             places = ", ".join(self.source.path)
-            raise InputError(f"{places}: there is no column, and none is declared; declare them under 'columns'")
-        return self.spark.createDataFrame([], _strings([*names, MALFORMED_LINE, *([_FILE] if self.need_file else [])]))
+            raise NoColumnsError(f"{places}: there is no column, and none is declared; declare them under 'columns'")
+        return self.spark.createDataFrame([], strings([*names, MALFORMED_LINE, *([_FILE] if self.need_file else [])]))
 
     @property
     def _whole(self) -> bool:
@@ -228,8 +230,8 @@ class Reader:
             _refuse_twice(own, partitions)
             _refuse_reserved(own)
             names = [*own, *partitions]
-            schema = _strings([*names, MALFORMED_LINE])
-            options = {**_MARKED, "columnPruning": "false", "enforceSchema": "true"}
+            schema = strings([*names, MALFORMED_LINE])
+            options = {**MARKED, "columnPruning": "false", "enforceSchema": "true"}
             frames.append(self._load("csv", group, options, schema).selectExpr("*", *self._file_path()))
         return frames
 
@@ -263,21 +265,27 @@ class Reader:
             return ""
         quote_sign = (self._option("quote") or '"').encode()
         comment = self._option("comment").encode()
-        for line in re.split(rb"[\r\n]", self._start(path))[:-1]:
-            # Spark, too, passes over these
-            if line.strip(_BLANK) and not (comment and line.startswith(comment)):
-                return "" if line.count(quote_sign) % 2 else line.decode("latin-1")
+        # what is read comes through a socket, as text: the first bytes hold the header of all but odd files
+        for count in (_HEADER_BYTES // 16, _HEADER_BYTES):
+            for line in re.split(rb"[\r\n]", self._start(path, count))[:-1]:
+                # Spark, too, passes over these
+                if line.strip(_BLANK) and not (comment and line.startswith(comment)):
+                    return "" if line.count(quote_sign) % 2 else line.decode("latin-1")
         return ""
 
-    def _start(self, path: str) -> bytes:
+    def _start(self, path: str, count: int) -> bytes:
         hadoop_path = self.jvm.org.apache.hadoop.fs.Path(path)
-        codec = self.jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(self.hadoop).getCodec(hadoop_path)
+        codec = self._codecs.getCodec(hadoop_path)
         stream = hadoop_path.getFileSystem(self.hadoop).open(hadoop_path)
         try:
             readable = codec.createInputStream(stream) if codec else stream
-            return bytes(readable.readNBytes(_HEADER_BYTES)).removeprefix(_BOM)
+            return bytes(readable.readNBytes(count)).removeprefix(_BOM)
         finally:
             stream.close()
+
+    @cached_property
+    def _codecs(self) -> Any:
+        return self.jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(self.hadoop)
 
     # JSON
 
@@ -286,7 +294,7 @@ class Reader:
             return []
         partitions = self._partitions(paths[0])
         texts = self._load(
-            "text", paths, {"wholetext": str(self._whole).lower()}, _strings([MALFORMED_LINE, *partitions])
+            "text", paths, {"wholetext": str(self._whole).lower()}, strings([MALFORMED_LINE, *partitions])
         )
         decoded = f"decode(cast({MALFORMED_LINE} as binary), {literal(self._encoding)})"
         line = f"{decoded if self._encoding else MALFORMED_LINE} as {MALFORMED_LINE}"
@@ -327,7 +335,8 @@ def _is_wide(encoding: str) -> bool:
     return encoding.lower().replace("-", "").startswith(("utf16", "utf32"))
 
 
-def _strings(names: Sequence[str]) -> StructType:
+def strings(names: Sequence[str]) -> StructType:
+    """A schema of texts."""
     return StructType([StructField(name, StringType()) for name in names])
 
 
@@ -351,7 +360,7 @@ def _refuse_reserved(names: Iterable[str]) -> None:
 
 
 @contextmanager
-def _input_errors(subject: str) -> Iterator[None]:
+def input_errors(subject: str) -> Iterator[None]:
     """Turns what Spark says of an input into one line."""
     try:
         yield
@@ -370,9 +379,22 @@ def reason(error: BaseException) -> str:
         text = str(cause.getMessage() or cause.toString())
     else:
         text = str(error)
+    if withheld() and not isinstance(error, (AnalysisException, ParseException)):
+        return f"{_kind(error)} (what else Spark says is withheld, as it may hold a value of a sensitive column)"
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     said = lines[0].removeprefix("[").replace("]", ":", 1) if lines[0].startswith("[") else lines[0]
     return f"{file}: {said}" if file and file not in said else said
+
+
+def _kind(error: BaseException) -> str:
+    """What kind of failure it is, without its words."""
+    if isinstance(error, Py4JJavaError):
+        cause = error.java_exception
+        while cause.getCause() is not None:
+            cause = cause.getCause()
+        return str(cause.getClass().getSimpleName())
+    named = error.getErrorClass() if isinstance(error, PySparkException) else None
+    return str(named or type(error).__name__)
 
 
 def _file_named(message: str) -> str:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -305,6 +306,18 @@ def _forget(spark: SparkSession) -> None:
     SparkSession._activeSession = None
 
 
+def end_callbacks(gateway: Any) -> None:
+    """Shut down the server that the JVM calls back to, if there is one. After a stream its connections wait for the next call, and
+    py4j's own way waits for them: they are cut off first."""
+    server = gateway.__dict__.get("_callback_server") if gateway is not None else None
+    if server is None:
+        return
+    for connection in list(server.connections):
+        with contextlib.suppress(OSError, AttributeError):
+            connection.socket.shutdown(socket.SHUT_RDWR)
+    gateway.shutdown_callback_server()
+
+
 def _end_jvm() -> None:
     """Without this the JVM and its memory live as long as this Python process, and a callback server, if pydeequ started
     one, keeps the process from ending at all. A JVM that spark-submit started is left to spark-submit."""
@@ -313,7 +326,7 @@ def _end_jvm() -> None:
         return
     process: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
     if process is None:
-        gateway.shutdown_callback_server()
+        end_callbacks(gateway)
         return
     SparkContext._gateway = None
     SparkContext._jvm = None

@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any, cast
 
 from py4j.protocol import Py4JError
+from pyspark import StorageLevel
 from pyspark.sql import SparkSession
 
 from quality.backends.footers import row_counts
 from quality.backends.reading import Batch
+from quality.errors import UsageError
 
 #: A Spark setting: files of up to so many bytes together are a small batch. 0: none is.
 SMALL_BATCH = "spark.quality.smallBatchBytes"
@@ -23,6 +26,12 @@ _FOOTERS = 64
 _INTERPRETED_BYTES = 512 * 1024
 _INTERPRETED_ROWS = 20_000
 
+#: A Spark setting: of a text whose files are no larger together, the first pass keeps the rows on the executors' disks.
+KEPT_TEXT = "spark.quality.keptTextBytes"
+_KEPT_BYTES = 16 * 1024**3
+_KEPT_AT_ONCE = "spark.sql.inMemoryColumnarStorage.batchSize"
+_KEPT_VALUES = 400_000
+
 _ONE_TASK: Mapping[str, str] = {"spark.sql.adaptive.enabled": "false"}
 _INTERPRETED: Mapping[str, str] = {
     "spark.sql.codegen.wholeStage": "false",
@@ -33,7 +42,7 @@ _INTERPRETED: Mapping[str, str] = {
 @contextmanager
 def sized(spark: SparkSession, batch: Batch) -> Iterator[Batch]:
     """The batch as it is best worked with, and the session set for it meanwhile."""
-    limit = int(spark.conf.get(SMALL_BATCH, None) or _SMALL_BYTES)
+    limit = _setting(spark, SMALL_BATCH, _SMALL_BYTES)
     # of a table's snapshot no size is known
     if batch.snapshot or not batch.files or batch.bytes > limit or not limit:
         yield batch
@@ -43,15 +52,48 @@ def sized(spark: SparkSession, batch: Batch) -> Iterator[Batch]:
         yield batch
         return
     interpreted = batch.bytes <= _INTERPRETED_BYTES and rows <= _INTERPRETED_ROWS
+    with one_task(spark, interpreted=interpreted):
+        yield replace(batch, frame=batch.frame.coalesce(1), small=True)
+
+
+@contextmanager
+def one_task(spark: SparkSession, *, interpreted: bool = True) -> Iterator[None]:
+    """The session set for few rows."""
     settings = {**_ONE_TASK, **(_INTERPRETED if interpreted else {})}
     before = {key: spark.conf.get(key, None) for key in settings}
     for key, value in settings.items():
         spark.conf.set(key, value)
     try:
-        yield replace(batch, frame=batch.frame.coalesce(1), small=True)
+        yield
     finally:
         for key, old in before.items():
             spark.conf.set(key, old) if old is not None else spark.conf.unset(key)
+
+
+def keeps(spark: SparkSession, batch: Batch) -> bool:
+    """Whether the first pass is to keep the rows: a text is costly to read, and every pass would read all of it. A small one
+    is not worth it."""
+    limit = _setting(spark, KEPT_TEXT, _KEPT_BYTES)
+    return batch.text and not batch.small and bool(batch.files) and batch.bytes <= limit
+
+
+def keep(spark: SparkSession, batch: Batch) -> Batch:
+    """The batch whose rows are kept once a pass has read them. Its frame is to be unpersisted."""
+    # a task holds so many rows before it puts them away
+    spark.conf.set(_KEPT_AT_ONCE, str(max(100, min(10_000, _KEPT_VALUES // len(batch.frame.columns)))))
+    # not in memory, which the passes need; what the first pass left is in the system's cache anyway
+    return replace(batch, frame=batch.frame.persist(StorageLevel.DISK_ONLY), kept=True)
+
+
+def _setting(spark: SparkSession, name: str, default: int) -> int:
+    """A number of bytes, written as Spark's own settings are: 4194304, 4m, 16g."""
+    text = spark.conf.get(name, None)
+    if not text:
+        return default
+    try:
+        return int(cast("Any", spark._jvm).org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))
+    except Py4JError:
+        raise UsageError(f"{name} must be a number of bytes such as 4194304, 4m or 1g, got '{text}'") from None
 
 
 def _rows(spark: SparkSession, batch: Batch) -> int | None:

@@ -15,6 +15,9 @@ from quality.commands.quarantine import add_quarantine
 from quality.commands.redrive import add_redrive
 from quality.commands.rules import add_lint, add_plan, add_rules, add_schema
 from quality.commands.run import add_run
+from quality.commands.stream import add_stream
+from quality.commands.suggest import add_suggest
+from quality.commands.testing import add_test
 from quality.commands.versions import add_publish, add_rollback, add_versions
 
 #: In the order of `quality --help`.
@@ -24,7 +27,9 @@ COMMANDS = (
     add_plan,
     add_rules,
     add_schema,
+    add_test,
     add_profile,
+    add_suggest,
     add_convert,
     add_paths,
     add_versions,
@@ -32,6 +37,7 @@ COMMANDS = (
     add_rollback,
     add_quarantine,
     add_redrive,
+    add_stream,
     add_history,
     add_anomalies,
     add_gc,

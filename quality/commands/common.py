@@ -39,6 +39,11 @@ def add_rule_arguments(parser: Any) -> None:
     parser.add_argument("--root", metavar="PATH", help="keep results here instead of the file's outputs.root")
 
 
+def add_dataset(parser: Any) -> None:
+    """The option of the commands that take a rule file in DQDL."""
+    parser.add_argument("--dataset", metavar="ID", help="the data set, instead of the file's; a .dqdl file names none")
+
+
 def variables(options: argparse.Namespace) -> dict[str, str]:
     """What --var gives. Raises UsageError."""
     pairs = [text.partition("=") for text in options.var]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import add_rule_arguments, command, variables
+from quality.commands.common import add_dataset, add_rule_arguments, command, variables
 from quality.errors import UsageError
 
 
@@ -15,11 +15,14 @@ def add_convert(commands: Any) -> None:
     """Add `quality convert`."""
     example = "quality convert orders.dqdl -o rules/orders.yml"
     parser = command(commands, "convert", _convert, "turn DQDL into a rule file, or a rule file into DQDL", example)
-    parser.add_argument("file", metavar="FILE", help="a .dqdl or .yml file")
+    parser.add_argument("file", metavar="FILE", help="a .dqdl or .yml file, or a suite of Great Expectations (.json)")
     parser.add_argument("-o", "--output", metavar="OUT", help="write here instead of printing")
+    languages = ["yaml", "dqdl", "expectations"]
+    parser.add_argument("--from", dest="origin", choices=languages, help="the language of FILE, where it does not tell")
     parser.add_argument("--to", choices=["yaml", "dqdl"], help="the language to write, where FILE's name does not tell")
     parser.add_argument("--batch", help="render templates of a rule file for this batch: DQDL has none")
     add_rule_arguments(parser)
+    add_dataset(parser)
 
 
 def _convert(options: argparse.Namespace) -> int:
@@ -33,6 +36,8 @@ def _convert(options: argparse.Namespace) -> int:
         allow_env=frozenset(options.allow_env),
         input_path=options.input,
         root=options.root,
+        dataset=options.dataset,
+        origin=options.origin or "",
     )
     if options.output:
         _write(Path(options.output), converted.text)

@@ -14,6 +14,7 @@ from quality.commands.collect import duration
 from quality.commands.common import add_conf, command, group, settings
 from quality.errors import StorageError, UsageError
 from quality.report import clean
+from quality.sensitive import is_hidden
 
 if TYPE_CHECKING:
     from quality.quarantine import Selection
@@ -51,6 +52,11 @@ def _add_looks(inner: Any) -> None:
     _add_chosen(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many rows; default: 20, to a file 100,000")
     parser.add_argument("--csv", metavar="FILE", help="write the rows as CSV, to be corrected for quality redrive")
+    parser.add_argument(
+        "--reveal",
+        action="store_true",
+        help="values of sensitive columns too; else they are masked, and left out of --csv",
+    )
 
 
 def _add_words(inner: Any) -> None:
@@ -157,7 +163,7 @@ def _show(options: argparse.Namespace) -> int:
         raise UsageError(f"--limit must be at least 1, got {options.limit}")
     limit = options.limit or (_MOST_EXPORTED if options.csv else 20)
     with _opened(options) as (spark, store, dataset):
-        found = shown(spark, store, dataset, _chosen(options), limit)
+        found = shown(spark, store, dataset, _chosen(options), limit, reveal=options.reveal)
     if options.csv:
         _write_csv(options.csv, found)
         print(
@@ -183,7 +189,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _write_csv(path: str, found: Sequence[Mapping[str, Any]]) -> None:
-    names = list(dict.fromkeys(name for row in found for name in row["row"]))
+    names = list(dict.fromkeys(name for row in found for name in row["row"] if name not in row.get("sensitive", ())))
     key = "_row_id" if "row_id" in {name.lower() for name in names} else "row_id"
     try:
         with Path(path).open("w", encoding="utf-8", newline="") as file:
@@ -202,7 +208,7 @@ def _cell(row: Mapping[str, Any], name: str) -> Any:
     value = row["row"].get(name)
     if value is None:
         texts = (f.get("value") for f in row["failures"] if f["column"].lower() == name.lower())
-        return next((text for text in texts if text is not None), None)
+        return next((text for text in texts if text is not None and not is_hidden(text)), None)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else value
 
 

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from quality.commands.common import add_max_scans, add_rule_arguments, command, rule_options
+from quality.commands.common import add_dataset, add_max_scans, add_rule_arguments, command, rule_options
 from quality.errors import RuleFileError, UsageError, did_you_mean
 from quality.planner import Plan
 
@@ -28,18 +28,17 @@ def add_lint(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
     add_rule_arguments(parser)
+    add_dataset(parser)
 
 
 def _lint(options: argparse.Namespace) -> int:
     from quality.rulefile.lint import expanded, lint
 
     given = rule_options(options)
+    given |= {"input_path": given.pop("input"), "dataset": options.dataset}
     if options.expand and (len(options.rules) > 1 or options.json):
         raise UsageError("--expand prints one rule file as YAML")
-    reports = [
-        _with_views(lint(path, options.batch, given["variables"], given["allow_env"], given["input"], given["root"]))
-        for path in options.rules
-    ]
+    reports = [_with_views(lint(path, options.batch, **given)) for path in options.rules]
     if options.json:
         print(json.dumps([report.to_dict() for report in reports], ensure_ascii=False, indent=1))
     for report in reports if not options.json else ():
@@ -80,6 +79,7 @@ def add_plan(commands: Any) -> None:
     add_max_scans(parser)
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     add_rule_arguments(parser)
+    add_dataset(parser)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -89,7 +89,9 @@ def _plan(options: argparse.Namespace) -> int:
 
     with Progress(sys.stderr, quiet=options.json) as progress:
         progress.told("reading the schema")
-        plan: Plan = describe(options.rules, options.batch, **rule_options(options), max_scans=options.max_scans)
+        plan: Plan = describe(
+            options.rules, options.batch, **rule_options(options), dataset=options.dataset, max_scans=options.max_scans
+        )
     print(json.dumps(plans.to_dict(plan), ensure_ascii=False, indent=1) if options.json else plans.render(plan))
     return 0
 
@@ -106,7 +108,10 @@ def add_rules(commands: Any) -> None:
 def _rules(options: argparse.Namespace) -> int:
     from quality.report import reference
     from quality.rule_types import REGISTRY
+    from quality.rulefile.plugins import load_plugins
+    from quality.rulefile.ruleforms import MODIFIERS
 
+    load_plugins(MODIFIERS)
     for word in options.type:
         if word not in REGISTRY:
             raise UsageError(f"'{word}' is not a rule type; {did_you_mean(word, sorted(REGISTRY), 'types')}")
@@ -126,7 +131,10 @@ def add_schema(commands: Any) -> None:
 
 
 def _schema(_options: argparse.Namespace) -> int:
+    from quality.rulefile.plugins import load_plugins
+    from quality.rulefile.ruleforms import MODIFIERS
     from quality.rulefile.schema import json_schema
 
+    load_plugins(MODIFIERS)
     print(json.dumps(json_schema(), indent=1))
     return 0

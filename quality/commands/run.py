@@ -9,7 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import add_conf, add_max_scans, add_rule_arguments, command, rule_options, settings
+from quality.commands.common import (
+    add_conf,
+    add_dataset,
+    add_max_scans,
+    add_rule_arguments,
+    command,
+    rule_options,
+    settings,
+)
 from quality.errors import Problem, RuleFileError, StorageError, UsageError
 from quality.model import gravest_exit
 
@@ -21,6 +29,7 @@ def add_run(commands: Any) -> None:
     parser.add_argument("rules", nargs="+", metavar="RULES", help="rule files")
     parser.add_argument("--batch", action="append", required=True, help="the batch to run; several are run one by one")
     add_rule_arguments(parser)
+    add_dataset(parser)
     parser.add_argument("--force", action="store_true", help="run although nothing changed since the last run")
     add_conf(parser)
     add_max_scans(parser)
@@ -34,7 +43,7 @@ def _run(options: argparse.Namespace) -> int:
     from quality.progress import Progress
     from quality.report import junit, terminal
 
-    given = rule_options(options)
+    given = {**rule_options(options), "dataset": options.dataset}
     _refuse_mistakes(options, given)
     conf = settings(options)
     from quality.runs import run_batches
@@ -85,6 +94,7 @@ def _refuse_mistakes(options: argparse.Namespace, given: dict[str, Any]) -> None
                     allow_env=given["allow_env"],
                     input_path=given["input"],
                     root=given["root"],
+                    dataset=given["dataset"],
                 )
             except RuleFileError as error:
                 problems += error.problems

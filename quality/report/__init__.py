@@ -187,6 +187,11 @@ def group_text(group: Mapping[str, Any]) -> str:
     return ", ".join(f"{clean(name, 60)}={'NULL' if value is None else figure(value)}" for name, value in pairs)
 
 
+def slice_text(rule: Rule) -> str:
+    """What most failing rows of a rule have in common; empty when that is not known."""
+    return clean((rule.get("slice") or {}).get("message"))
+
+
 def holds(rule: Rule) -> bool:
     """Whether the rule's end keeps the whole batch back."""
     ended_in_error = rule.get("status") == "error" and rule.get("severity") == "error"

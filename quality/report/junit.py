@@ -23,6 +23,7 @@ from quality.report import (
     problems,
     rows_line,
     rules_of,
+    slice_text,
     title,
 )
 
@@ -35,52 +36,58 @@ def render(results: Iterable[Result]) -> str:
     root = Element("testsuites", name="quality")
     for result in results:
         _suite(root, result)
+    return document(root)
+
+
+def document(root: Element) -> str:
+    """The suites below `root` as text, with their counts."""
+    for suite in root:
+        _tally(suite)
     _tally(root)
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
 
 def _suite(root: Element, result: Result) -> None:
-    suite = SubElement(root, "testsuite", name=_xml(title(result)))
+    suite = SubElement(root, "testsuite", name=xml(title(result)))
     _properties(suite, result)
     for rule in rules_of(result):
         _case(suite, result, rule)
     if result.get("exit_code") and not problems(result):
         _batch_case(suite, result)
     out = [rows_line(result), *map(anomaly_text, result.get("anomalies") or [])]
-    SubElement(suite, "system-out").text = _xml("\n".join(out))
-    _tally(suite)
+    SubElement(suite, "system-out").text = xml("\n".join(out))
 
 
 def _properties(suite: Element, result: Result) -> None:
     properties = SubElement(suite, "properties")
     for name in ("run", "status", "decision", "rule_set", "batch_time"):
         if result.get(name):
-            SubElement(properties, "property", name=name, value=_xml(clean(result[name])))
+            SubElement(properties, "property", name=name, value=xml(clean(result[name])))
 
 
 def _case(suite: Element, result: Result, rule: Rule) -> None:
-    case = SubElement(suite, "testcase", classname=_xml(result.get("dataset")), name=_xml(clean(rule.get("id"))))
-    _place(case, rule)
+    case = SubElement(suite, "testcase", classname=xml(result.get("dataset")), name=xml(clean(rule.get("id"))))
+    place(case, rule)
     if rule.get("status") == "not_applicable":
-        SubElement(case, "skipped", message=_xml(_message(rule)))
+        SubElement(case, "skipped", message=xml(_message(rule)))
     elif rule.get("status") in ("failed", "error"):
         kind = "failure" if rule["status"] == "failed" else "error"
-        SubElement(case, kind, message=_xml(_message(rule)), type=_xml(rule.get("severity"))).text = _xml(_detail(rule))
+        SubElement(case, kind, message=xml(_message(rule)), type=xml(rule.get("severity"))).text = xml(_detail(rule))
 
 
 def _batch_case(suite: Element, result: Result) -> None:
-    case = SubElement(suite, "testcase", classname=_xml(result.get("dataset")), name="batch")
+    case = SubElement(suite, "testcase", classname=xml(result.get("dataset")), name="batch")
     why = clean(result.get("message")) or held_by(result) or f"exit code {result['exit_code']}"
     kind = "error" if result.get("status") == "error" else "failure"
-    SubElement(case, kind, message=_xml(why), type="error").text = _xml(rows_line(result))
+    SubElement(case, kind, message=xml(why), type="error").text = xml(rows_line(result))
 
 
-def _place(case: Element, rule: Rule) -> None:
+def place(case: Element, rule: Rule) -> None:
     """`file` and `line`, from which CI systems make links."""
     file, _, line = str(rule.get("location") or "").rpartition(":")
     if file and line.isdigit():
-        case.set("file", _xml(file))
+        case.set("file", xml(file))
         case.set("line", line)
 
 
@@ -90,7 +97,11 @@ def _message(rule: Rule) -> str:
 
 def _detail(rule: Rule) -> str:
     groups = [f"group {group_text(group)}" for group in (rule.get("groups") or [])[:20]]
-    return "\n".join(filter(None, [clean(rule.get("message")), numbers(rule), *groups, clean(rule.get("location"))]))
+    return "\n".join(
+        filter(
+            None, [clean(rule.get("message")), numbers(rule), slice_text(rule), *groups, clean(rule.get("location"))]
+        )
+    )
 
 
 def _tally(element: Element) -> None:
@@ -100,5 +111,6 @@ def _tally(element: Element) -> None:
         element.set(attribute, str(len(list(element.iter(tag)))))
 
 
-def _xml(value: Any) -> str:
+def xml(value: Any) -> str:
+    """A value as text that XML can hold."""
     return _NOT_XML.sub("", "" if value is None else str(value))

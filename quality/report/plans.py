@@ -6,7 +6,7 @@ from typing import Any
 
 from quality.model import OnFail, Severity
 from quality.planner import Plan, describe_pass
-from quality.rule_types.rules import Rule
+from quality.rule_types.rules import Rule, batches_asked
 
 
 def to_dict(plan: Plan) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def to_dict(plan: Plan) -> dict[str, Any]:
             {"id": c.rule.id, "metric": _deequ(c.analyzer), "requirement": c.rule.check.requirement(), **_fate(c.rule)}
             for c in plan.metric_checks
         ],
+        "earlier_batches": plan.batches,
         "schema_rules": [
             {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.schema_rules
         ],
@@ -71,6 +72,9 @@ def render(plan: Plan) -> str:
         f"passes: at most {passes.wide} wide, {passes.narrow} narrow; shuffles: {passes.shuffles}{small}",
     ]
     lines += [f"  {describe_pass(step)}" for step in plan.steps]
+    if plan.batches:
+        asking = ", ".join(c.rule.id for c in plan.metric_checks if batches_asked(c.rule.check))
+        lines.append(f"history: the metrics of up to {plan.batches} published batches before this one (for {asking})")
     for title, entries in (("about rows", _row_lines(plan)), ("about the batch", _batch_lines(plan))):
         lines += ["", f"{title}:", *entries] if entries else []
     lines += ["", "cannot be judged on this batch:"] if plan.errors else []

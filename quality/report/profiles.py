@@ -8,6 +8,7 @@ from typing import Any
 
 from quality.model import number_text
 from quality.profiles import ColumnProfile, Profile
+from quality.sensitive import MASKED
 
 _HEAD = ("column", "type", "present", "distinct", "smallest", "5 %", "median", "95 %", "largest", "most frequent")
 _RIGHT = range(2, 9)
@@ -37,7 +38,9 @@ def _cells(column: ColumnProfile) -> tuple[str, ...]:
     count = "" if column.distinct is None else f"{'' if column.top_exact else '~'}{column.distinct:,}"
     low: Any = ""
     high: Any = ""
-    if numbers:
+    if column.hiding and not texts:
+        low = high = MASKED
+    elif numbers:
         low, high = _number(numbers.minimum), _number(numbers.maximum)
     elif temporal:
         low, high = column.moment(temporal.smallest) or "", column.moment(temporal.largest) or ""

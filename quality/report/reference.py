@@ -29,7 +29,7 @@ def _text(entry: dict[str, Any]) -> str:
 
 def _argument(argument: dict[str, Any]) -> str:
     name = (
-        "at_least, above, at_most, below, between, equals, not_equals"
+        "at_least, above, at_most, below, between, equals, not_equals, within"
         if argument["name"] == "bounds"
         else argument["name"]
     )

@@ -36,6 +36,7 @@ from quality.report import (
     rows_line,
     rows_of,
     rules_of,
+    slice_text,
     title,
     tolerated,
     unaccounted,
@@ -183,6 +184,7 @@ def _verdicts(result: Result) -> list[Line]:
 
 def _rule(rule: Rule) -> list[Line]:
     lines = [_first_line(rule)]
+    lines += [Line("    ", slice_text(rule), hang=6)] if slice_text(rule) else []
     lines += [Line("    ", text, hang=6) for text in _groups(rule)]
     return lines + ([Line(f"    {clean(rule['location'])}", "", "dim", 4)] if rule.get("location") else [])
 

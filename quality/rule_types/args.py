@@ -10,8 +10,9 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from quality import sql
+from quality import formulas, sql
 from quality.errors import did_you_mean
+from quality.formulas import Formula, Within
 from quality.model import COMPARISONS, Bounds, Scalar
 
 JsonSchema = dict[str, Any]
@@ -254,39 +255,107 @@ def parse_types(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple(types)
 
 
-def parse_bounds(words: Mapping[str, Any]) -> Bounds:
-    """Comparison words with their values; at least one, none contradicting another."""
-    terms: dict[str, Scalar] = {}
+def parse_bounds(words: Mapping[str, Any], term: Callable[[Any], Scalar | Formula] | None = None) -> Bounds:
+    """Comparison words with their values; at least one, none contradicting another. A text may be a formula of earlier
+    batches, unless `term` reads it otherwise."""
+    read = term or _term
+    terms: dict[str, Scalar | Formula] = {}
+    if "within" in words:
+        if len(words) > 1:
+            raise ValueError("'within' says both ends: no other word stands beside it")
+        return _within(words["within"])
     for word, value in words.items():
         if word == "between":
             if words.keys() & {"at_least", "at_most"}:
                 raise ValueError("'between' is 'at_least' and 'at_most' together; write either")
             try:
-                low, high = _pair(value)
+                low, high = _ends(value, read)
             except ValueError as error:
                 raise ValueError(f"'between' {error}") from None
             terms.update(at_least=low, at_most=high)
         else:
-            terms[word] = _bound(word, value)
+            terms[word] = _bound(word, value, read)
     if not terms:
         raise ValueError(f"needs a bound: at least one of {', '.join(BOUND_WORDS)}")
-    _refuse_empty_range(terms)
-    return Bounds(tuple((word, terms[word]) for word in COMPARISONS if word in terms))
+    past = tuple((w, entry) for w in COMPARISONS if isinstance(entry := terms.get(w), Formula))
+    fixed: dict[str, Scalar] = {
+        w: entry for w in COMPARISONS if w in terms and not isinstance(entry := terms[w], Formula)
+    }
+    if not past:
+        _refuse_empty_range(fixed)
+    if past and any(isinstance(entry, str) for entry in fixed.values()):
+        raise ValueError("takes numbers beside a formula of earlier batches")
+    return Bounds(tuple(fixed.items()), past)
+
+
+def parse_value_bounds(words: Mapping[str, Any]) -> Bounds:
+    """Bounds of values, which may be texts such as 'last call'."""
+    return parse_bounds(words, _comparand)
 
 
 def _pair(value: Any) -> tuple[Scalar, Scalar]:
-    if not isinstance(value, list) or len(value) != 2:
-        raise ValueError(f"must be a list of two values, [low, high], got {shown(value)}")
-    low, high = (_number_from_text(entry) if isinstance(entry, str) else parse_comparand(entry) for entry in value)
+    low, high = _ends(value, _comparand)
     return low, high
 
 
-def _bound(word: str, value: Any) -> Scalar:
+def _ends(value: Any, term: Callable[[Any], Any]) -> list[Any]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"must be a list of two values, [low, high], got {shown(value)}")
+    return [term(entry) for entry in value]
+
+
+def _bound(word: str, value: Any, term: Callable[[Any], Scalar | Formula]) -> Scalar | Formula:
     try:
-        scalar = parse_comparand(value)
+        return term(value)
     except ValueError as error:
         raise ValueError(f"'{word}' {error}") from None
-    return _number_from_text(scalar) if isinstance(scalar, str) else scalar
+
+
+def _comparand(value: Any) -> Scalar:
+    """A number, a date or another text."""
+    return _number_from_text(value) if isinstance(value, str) else parse_comparand(value)
+
+
+def _term(value: Any) -> Scalar | Formula:
+    """A number, a date as text, or a formula; a template that waits for the batch stays as it is."""
+    if isinstance(value, str) and "{{" not in value and formulas.looks_back(value):
+        return formulas.parse(value)
+    return _comparand(value)
+
+
+_WITHIN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(%?)\s+of\s+(\S.*)", re.DOTALL)
+_WITHIN_FORMS = "such as '10% of median(last 7)', '20 of last', {ratio: 10%, of: last} or {by: 20, of: last}"
+
+
+def _within(value: Any) -> Bounds:
+    """So near to a number or a formula: by a share of its size, or by an amount."""
+    found = _WITHIN.fullmatch(value) if isinstance(value, str) else None
+    if found:
+        amount, relative, of = Decimal(found[1]), bool(found[2]), found[3]
+        amount = amount / 100 if relative else amount
+    elif isinstance(value, dict) and value.keys() in ({"ratio", "of"}, {"by", "of"}):
+        relative, of = "ratio" in value, value["of"]
+        amount = Decimal(repr(parse_ratio(value["ratio"]))) if relative else Decimal(str(parse_number(value["by"])))
+    else:
+        if isinstance(value, str) and "{{" in value:
+            return Bounds((("equals", value),))
+        raise ValueError(f"'within' must be an amount of something, {_WITHIN_FORMS}, got {shown(value)}")
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"'within' takes an amount of at least 0, got {amount}")
+    try:
+        centre = _term(of)
+    except ValueError as error:
+        raise ValueError(f"'within' {error}") from None
+    if isinstance(centre, Formula):
+        return Bounds(past=(("within", Within(centre, amount, relative)),))
+    if isinstance(centre, (bool, str)) or not Decimal(str(centre)).is_finite():
+        if isinstance(centre, str) and "{{" in centre:
+            return Bounds((("equals", centre),))
+        raise ValueError(
+            f"'within' must be of a number or a formula of earlier batches, {_WITHIN_FORMS}, got {shown(of)}"
+        )
+    ends = formulas.around(Decimal(str(centre)), amount, relative=relative)
+    return Bounds(tuple(zip(("at_least", "at_most"), ends, strict=True)))
 
 
 def _refuse_empty_range(terms: Mapping[str, Scalar]) -> None:
@@ -301,10 +370,21 @@ def _refuse_empty_range(terms: Mapping[str, Scalar]) -> None:
         raise ValueError(f"cannot hold: no value satisfies both {words}")
 
 
-BOUND_WORDS = (*COMPARISONS, "between")
+BOUND_WORDS = (*COMPARISONS, "between", "within")
 BOUND_SCHEMAS: dict[str, JsonSchema] = {
     **dict.fromkeys(COMPARISONS, SCALAR_SCHEMA),
     "between": {"type": "array", "items": SCALAR_SCHEMA, "minItems": 2, "maxItems": 2},
+    "within": {
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": {"ratio": SCALAR_SCHEMA, "by": SCALAR_SCHEMA, "of": SCALAR_SCHEMA},
+                "required": ["of"],
+                "additionalProperties": False,
+            },
+        ]
+    },
 }
 
 
@@ -362,3 +442,4 @@ TYPES = Kind(parse_types, {"type": "object", "additionalProperties": {"type": "s
 PAIR = Kind(_pair, BOUND_SCHEMAS["between"])
 #: The comparison words stand beside the other arguments, so this kind is given all of them at once.
 BOUNDS = Kind(parse_bounds, {}, role="bounds")
+VALUE_BOUNDS = Kind(parse_value_bounds, {}, role="bounds")

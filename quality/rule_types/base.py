@@ -334,6 +334,9 @@ class MetricRule(BatchRule):
 class SchemaRule(BatchRule):
     """A batch rule judged from the columns of the batch alone."""
 
+    #: Whether it compares with the columns of the published batch before this one, not with those of `columns:`.
+    from_past: ClassVar[bool] = False
+
     def differences(self, actual: tuple[Column, ...], declared: tuple[tuple[str, str], ...]) -> list[str]:
         """What is wrong with the columns; `declared` are those of `columns:`, with their types or ''."""
         raise NotImplementedError

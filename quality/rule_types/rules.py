@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
 from quality.analyzers import NUMERIC, TEMPORAL, TEXTUAL, base_type
-from quality.model import Column, Location, Nulls, OnFail, Severity, Tolerance
+from quality.model import Bounds, Column, Location, Nulls, OnFail, Severity, Tolerance
 from quality.rule_types.base import RowRule, RuleType
+from quality.sensitive import NOTHING, Sensitive
 
 #: What columns can be chosen by, beside the names of Spark's types.
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -45,6 +47,21 @@ class Selector:
         return self.glob or (f"matching {self.matching}" if self.matching else f"type {self.type}")
 
 
+#: What an example can be of: rows that comply, rows that do not, rows that are out of the rule's scope.
+EXPECTED = ("pass", "fail", "skip")
+
+
+@dataclass(frozen=True)
+class Example:
+    """Rows, and what a rule must say of them: one of `EXPECTED`. A column that a row does not name is NULL in it. `lines`
+    are the places of the values, for messages."""
+
+    expected: str
+    rows: tuple[Mapping[str, Any], ...]
+    location: Location
+    lines: tuple[Mapping[str, int], ...] = ()
+
+
 @dataclass(frozen=True)
 class Rule:
     """A demand on a batch, with everything a rule can carry. `canonical` is its text form for fingerprints."""
@@ -59,9 +76,11 @@ class Rule:
     on_fail: OnFail = OnFail.QUARANTINE
     nulls: Nulls = Nulls.PASS
     nan_passes: bool = False
+    min_history: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
     canonical: Mapping[str, Any] = field(default_factory=dict)
     over: Selector | None = None
+    examples: tuple[Example, ...] = ()
 
     def of_column(self, name: str) -> Rule:
         """One of the rules that a rule over many columns stands for."""
@@ -93,6 +112,12 @@ def default_id(check: RuleType) -> str:
     return f"{check.type}({','.join(columns)})" if columns else check.type
 
 
+def batches_asked(check: RuleType) -> int:
+    """How many earlier batches the bounds of a rule ask for."""
+    bounds = getattr(check, "bounds", None)
+    return bounds.batches if isinstance(bounds, Bounds) else 0
+
+
 def default_on_fail(check: RuleType, severity: Severity) -> OnFail:
     """Severity only chooses the default: below error nothing happens to the data."""
     if isinstance(check, RowRule) and check.always_quarantines:
@@ -103,11 +128,23 @@ def default_on_fail(check: RuleType, severity: Severity) -> OnFail:
 
 
 @dataclass(frozen=True)
+class Kafka:
+    """A topic, which only a stream reads. `start`: where a new stream begins, `earliest` or `latest`. `options` are those of
+    Spark's source, secrets among them: they stand in no message."""
+
+    servers: str = ""
+    topic: str = ""
+    start: str = "earliest"
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
 class Input:
     """Where a batch comes from and how it is read."""
 
     path: tuple[str, ...] = ()
     table: str = ""
+    kafka: Kafka | None = None
     where: str = ""
     format: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -132,9 +169,24 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class StreamSettings:
+    """How a stream goes on: how often a micro-batch begins, how much one takes at most, what a held one means (`stop` or
+    `continue`), where Spark keeps what was read (empty: below the root), and how many micro-batches or how much time a
+    window of metrics spans (None: there are no windows)."""
+
+    trigger: timedelta = timedelta(seconds=10)
+    max_files: int = 1_000
+    max_messages: int = 1_000_000
+    on_held: str = "stop"
+    checkpoint: str = ""
+    window: timedelta | int | None = None
+
+
+@dataclass(frozen=True)
 class Outputs:
     """Where results go. `root` holds everything; the rest follows its commit records: `table` and `quarantine_table` get
-    the live rows in `format`, `mirror` copies them to a plain directory, `views` is a file of views to switch."""
+    the live rows in `format`, `mirror` copies them to a plain directory, `views` is a file of views to switch. `quarantine_kms_key` encrypts what holds
+    quarantined rows in a bucket."""
 
     root: str = "quality-data"
     format: str = "parquet"
@@ -143,6 +195,7 @@ class Outputs:
     mirror: bool = False
     views: str = ""
     flags: bool = False
+    quarantine_kms_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,6 +229,7 @@ class RuleSet:
     rules: tuple[Rule, ...]
     columns: tuple[tuple[str, str], ...] = ()
     outputs: Outputs = Outputs()
+    stream: StreamSettings = StreamSettings()
     quarantined_above: float = 0.5
     profile: bool = False
     anomalies: AnomalySettings | None = None
@@ -185,6 +239,7 @@ class RuleSet:
     description: str = ""
     owner: str = ""
     canonical: Mapping[str, Any] = field(default_factory=dict)
+    sensitive: Sensitive = NOTHING
 
     @property
     def fingerprint(self) -> str:

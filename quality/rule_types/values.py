@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from quality.analyzers import FRACTIONAL, TEXTUAL, base_type
 from quality.casts import text_as
 from quality.model import COMPARISONS, Bounds, Scalar, number_text
-from quality.rule_types.args import BOUNDS, COLUMN, PAIR, REGEX, SCALAR, TYPE, VALUES, arg
+from quality.rule_types.args import BOUNDS, COLUMN, PAIR, REGEX, SCALAR, TYPE, VALUE_BOUNDS, VALUES, arg
 from quality.rule_types.base import Row, RowRule
 from quality.sql import conjunction
 
@@ -21,7 +21,7 @@ class Values(RowRule):
     """Every value lies within bounds."""
 
     column: str = arg(COLUMN, "the column")
-    bounds: Bounds = arg(BOUNDS, "bounds of the value")
+    bounds: Bounds = arg(VALUE_BOUNDS, "bounds of the value")
 
     type = "values"
     example = "values: {column: age, at_least: 0, below: 150}"

@@ -1,5 +1,5 @@
 """From the text of a rule file to a RuleSet, all mistakes at once."""
 
-from quality.rulefile.loader import load
+from quality.rulefile.loader import load, parsed
 
-__all__ = ["load"]
+__all__ = ["load", "parsed"]

@@ -13,7 +13,7 @@ from quality.rule_types.base import RuleType
 def plain(value: Any) -> Any:
     """A parsed value as plain data that tells any two apart that judge differently."""
     if isinstance(value, Bounds):
-        return dict(value.terms)
+        return {**dict(value.terms), **{word: str(asked) for word, asked in value.past}}
     if isinstance(value, Tolerance):
         return {name: part for name, part in (("ratio", value.ratio), ("rows", value.rows)) if part}
     if isinstance(value, (list, tuple)):

@@ -18,13 +18,15 @@ from quality.rule_types.uniqueness import Key
 from quality.rule_types.values import Type
 from quality.rulefile import sections
 from quality.rulefile.anomalies import read_anomalies
+from quality.rulefile.examples import check_examples
 from quality.rulefile.nodes import Node
 from quality.rulefile.references import canonical_references, read_references, refuse_unknown
 from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
+from quality.rulefile.streams import read_stream
 
 SECTIONS = (
     "version", "dataset", "description", "owner", "vars", "extends", "input", "references", "defaults", "key", "columns", "rules",
-    "profile", "hold", "anomalies", "outputs",
+    "profile", "hold", "anomalies", "stream", "outputs",
 )  # fmt: skip
 VERSION = 1
 _DATASET = re.compile(r"[a-z0-9_.-]+")
@@ -48,6 +50,9 @@ def interpret(
     source = Input() if _misspelt(tree, "input") else sections.read_input(tree, problems, input_path)
     rules = _rules(tree, problems, source)
     _refuse_clashes(rules, problems)
+    columns = _column_types(tree, rules)
+    declared = {name.lower(): kind for name, kind in (*columns, *source.schema)}
+    check_examples(rules, declared, problems)
     anomalies = read_anomalies(tree, problems)
     references = read_references(tree, problems)
     refuse_unknown(rules, references, problems)
@@ -57,8 +62,9 @@ def interpret(
         dataset=dataset,
         input=source,
         rules=tuple(replace(rule, check=rule.check.at(run_time)) for rule in rules),
-        columns=_column_types(tree, rules),
+        columns=columns,
         outputs=sections.read_outputs(tree, problems, root),
+        stream=read_stream(tree, problems),
         quarantined_above=sections.read_hold(tree, problems),
         # anomalies are looked for in everything that a profile measures
         profile=problems.parsed(tree.mapping.get("profile"), "'profile'", parse_flag, anomalies is not None),
@@ -66,6 +72,7 @@ def interpret(
         references=references,
         vars=dict(variables),
         batch=batch or "",
+        sensitive=sections.read_sensitive(tree, problems),
         description=problems.text(tree, "description"),
         owner=problems.text(tree, "owner"),
         canonical={
@@ -157,7 +164,7 @@ def _rules_of_column(name: str, node: Node, reader: RuleReader) -> list[Rule]:
         # the value knows its file: the mapping may be merged from several
         line = Node(None, value.file, node.key_lines.get(word, value.line))
         kind = REGISTRY.get(word)
-        if word == "description":
+        if word in ("description", "sensitive"):
             continue
         if kind is None:
             reader.problems.add(

@@ -46,10 +46,11 @@ def lint(
     allow_env: frozenset[str] = frozenset(),
     input_path: str | None = None,
     root: str | None = None,
+    dataset: str | None = None,
 ) -> LintReport:
     """The report on a file; a file that cannot be read is a mistake in line 1."""
     try:
-        source = read(path, batch=batch, variables=variables, allow_env=allow_env)
+        source = read(path, batch=batch, variables=variables, allow_env=allow_env, dataset=dataset)
         given: Any = {"batch": batch, "input_path": input_path, "root": root, "run_time": source.run_time}
         rule_set = interpret(source.tree, path, source.variables, **given)
     except RuleFileError as error:
@@ -130,7 +131,8 @@ def expanded(report: LintReport) -> str:
     rule_set, tree = report.rule_set, report.source.tree
     kept = {word: node.written() for word, node in tree.mapping.items() if word not in _EXPANDED}
     variables = {**report.source.variables, **report.source.waiting}
-    columns = {name: None for name, _ in rule_set.columns}
+    hiding = rule_set.sensitive.to_dict()
+    columns = {name: {"sensitive": hiding[name]} if name in hiding else None for name, _ in rule_set.columns}
     first = ("version", "dataset", "description", "owner")
     whole: dict[str, Any] = {
         **{word: kept.pop(word) for word in first if word in kept},

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +16,8 @@ from quality.rule_types.args import shown
 from quality.rule_types.rules import RuleSet
 from quality.rulefile.interpret import interpret
 from quality.rulefile.nodes import Node, parse
+from quality.rulefile.plugins import load_plugins
+from quality.rulefile.ruleforms import MODIFIERS
 from quality.rulefile.templates import RESERVED, Renderer, environment_reader, is_template
 
 MAX_BYTES = 5_000_000
@@ -44,13 +47,17 @@ def load(
     run_time: datetime | None = None,
     input_path: str | None = None,
     root: str | None = None,
+    dataset: str | None = None,
+    tree: Node | None = None,
 ) -> RuleSet:
     """The rule set of a file, rendered for one batch; without a batch, what depends on it stays a template.
 
-    `variables` override `vars:`, `input_path` and `root` what the file says of input and outputs. Raises RuleFileError
-    with every mistake, UsageError when the file cannot be read.
+    `variables` override `vars:`, `input_path`, `root` and `dataset` what the file says of input, outputs and data set.
+    With `tree`, what `parsed` gave, the file is not read again. Raises RuleFileError with every mistake, UsageError when
+    the file cannot be read.
     """
-    source = read(path, batch=batch, variables=variables, allow_env=allow_env, run_time=run_time)
+    how: Any = {"run_time": run_time, "dataset": dataset, "tree": tree}
+    source = read(path, batch=batch, variables=variables, allow_env=allow_env, **how)
     given: Any = {"batch": batch, "input_path": input_path, "root": root, "run_time": source.run_time}
     return interpret(source.tree, str(path), source.variables, **given)
 
@@ -62,13 +69,18 @@ def read(
     variables: Mapping[str, Any] | None = None,
     allow_env: frozenset[str] = frozenset(),
     run_time: datetime | None = None,
+    dataset: str | None = None,
+    tree: Node | None = None,
 ) -> Source:
-    """The file as a tree, before its meaning is asked. Raises as `load`."""
+    """The file as a tree, before its meaning is asked. Arguments and errors as those of `load`."""
+    load_plugins(MODIFIERS)
     given = dict(variables or {})
     for name in given:
         if name in RESERVED:
             raise UsageError(f"'{name}' is set by the run and cannot be a variable; name it otherwise")
-    tree = _with_rules_of_dqdl(_Files().read(Path(path), ()))
+    tree = _with_rules_of_dqdl(parsed(path) if tree is None else deepcopy(tree))
+    if dataset is not None:
+        tree.mapping["dataset"] = Node(dataset, str(path), tree.line)
     env, deferred = environment_reader(allow_env), _deferred(batch, run_time)
     resolved, waiting = _resolve_vars(tree, given, deferred, env)
     renderer = Renderer(resolved, deferred, env, {name: entry["renders"] for name, entry in waiting.items()})
@@ -78,6 +90,20 @@ def read(
     _raise(renderer.problems)
     written = {name: entry["template"] for name, entry in waiting.items()}
     return Source(tree, resolved, f"{deferred['run_time']}+00:00", written)
+
+
+def _tree(path: Path) -> Node:
+    if path.suffix.lower() != ".dqdl":
+        return parse(_text(path), str(path))
+    # only here: the grammar takes a while to build
+    from quality.rulefile.dqdl.whole import tree_of
+
+    return tree_of(_text(path), str(path))
+
+
+def parsed(path: str | Path) -> Node:
+    """The file, and those it extends, as they are written. Raises as `load`."""
+    return _Files().read(Path(path), ())
 
 
 def _with_rules_of_dqdl(tree: Node) -> Node:
@@ -108,7 +134,7 @@ class _Files:
     def read(self, path: Path, chain: tuple[Path, ...]) -> Node:
         """The merged tree."""
         self.count += 1
-        tree = parse(_text(path), str(path))
+        tree = _tree(path)
         if not isinstance(tree.value, dict):
             raise RuleFileError(
                 [Problem(str(path), tree.line, "a rule file is a mapping that begins with 'version: 1'")]

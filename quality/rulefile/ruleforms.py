@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field
 from typing import Any
 
-from quality.analyzers import TEMPORAL
 from quality.errors import Problem, did_you_mean
 from quality.model import Location, Nulls, OnFail, Severity, Tolerance, Word
 from quality.rule_types import REGISTRY
@@ -22,17 +21,19 @@ from quality.rule_types.args import (
     shown,
     yaml_name,
 )
-from quality.rule_types.base import KeyRule, MetricRule, RowRule, RuleType, parse_moment
+from quality.rule_types.base import KeyRule, RowRule, RuleType
 from quality.rule_types.custom import That
-from quality.rule_types.rules import Rule, default_id, default_on_fail
+from quality.rule_types.rules import EXPECTED, Rule, default_id, default_on_fail
+from quality.rulefile.bounding import MIN_HISTORY_SCHEMA, misfitting_bound, parse_min_history, with_min_history
 from quality.rulefile.canonical import plain
 from quality.rulefile.choosing import Choice, choices, over, renamed, takes_many
+from quality.rulefile.examples import read_examples
 from quality.rulefile.nodes import Node
 
-JUDGING = ("where", "tolerance", "severity", "on_fail", "nulls", "nan")
+JUDGING = ("where", "tolerance", "severity", "on_fail", "nulls", "nan", "min_history")
 METADATA = ("description", "owner", "tags", "dimension", "labels")
 MODIFIERS = ("name", "id", *JUDGING, *METADATA, "examples")
-DEFAULTS = ("severity", "tolerance", "nulls", "nan")
+DEFAULTS = ("severity", "tolerance", "nulls", "nan", "min_history")
 _ROWS = re.compile(r"\s*([0-9][0-9_,]*)\s*rows?\s*")
 
 
@@ -157,12 +158,12 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "on_fail": _word(OnFail),
     "nulls": _word(Nulls),
     "nan": _nan,
+    "min_history": parse_min_history,
     "description": parse_text,
     "owner": parse_text,
     "tags": _tags,
     "dimension": parse_text,
     "labels": _labels,
-    "examples": lambda value: value,
 }
 
 
@@ -290,6 +291,10 @@ class RuleReader:
         values = self._modifiers(kind, modifiers)
         if check is None or len(self.problems.found) > before:
             return []
+        values, wrong = with_min_history(check, values, given=modifiers)
+        if wrong:
+            self.problems.add(modifiers["min_history"], f"'min_history' of '{kind.type}': {wrong}")
+            return []
         return [self._rule(check, values, canonical, at)]
 
     def _read_chosen(
@@ -327,10 +332,10 @@ class RuleReader:
             if is_required(argument) or node.waits or value != argument.default:
                 canonical[word] = node.plain(canonical=True) if node.waits else plain(value)
         self._note_unknown(kind, given, named, at)
-        if len(values) < sum(is_required(a) for a in named.values()) or any(v is None for v in values.values()):
+        if any(is_required(a) and values.get(a.name) is None for a in named.values()) or None in values.values():
             return None, canonical
         check = kind(**values)
-        wrong = check.problem() or _misfitting_bound(check)
+        wrong = check.problem() or misfitting_bound(check)
         if wrong:
             self.problems.add(at, f"'{kind.type}': {wrong}")
         return check, canonical
@@ -363,8 +368,11 @@ class RuleReader:
         # a default's canonical form stays behind where the rule says something else
         values = {key: value for key, value in self.defaults.items() if key.partition(":")[0] not in {*barred, *given}}
         for word, node in given.items():
+            if word == "examples":
+                values[word] = read_examples(kind, node, self.problems)
+                continue
             value = self.problems.parsed(node, f"'{word}' of '{kind.type}'", PARSERS[word], None)
-            reason = "" if value is None else _misfit(kind, word, value)
+            reason = "" if value is None else misfit(kind, word, value)
             if reason:
                 self.problems.add(node, f"'{word}' of '{kind.type}': {reason}")
             values.update(_modifier(word, node, value))
@@ -386,7 +394,9 @@ class RuleReader:
             on_fail=on_fail,
             nulls=values.get("nulls", Nulls.PASS),
             nan_passes=values.get("nan", False),
+            min_history=values.get("min_history", 0),
             metadata={word: values[word] for word in METADATA if word in values},
+            examples=values.get("examples", ()),
             canonical={"id": rule_id, **canonical, **_judging(values, severity, on_fail)},
         )
 
@@ -397,7 +407,7 @@ def _modifier(word: str, node: Node, value: Any) -> dict[str, Any]:
 
 
 #: What a modifier is when it is not written: then it is not in the canonical form either.
-_UNSAID = {"where": "", "tolerance": Tolerance(), "nulls": Nulls.PASS, "nan": False}
+_UNSAID = {"where": "", "tolerance": Tolerance(), "nulls": Nulls.PASS, "nan": False, "min_history": 0}
 
 
 def _judging(values: Mapping[str, Any], severity: Severity, on_fail: OnFail) -> dict[str, Any]:
@@ -427,27 +437,11 @@ def _label(kind: type[RuleType], word: str) -> str:
     return f"'{kind.type}'" if word in ("bounds", kind.main) else f"'{word}' of '{kind.type}'"
 
 
-def _misfitting_bound(check: RuleType) -> str:
-    """A bound that the metric can never be compared with: a text beside a number, or a text that is no date."""
-    if not isinstance(check, MetricRule):
-        return ""
-    dates = set(check.analyzer("").types) & set(TEMPORAL)
-    for word, bound in check.bounds.terms:
-        if isinstance(bound, bool) or (isinstance(bound, str) and not dates and "{{" not in bound):
-            return f"'{word}' must be a number, got {shown(bound)}"
-        if isinstance(bound, str) and "{{" not in bound:
-            try:
-                parse_moment(bound)
-            except ValueError:
-                return f"'{word}' must be a number or a date (YYYY-MM-DD[ HH:MM:SS]), got {shown(bound)}"
-    return ""
-
-
 def _takes_nulls(kind: type[RuleType]) -> bool:
     return issubclass(kind, RowRule) and kind.nulls_apply
 
 
-def _misfit(kind: type[RuleType], word: str, value: Any) -> str:
+def misfit(kind: type[RuleType], word: str, value: Any) -> str:
     """Why a modifier does not go with a rule type, empty when it does."""
     if not issubclass(kind, RowRule):
         if word in ("tolerance", "nulls", "nan"):
@@ -478,9 +472,10 @@ def modifiers_schema() -> dict[str, Any]:
         **{word: {"enum": [str(member) for member in kind]} for word, kind in words.items()},
         **dict.fromkeys(("name", "id", "where", "description", "owner", "dimension"), text),
         "nan": {"enum": ["pass", "fail"]},
+        "min_history": MIN_HISTORY_SCHEMA,
         "tags": {"type": ["array", "string"], "items": text},
         "labels": {"type": "object"},
-        "examples": {"type": "object"},
+        "examples": {"type": "object", "properties": {word: {"type": "array", "minItems": 1} for word in EXPECTED}},
         "tolerance": {
             "anyOf": [
                 ratio,

@@ -14,6 +14,7 @@ from quality.rulefile.choosing import CHOICE_SCHEMA, takes_many
 from quality.rulefile.references import REFERENCE_KEYS
 from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema
 from quality.rulefile.sections import FORMATS, TABLE_FORMATS
+from quality.rulefile.streams import ON_HELD, STARTS
 
 Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
@@ -51,6 +52,7 @@ def json_schema() -> Schema:
             "profile": {"type": "boolean", "description": "Whether every column is profiled, for the history."},
             "hold": _closed({"quarantined_above": _RATIO}),
             "anomalies": {"anyOf": [{"type": "null"}, _anomalies()]},
+            "stream": {"anyOf": [{"type": "null"}, _stream()]},
             "outputs": _closed(
                 {
                     "root": _TEXT,
@@ -60,6 +62,7 @@ def json_schema() -> Schema:
                     "mirror": {"type": "boolean"},
                     "views": _TEXT,
                     "flags": {"type": "boolean"},
+                    "quarantine_kms_key": _TEXT,
                 }
             ),
         },
@@ -75,6 +78,10 @@ def _input() -> Schema:
         {
             "path": {"type": ["string", "array"], "items": _TEXT},
             "table": _TEXT,
+            "kafka": _closed(
+                {"servers": _TEXT, "topic": _TEXT, "start": {"enum": list(STARTS)}, "options": {"type": "object"}},
+                required=["servers", "topic"],
+            ),
             "where": _TEXT,
             "format": {"enum": list(FORMATS)},
             "options": {"type": "object"},
@@ -89,6 +96,23 @@ def _input() -> Schema:
 def _reference() -> Schema:
     properties = {**_input()["properties"], "dataset": _TEXT}
     return _closed({word: properties[word] for word in REFERENCE_KEYS})
+
+
+def _stream() -> Schema:
+    count: Schema = {"type": "integer", "minimum": 1}
+    return _closed(
+        {
+            "trigger": _TEXT,
+            "max_files": count,
+            "max_messages": count,
+            "on_held": {"enum": list(ON_HELD)},
+            "checkpoint": _TEXT,
+            "window": {
+                "anyOf": [count, _TEXT],
+                "description": "Micro-batches, or time, that one row set of history spans.",
+            },
+        }
+    )
 
 
 def _anomalies() -> Schema:
@@ -157,7 +181,7 @@ def _modifiers(kind: type[RuleType]) -> Schema:
 
 def _column() -> Schema:
     """What may stand under a column: rule types, each bare or with arguments and modifiers together."""
-    properties: Schema = {"description": _TEXT}
+    properties: Schema = {"description": _TEXT, "sensitive": {"enum": [True, False, "mask", "hash"]}}
     for word in RuleReader.column_types():
         kind = REGISTRY[word]
         own = {"column", "columns"}

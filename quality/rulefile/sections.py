@@ -9,9 +9,11 @@ from quality.rule_types.args import choice, parse_flag, parse_ratio, parse_sql, 
 from quality.rule_types.rules import Input, Outputs
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import Problems
+from quality.rulefile.streams import option_text, read_kafka, refuse_misfit
+from quality.sensitive import Hiding, Sensitive
 
-INPUT_KEYS = ("path", "table", "where", "format", "options", "timezone", "batch_time", "allow_empty", "schema")
-OUTPUT_KEYS = ("root", "format", "table", "quarantine_table", "mirror", "views", "flags")
+INPUT_KEYS = ("path", "table", "kafka", "where", "format", "options", "timezone", "batch_time", "allow_empty", "schema")
+OUTPUT_KEYS = ("root", "format", "table", "quarantine_table", "mirror", "views", "flags", "quarantine_kms_key")
 #: What the tables of `outputs` may be. `parquet` is a catalog table whose partitions are switched.
 TABLE_FORMATS = ("parquet", "iceberg", "delta")
 FORMATS = ("csv", "json", "parquet", "orc")
@@ -36,9 +38,10 @@ def read_input(tree: Node, problems: Problems, input_path: str | None) -> Input:
     """Where the batch comes from; `input_path` takes the place of path and table."""
     node = tree.mapping.get("input")
     if node is None and input_path is None:
-        problems.add(
-            tree, "'input' is missing: 'path' (files) or 'table' (catalog), with 'format' when the name does not tell"
-        )
+        told = "'path' (files), 'table' (catalog) or 'kafka' (a topic), with 'format' when the name does not tell"
+        if tree.file.lower().endswith(".dqdl"):
+            told = "DQDL names none; give --input PATH, or write a rule file with 'extends' and 'input' beside it"
+        problems.add(tree, f"'input' is missing: {told}")
         return Input()
     node = node or Node({}, tree.file, tree.line)
     if not isinstance(node.value, dict):
@@ -47,13 +50,17 @@ def read_input(tree: Node, problems: Problems, input_path: str | None) -> Input:
     problems.unknown_keys(node, INPUT_KEYS, "key of 'input'")
     paths = (input_path,) if input_path is not None else _paths(node, problems)
     table = "" if input_path is not None else problems.text(node, "table")
-    if bool(paths) == bool(table) and "path" not in node.mapping:
-        problems.add(node, "'input' needs either 'path' or 'table'")
-    elif paths and table:
-        problems.add(node, "'input' has both 'path' and 'table'; one is enough")
+    kafka = None if input_path is not None else read_kafka(node.mapping.get("kafka"), problems)
+    named = [word for word, given in (("path", paths), ("table", table), ("kafka", kafka)) if given]
+    if not named and not {"path", "kafka"} & set(node.mapping):
+        problems.add(node, "'input' needs either 'path', 'table' or 'kafka'")
+    elif len(named) > 1:
+        problems.add(node, f"'input' has both '{named[0]}' and '{named[1]}'; one is enough")
     where = problems.parsed(node.mapping.get("where"), "'where' of 'input'", parse_sql, "")
     before = len(problems.found)
     kind = "table" if table else _format(node, paths, problems)
+    if kafka:
+        refuse_misfit(node, kind, problems)
     if where and len(problems.found) == before and kind in ("csv", "json"):
         problems.add(
             node, "'where' of 'input' is for tables and typed formats: a line of text it drops would be lost silently"
@@ -63,6 +70,7 @@ def read_input(tree: Node, problems: Problems, input_path: str | None) -> Input:
     return Input(
         path=paths,
         table=table,
+        kafka=kafka,
         format=kind,
         where=where,
         options=_options(node, problems),
@@ -91,6 +99,8 @@ def _format(node: Node, paths: tuple[str, ...], problems: Problems) -> str:
         return guesses.pop()
     if paths:
         problems.add(node, f"'format' of 'input' is needed, the path does not tell it; one of {', '.join(FORMATS)}")
+    if "kafka" in node.mapping:
+        return "json"
     return "csv"
 
 
@@ -112,11 +122,7 @@ def _options(node: Node, problems: Problems) -> dict[str, str]:
     for name, value in options.mapping.items():
         if name.lower() in _OWN_OPTIONS:
             problems.add(value, f"option '{name}' is not yours to set: {_OWN_OPTIONS[name.lower()]}")
-    return {name: _option_text(value.plain()) for name, value in options.mapping.items()}
-
-
-def _option_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+    return {name: option_text(value.plain()) for name, value in options.mapping.items()}
 
 
 def parse_zone(value: Any) -> str:
@@ -141,8 +147,16 @@ def read_outputs(tree: Node, problems: Problems, root: str | None) -> Outputs:
         problems.add(node, f"'format: {kind}' of 'outputs' needs a 'table' or a 'quarantine_table' to write to")
     if table and table == quarantine:
         problems.add(node.mapping["quarantine_table"], "'quarantine_table' must not be the table of the passed rows")
+    place = root or problems.text(node, "root") or Outputs.root
+    kms_key = problems.text(node, "quarantine_kms_key")
+    if kms_key and place.partition("://")[0] not in ("s3", "s3a", "s3n"):
+        problems.add(
+            node.mapping["quarantine_kms_key"],
+            f"'quarantine_kms_key' is a key of AWS KMS, for a root in S3, and the root is {place}",
+        )
     return Outputs(
-        root=root or problems.text(node, "root") or Outputs.root,
+        root=place,
+        quarantine_kms_key=kms_key,
         format=str(kind),
         table=table,
         quarantine_table=quarantine,
@@ -160,3 +174,23 @@ def read_hold(tree: Node, problems: Problems) -> float:
     problems.unknown_keys(node, ("quarantined_above",), "key of 'hold'")
     share = problems.parsed(node.mapping.get("quarantined_above"), "'quarantined_above'", parse_ratio, 0.5)
     return float(share)
+
+
+def read_sensitive(tree: Node, problems: Problems) -> Sensitive:
+    """The columns of `columns:` whose values are not to be read."""
+    section = tree.mapping.get("columns")
+    found = []
+    for name, column in section.mapping.items() if section and isinstance(section.value, dict) else ():
+        node = column.mapping.get("sensitive") if isinstance(column.value, dict) else None
+        if node is not None:
+            how = problems.parsed(node, f"'sensitive' of column '{name}'", _parse_sensitive, None)
+            found += [(name, how)] if how else []
+    return Sensitive(tuple(found))
+
+
+def _parse_sensitive(value: Any) -> Hiding | None:
+    if isinstance(value, bool):
+        return Hiding.MASK if value else None
+    if value not in ("mask", "hash"):
+        raise ValueError(f"must be true, false, mask or hash, got {shown(value)}")
+    return Hiding(value)

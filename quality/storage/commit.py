@@ -47,7 +47,7 @@ class CommitRecord:
     `fingerprints` says what the run depended on (input, rule_set, vars, references, engine_version, history); `history`
     and `result` are keys. `action` is `run`, or `publish` or `rollback` when a person made the run of record `of_seq` live
     again: `by` whom, `at` what time, for what `reason`. With `redrive` the run is a new one: that of record `of_seq`, and rows of
-    its quarantine that pass by now.
+    its quarantine that pass by now. `sensitive` are the columns whose values nobody is to read, and how they are hidden.
     """
 
     dataset: str
@@ -73,6 +73,7 @@ class CommitRecord:
     by: str = ""
     at: datetime | None = None
     reason: str = ""
+    sensitive: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -120,6 +121,7 @@ class CommitRecord:
             **{side: [_file_to_dict(file) for file in self.files(side)] for side in ("passed", "quarantine", "flags")},
             "history": list(self.history),
             "result": self.result,
+            **({"sensitive": _sorted(self.sensitive)} if self.sensitive else {}),
             **self._act_to_dict(),
         }
 
@@ -158,6 +160,7 @@ class CommitRecord:
             rows={name: _typed(count, int) for name, count in words["rows"].items()},
             columns=tuple(Column(_typed(item["name"], str), _typed(item["type"], str)) for item in words["columns"]),
             history=tuple(_typed(key, str) for key in words["history"]),
+            sensitive={_typed(name, str): _typed(how, str) for name, how in words.get("sensitive", {}).items()},
             **_act_from_dict(words),
         )
 

@@ -115,6 +115,22 @@ def lease_key(dataset: str, batch: str, run: str) -> str:
     return result_key(dataset, batch, run).replace("/result.json", "/lease.json")
 
 
+def checkpoint_dir(dataset: str) -> str:
+    """Where Spark notes how far a stream has come."""
+    return f"streams/{dataset}/checkpoint"
+
+
+def micro_batch(stream: str, number: int) -> str:
+    """The batch id of a micro-batch: the stream (what its checkpoint calls it) and its number there."""
+    return f"{stream}-{number:09}"
+
+
+def stream_of(batch: str) -> str:
+    """The stream that a batch id names; empty for a batch of another kind."""
+    match = re.fullmatch(r"([0-9a-f]{12})-[0-9]{9,}", batch, re.ASCII)
+    return match[1] if match else ""
+
+
 def collected_key(dataset: str, batch: str, run: str) -> str:
     """Where it is noted that the rows of a run were collected, and when."""
     return result_key(dataset, batch, run).replace("/result.json", "/collected.json")

@@ -41,8 +41,15 @@ class Driver:
 
     def run(self, rules: Path, batch: str, environment: Mapping[str, str], **given: Any) -> tuple[dict[str, Any], str]:
         """The result of a run with these credentials and this endpoint, and what was written to standard error."""
-        start = self.log.stat().st_size
         order = {"rules": str(rules), "batch": batch, "environment": dict(environment), "given": given}
+        return self._done(order)
+
+    def redrive(self, rules: Path, environment: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
+        """What a re-drive of all batches came to, and what was written to standard error."""
+        return self._done({"rules": str(rules), "environment": dict(environment)})
+
+    def _done(self, order: Mapping[str, Any]) -> tuple[Any, str]:
+        start = self.log.stat().st_size
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
@@ -81,6 +88,7 @@ SETTINGS = {
 def main() -> None:
     from quality import run
     from quality.backends.session import session
+    from quality.redrive import redrive
 
     java = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     settings = {
@@ -93,8 +101,11 @@ def main() -> None:
         for line in sys.stdin:
             order = json.loads(line)
             become(own.spark, order["environment"])
-            result = run(order["rules"], order["batch"], spark=own.spark, **order["given"])
-            sys.stdout.write(json.dumps({"answer": dict(result.data)}) + "\n")
+            if "batch" in order:
+                answer: Any = dict(run(order["rules"], order["batch"], spark=own.spark, **order["given"]).data)
+            else:
+                answer = [one.to_dict() for one in redrive(order["rules"], spark=own.spark)]
+            sys.stdout.write(json.dumps({"answer": answer}) + "\n")
             sys.stdout.flush()
 
 

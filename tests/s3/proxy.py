@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +30,7 @@ class Request:
     method: str
     path: str
     before: int
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
 
 #: Says what happens to a request: one of FAULTS, or None to let it pass.
@@ -106,7 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         counts = self.proxy.seen
         key = f"{self.command} {self.path}"
-        request = Request(self.command, self.path, counts[key])
+        given = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, self.path, counts[key], given)
         counts[key] += 1
         self.proxy.passed.append(request)
         fault = self.proxy.plan(request)

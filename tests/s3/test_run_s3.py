@@ -228,3 +228,34 @@ def test_a_bucket_that_is_not_there_is_exit_code_3(place):
     assert (result.exit_code, "there is no bucket 'no-such-bucket-here'" in result.message) == (3, True)
     result = place.run(input="s3://no-such-bucket-here/x/*.csv")
     assert (result.exit_code, "no-such-bucket-here" in result.message, "\n" in result.message) == (3, True, False)
+
+
+def test_rows_come_back_in_a_bucket_once(place, server, driver):
+    assert place.run().exit_code == 1
+    mild = place.rules.with_name("mild.yml")
+    mild.write_text(place.rules.read_text().replace("at_least: 0", "at_least: -5"))
+    ((done,), _) = driver.redrive(mild, weed.environment(server))
+    assert (done["exit_code"], done["rows"]) == (0, {"judged": 21, "redriven": 5, "corrected": 0})
+    first, second = place.kept.records("small", "1")
+    assert Counter(row["n"] for row in place.kept.rows(second, "passed")) == Counter(range(-5, 200))
+    assert len(place.kept.rows(second, "quarantine")) == 16
+    assert {file["path"] for file in first["passed"]}.isdisjoint(file["path"] for file in second["passed"])
+    ((again,), _) = driver.redrive(mild, weed.environment(server))
+    assert (again["decision"], again["rows"]["redriven"]) == ("none", 0)
+    assert len(place.kept.records("small", "1")) == 2
+
+
+def test_only_quarantined_rows_ask_for_their_key_and_where_it_is_refused_nothing_is_published(place, server):
+    # the client sends nothing that is to be encrypted over plain HTTP, which is all this server has
+    key = "arn:aws:kms:us-east-1:111122223333:key/quarantine"
+    place.rules.write_text(place.rules.read_text().replace('/out"}', f'/out", quarantine_kms_key: "{key}"}}'))
+    with proxied(server) as proxy:
+        result = place.run(proxy.url)
+    assert (result.exit_code, result.decision) == (3, "none")
+    assert "/out/quarantine/" in result.message
+    assert "HTTPS must be used" in result.message
+    assert place.kept.names("commits") == []
+    puts = [request for request in proxy.passed if request.method == "PUT" and ".parquet" in request.path]
+    asked = {request.headers.get("x-amz-server-side-encryption") for request in puts if "/passed/" in request.path}
+    assert asked == {None}
+    assert not [request for request in puts if "/quarantine/" in request.path]

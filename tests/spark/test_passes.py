@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import quality
+from quality.backends.sizing import KEPT_TEXT
 from quality.errors import UsageError
 from tests.sizes import as_large
 from tests.written import Place
@@ -19,6 +20,9 @@ ROWS = [{"n": n, "k": 1000 * (n % 96), "t": "abc"[n % 3]} for n in range(100)]
 ONE_KEY = "- above: {column: n, value: 3}\n- unique: k\n- mean: {column: n, at_least: 0}"
 TWO_KEYS = f"{ONE_KEY}\n- key: [n, t]\n- {{uniqueness: {{columns: [k], at_least: 0.1}}}}"
 KEPT = f"{ONE_KEY}\n- {{name: kept, at_most: {{column: n, value: 50}}, on_fail: keep}}"
+
+#: Of ten rows n is too small or k is doubled.
+ROWS_OF_KEPT = {"input": 100, "passed": 92, "quarantined": 8}
 
 
 @pytest.fixture
@@ -84,12 +88,30 @@ def test_spark_read_the_input_as_often_as_was_planned(spark, place, rules, form,
     assert {name: actual[name] for name in planned} == {**planned, "narrow": planned["narrow"] - needless}
     assert len(scans) == actual["wide"] + actual["narrow"]
     keys = 2 if rules == TWO_KEYS else 1
-    # k is taken for sorted, counted, and looked at closer; a small batch is read again for doubled keys
-    assert planned["narrow"] == (2 * keys if size == "small" else keys + 1 + (form == "parquet"))
+    # k is taken for sorted, counted, and looked at closer; a small batch is read again for doubled keys; of a large text
+    # the first pass keeps the rows
+    assert planned["narrow"] == (2 * keys if size == "small" else keys + 2 if form == "parquet" else 0)
+    assert planned["wide"] == 1 or form == "parquet" or size == "small"
     assert planned["shuffles"] == 0 if size == "small" else planned["shuffles"] >= keys
     assert (actual["shuffle_bytes"] > 0) is (size == "large")
     run_row = pq.read_table(next((place.root / "history" / "runs").rglob("*.parquet"))).to_pylist()[0]
     assert run_row["shuffle_bytes"] == actual["shuffle_bytes"]
+
+
+@pytest.mark.parametrize("limit", ("0", "1g"))
+def test_text_is_kept_by_the_first_pass_up_to_a_size_and_then_let_go(spark, place, limit):
+    more = {"input": "options: {header: true}", "top": "columns: {n: {type: integer}, k: {type: integer}}"}
+    spark.conf.set(KEPT_TEXT, limit)
+    try:
+        with as_large(spark):
+            result, scans = in_the_books(spark, place, lambda: place.run(KEPT, format="csv", path="a.csv", **more))
+    finally:
+        spark.conf.unset(KEPT_TEXT)
+    assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
+    # the batch, its key twice, both sides and what fails and stays; or the batch alone
+    assert len(scans) == (6 if limit == "0" else 1)
+    assert {name: result.data["rows"][name] for name in ("input", "passed", "quarantined")} == ROWS_OF_KEPT
+    assert result.rule("kept")["failed_rows"] == sum(n > 50 for n in range(100))
 
 
 def test_keys_that_come_sorted_take_one_pass_and_no_shuffle(spark, place):

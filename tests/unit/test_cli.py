@@ -21,7 +21,7 @@ from quality.rulefile.schema import json_schema
 
 ROOT = Path(__file__).parents[2]
 FLIGHTS = ROOT / "rules" / "flights.yml"
-COMMANDS = ("run", "lint", "plan", "rules", "schema", "paths", "doctor", "jars", "demo")
+COMMANDS = ("run", "lint", "plan", "rules", "schema", "paths", "stream", "doctor", "jars", "demo")
 
 
 @pytest.fixture

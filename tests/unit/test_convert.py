@@ -21,6 +21,7 @@ from quality.rule_types.base import Row, RowRule
 from quality.rulefile import load
 from quality.rulefile.dqdl import parse
 from quality.rulefile.dqdl.convert import convert_file
+from quality.rulefile.dqdl.printer import format_rule
 from quality.rulefile.dqdl.rules_of_ours import CONVERTERS, MISSING
 from quality.rulefile.dqdl.signatures import TYPES
 from quality.rulefile.dqdl.to_dqdl import to_dqdl
@@ -221,7 +222,7 @@ LOST = {
     "RowCount not between 1 and 5": "'not between' holds on either side of a range: bounds here must all hold",
     "RowCount in [1, 5]": "'in' holds for each value of a list: bounds here must all hold",
     "RowCount between 5 and 5": "no number lies between 5 and 5: it can never hold",
-    "RowCount > avg(last(5))": "bounds that come from earlier batches have no form yet",
+    "ColumnCount > avg(last(5))": "only bounds of a metric can come from earlier batches",
     "RowCount = NULL": "a number is never NULL",
     "RowCount > 1 / 0": "it divides by zero",
     'ColumnCorrelation "a" "a" > 0': "it names one column twice",
@@ -394,6 +395,7 @@ NOT_BACK = {
     "values: {column: c, at_least: 1, below: 5}, nulls: fail, tolerance: 1%": "its tolerance is about several conditions together",
     "type: {column: c, is: smallint}": "DQDL has no type 'smallint'",
     "schema: {declared: {a: int}}": "DQDL asks which columns there are and how many, not for their order or their types",
+    "schema_change: true": "DQDL does not compare with the batch before",
     "distinctness: {columns: c, above: 0.5}": "DQDL has nothing like 'distinctness'",
     "distinct_count: {column: c, above: 5, approximate: true}": "DQDL counts distinct values exactly",
     "max: {column: c, at_most: '2024-01-01'}": "a query is compared with a number, not with a date",
@@ -727,3 +729,28 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path):
 def test_a_yaml_file_with_mistakes_is_told(rule_file):
     with pytest.raises(RuleFileError, match="'ruls' is not a section"):
         convert_file(rule_file(f"{HEAD}ruls: []"))
+
+
+@pytest.mark.parametrize(("text", "bounds"), (
+    ("RowCount > avg(last(5)) * 0.8", ["> mean(last 5) * 0.8"]),
+    ("RowCount between (0.9 * avg(last(10))) and (1.1 * avg(last(10)))", ["> 0.9 * mean(last 10) and < 1.1 * mean(last 10)"]),
+    ('Mean "c" = index(last(3), 0)', ["= index(last 3, 0)"]), ('Sum "c" < percentile(last(10), 0.9)', ["< percentile(last 10, 90%)"]),
+    ("RowCount != abs(std(last(4)) - 2 / 3)", ["!= abs(std(last 4) - 2 / 3)"]),
+))  # fmt: skip
+def test_functions_of_the_history_carry_over_with_a_difference(ours, theirs, folder, text, bounds):
+    rules, losses = ours(text)
+    assert [str(rule.check.bounds) for rule in rules] == bounds
+    assert ["Glue takes 0" in loss.why for loss in losses] == [True] * len(rules)
+    again, _ = theirs("rules:\n" + "".join((folder / "converted.yml").read_text().partition("rules:")[2]))
+    back, _ = ours("Rules = [ " + ", ".join(map(format_rule, again)) + " ]")
+    assert [rule.check for rule in back] == [rule.check for rule in rules]
+
+
+def test_nearness_to_the_history_becomes_two_rules_of_one(theirs):
+    found, losses = theirs("rules: [{row_count: {within: 10% of median(last 7)}}]")
+    assert ([format_rule(rule) for rule in found], losses) == (
+        [
+            "(RowCount >= median(last(7)) - 0.1 * abs(median(last(7)))) and (RowCount <= median(last(7)) + 0.1 * abs(median(last(7))))"
+        ],
+        [],
+    )

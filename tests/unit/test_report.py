@@ -549,7 +549,7 @@ class TestPage:
         archive = tmp_path / "quality.zip"
         with zipfile.ZipFile(archive, "w") as package:
             package.writestr("quality/__init__.py", "")
-            for name in ("errors.py", "model.py"):
+            for name in ("errors.py", "formulas.py", "model.py"):
                 package.write(REPORT.parent / name, f"quality/{name}")
             for path in REPORT.glob("*.*"):
                 package.write(path, f"quality/report/{path.name}")
@@ -619,4 +619,4 @@ class TestJUnit:
         assert self.parsed(value).tag == "testsuites"
 
     def test_characters_that_xml_cannot_hold_are_removed(self) -> None:
-        assert junit._xml("a\x00\x1b\ud800\ufffe\tb😀") == "a\tb😀"
+        assert junit.xml("a\x00\x1b\ud800\ufffe\tb😀") == "a\tb😀"

@@ -650,7 +650,7 @@ INPUT_MISTAKES = {
     "{path: data/orders}": "'format' of 'input' is needed, the path does not tell it; one of csv, json, parquet, orc",
     "{path: [a.csv, b.json]}": "'format' of 'input' is needed, the path does not tell it; one of csv, json, parquet, orc",
     "{path: a.csv, table: t}": "'input' has both 'path' and 'table'; one is enough",
-    "{format: csv}": "'input' needs either 'path' or 'table'",
+    "{format: csv}": "'input' needs either 'path', 'table' or 'kafka'",
     "{path: []}": "'path' must be a path or a list of them, got an empty list",
     "orders.csv": "'input' must be a mapping such as {path: data/orders.csv}, got 'orders.csv'",
     "{path: a.csv, format: CSV}": "'format' of 'input' must be one of csv, json, parquet, orc, got 'CSV'",
@@ -815,3 +815,9 @@ def test_an_expanded_file_that_extended_another_stands_by_itself(files, tmp_path
     text = expanded(lint(str(tmp_path / "child.yml")))
     assert "extends" not in text
     assert load(rule_file(text, "alone.yml")).fingerprint == known.fingerprint
+
+
+def test_optional_arguments_do_not_stand_in_for_one_that_is_missing(rule_file):
+    text = "version: 1\ndataset: d\ninput: {path: x.parquet}\nrules:\n  - compare: {at_least: a, below: b}\n"
+    (problem,) = lint(str(rule_file(text))).problems
+    assert problem.message.startswith("'compare' needs 'column': the column that is compared")

@@ -1,4 +1,5 @@
-"""Operands as numbers, SQL and bounds of ours. What depends on earlier batches has no value yet and is Lost."""
+"""Operands as numbers, SQL and bounds of ours. What depends on earlier batches is a formula where a metric is bounded, and
+Lost elsewhere."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Union
 from quality import sql
 from quality.rulefile.dqdl.kinds import calls, uses_history
 from quality.rulefile.dqdl.losses import Lost
+from quality.rulefile.dqdl.past import formula
 from quality.rulefile.dqdl.tree import (
     Between,
     Call,
@@ -73,7 +75,7 @@ def _fraction(value: Expression) -> Fraction:
         results = {"+": left + right, "-": left - right, "*": left * right}
         return left / right if value.sign == "/" else results[value.sign]
     if uses_history(value):
-        raise Lost("bounds that come from earlier batches have no form yet")
+        raise Lost("only bounds of a metric can come from earlier batches")
     if isinstance(value, Constant):
         raise Lost(f"a number is never {value.name}")
     raise Lost("it is not compared with a number")
@@ -125,10 +127,21 @@ def interval(value: Quantity) -> str:
     return f"interval {Fraction(value.number) * _SECONDS[unit]} seconds"
 
 
+def _bound(value: Expression) -> Value:
+    return formula(value) if uses_history(value) else number(value)
+
+
+def looks_back(condition: Condition) -> bool:
+    """Whether earlier batches are in it."""
+    return any(uses_history(value) for value in operands(condition))
+
+
 def bounds(condition: Condition) -> list[dict[str, Value]]:
     """Bounds of a metric; of several all must hold. `between` leaves its ends out. Raises Lost."""
     if isinstance(condition, Comparison):
-        return [{WORDS[condition.sign]: number(condition.operand)}]
+        return [{WORDS[condition.sign]: _bound(condition.operand)}]
+    if isinstance(condition, Between) and looks_back(condition) and not condition.negated:
+        return [{"above": _bound(condition.low), "below": _bound(condition.high)}]
     if isinstance(condition, Between):
         low, high = number(condition.low), number(condition.high)
         if condition.negated:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from quality.errors import UsageError
+from quality.rulefile import nodes
 from quality.rulefile.dqdl.losses import Converted
 from quality.rulefile.dqdl.parser import MAX_BYTES, parse
 from quality.rulefile.dqdl.to_dqdl import to_dqdl
 from quality.rulefile.dqdl.to_yaml import to_yaml
+from quality.rulefile.imports import expectations
 from quality.rulefile.loader import load
 
 LANGUAGES = ("yaml", "dqdl")
@@ -30,14 +32,22 @@ def convert_file(
     allow_env: frozenset[str] = frozenset(),
     input_path: str | None = None,
     root: str | None = None,
+    dataset: str | None = None,
+    origin: str = "",
 ) -> Converted:
-    """The file in the language `to`, or in the other one when its name tells its own.
+    """The file in the language `to`, or in the other one when its name tells its own; `origin` says what its name does not.
+    A JSON file with `expectations` is a suite of Great Expectations, and becomes YAML.
 
-    `batch`, `variables` and `allow_env` render the templates of a YAML file; `input_path` and `root` are those of the
+    `batch`, `variables` and `allow_env` render the templates of a YAML file; `input_path`, `root` and `dataset` are those of the
     YAML file that comes out. Raises RuleFileError with every mistake of the file, UsageError when it cannot be read or
     the language cannot be told.
     """
-    own = language(path)
+    named: Any = {"dataset": dataset or "", "input_path": input_path or "", "root": root or ""}
+    if origin == "expectations" or (not origin and Path(path).suffix.lower() == ".json"):
+        tree = nodes.parse(_text(Path(path)), str(path))
+        if origin or expectations.is_suite(tree):
+            return expectations.to_yaml(tree, str(path), **named)
+    own = origin or language(path)
     if not to:
         if not own:
             raise UsageError(
@@ -47,10 +57,9 @@ def convert_file(
     if to == own:
         raise UsageError(f"{path} is {to} already")
     if to == "dqdl":
-        return to_dqdl(
-            load(path, batch=batch, variables=variables, allow_env=allow_env, input_path=input_path, root=root)
-        )
-    return to_yaml(parse(_text(Path(path)), str(path)), str(path), input_path=input_path or "", root=root or "")
+        given: Any = {"input_path": input_path, "root": root, "dataset": dataset}
+        return to_dqdl(load(path, batch=batch, variables=variables, allow_env=allow_env, **given))
+    return to_yaml(parse(_text(Path(path)), str(path)), str(path), **named)
 
 
 def _text(path: Path) -> str:

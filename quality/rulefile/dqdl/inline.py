@@ -5,13 +5,18 @@ that does not carry over is a mistake, for a run that leaves one out would pass 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from quality.errors import Problem, RuleFileError
+from quality.model import Nulls, Tolerance
+from quality.rule_types import REGISTRY
+from quality.rule_types.base import RowRule
 from quality.rulefile import nodes
 from quality.rulefile.dqdl.losses import Converted
 from quality.rulefile.dqdl.parser import parse
 from quality.rulefile.dqdl.to_yaml import to_yaml
 from quality.rulefile.nodes import Node
+from quality.rulefile.ruleforms import misfit
 
 #: A rule of DQDL under `rules:`.
 WORD = "dqdl"
@@ -50,22 +55,37 @@ def _entries(entry: Node, problems: list[Problem]) -> list[Node]:
 
 def _placed(node: Node, beside: dict[str, Node], entry: Node) -> Node:
     """A made entry at the place of the one it was made of; what stands beside that one goes before what DQDL says."""
-    made = {word: _moved(value, entry) for word, value in node.mapping.items()}
+    made = dict(moved(undefaulted(node), entry.file, entry.line).mapping)
     if "name" in beside:
         made.pop("id", None)
     lines = {**dict.fromkeys(made, entry.line), **{w: entry.key_lines[w] for w in beside if w in entry.key_lines}}
     return Node({**made, **beside}, entry.file, entry.line, lines)
 
 
-def _moved(node: Node, place: Node) -> Node:
+def undefaulted(entry: Node) -> Node:
+    """The entry with what it does not say of tolerance, NULL and NaN said, so that `defaults` of the rule file do not
+    change what a rule of DQDL means."""
+    kind = next(kind for word, kind in REGISTRY.items() if word in entry.mapping)
+    if not issubclass(kind, RowRule):
+        return entry
+    said: dict[str, tuple[Any, Any]] = {
+        "tolerance": (0, Tolerance()),
+        "nulls": ("pass", Nulls.PASS),
+        "nan": ("fail", False),
+    }
+    fit = {word: written for word, (written, value) in said.items() if not misfit(kind, word, value)}
+    words = {word: Node(value, entry.file, entry.line) for word, value in fit.items()}
+    return replace(entry, value={**words, **entry.mapping})
+
+
+def moved(node: Node, file: str, line: int) -> Node:
+    """The same values, all at one place."""
     value = node.value
     if isinstance(value, dict):
-        value = {word: _moved(entry, place) for word, entry in value.items()}
+        value = {word: moved(entry, file, line) for word, entry in value.items()}
     elif isinstance(value, list):
-        value = [_moved(entry, place) for entry in value]
-    return replace(
-        node, value=value, file=place.file, line=place.line, key_lines=dict.fromkeys(node.key_lines, place.line)
-    )
+        value = [moved(entry, file, line) for entry in value]
+    return replace(node, value=value, file=file, line=line, key_lines=dict.fromkeys(node.key_lines, line))
 
 
 def _converted(given: Node) -> list[Node]:

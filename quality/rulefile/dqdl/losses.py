@@ -13,13 +13,15 @@ class Lost(ValueError):
 
 @dataclass(frozen=True)
 class Loss:
-    """One thing that did not carry over, with the reason. `kept`: it is there, but does not mean quite the same."""
+    """One thing that did not carry over, with the reason. `kept`: it is there, but does not mean quite the same;
+    `demand`: it asks something of the data, and is not only about the document."""
 
     file: str
     position: Position
     what: str
     why: str
     kept: bool = False
+    demand: bool = True
 
     def __str__(self) -> str:
         verb = "carried over, but" if self.kept else "did not carry over:"
@@ -28,9 +30,11 @@ class Loss:
 
 @dataclass(frozen=True)
 class Converted:
-    """The text of the other language, and what is not in it; `rules` of the `total` rules are."""
+    """The text of the other language, and what is not in it; `rules` of the `total` rules are. `places`: where in the
+    original each entry of `rules:` comes from, when the text is a rule file."""
 
     text: str
     losses: tuple[Loss, ...]
     rules: int
     total: int
+    places: tuple[Position, ...] = ()

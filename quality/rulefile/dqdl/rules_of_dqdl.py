@@ -12,10 +12,11 @@ from typing import Any, Union
 
 from quality import sql
 from quality.model import COMPARISONS, Bounds, Nulls, Scalar
-from quality.rule_types import completeness, custom, dates, names, schema, statistics, uniqueness, values
+from quality.rule_types import completeness, custom, dates, evolution, names, schema, statistics, uniqueness, values
 from quality.rule_types.base import MetricRule, RuleType
 from quality.rule_types.rules import Rule as OurRule
 from quality.rule_types.rules import RuleSet
+from quality.rulefile.dqdl import past
 from quality.rulefile.dqdl.kinds import is_date
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.tree import (
@@ -151,7 +152,7 @@ def conditions(bounds: Bounds) -> list[Condition]:
     for word, value in terms.items():
         is_order = word not in ("equals", "not_equals")
         found.append(Comparison(COMPARISONS[word], _ordered(value) if is_order else _operand(value)))
-    return found
+    return [*found, *past.conditions(bounds)]
 
 
 def _metric(rule: OurRule, check: MetricRule) -> list[Theirs]:
@@ -306,6 +307,10 @@ def _freshness(_rule: OurRule, _check: dates.Freshness) -> list[Theirs]:
     raise Lost("DQDL asks each value for its age, not the newest")
 
 
+def _schema_change(_rule: OurRule, _check: evolution.SchemaChange) -> list[Theirs]:
+    raise Lost("DQDL does not compare with the batch before")
+
+
 EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     completeness.Required: _required,
     custom.That: _that,
@@ -324,5 +329,6 @@ EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     names.ColumnCount: lambda rule, check: [_made(rule, "ColumnCount", (), c) for c in conditions(check.bounds)],
     names.ColumnNames: lambda _, check: [Rule("ColumnNamesMatchPattern", (Parameter(check.pattern),))],
     dates.Freshness: _freshness,
+    evolution.SchemaChange: _schema_change,
     MetricRule: _metric,
 }

@@ -13,6 +13,8 @@ from typing import Any
 
 from quality import sql
 from quality.model import Bounds
+from quality.rule_types import REGISTRY
+from quality.rule_types.base import MetricRule
 from quality.rulefile.dqdl.constants import (
     NOW,
     Value,
@@ -20,6 +22,7 @@ from quality.rulefile.dqdl.constants import (
     comparison,
     interval,
     literal,
+    looks_back,
     operands,
     scalar,
     tolerance,
@@ -28,6 +31,7 @@ from quality.rulefile.dqdl.constants import (
 )
 from quality.rulefile.dqdl.kinds import kind
 from quality.rulefile.dqdl.losses import Lost
+from quality.rulefile.dqdl.past import DIFFERS
 from quality.rulefile.dqdl.tree import (
     Between,
     Comparison,
@@ -109,7 +113,10 @@ def _metric(type: str, target: str) -> Converter:
             raise Lost("it names one column twice")
         about = {"column": names[0] if names else "", "columns": names}.get(target)
         named = {} if about is None else {target: about}
-        return [Entry(type, {**named, **words}) for words in bounds(_condition(rule))]
+        past = looks_back(_condition(rule))
+        if past and not issubclass(REGISTRY[type], MetricRule):
+            raise Lost("only bounds of a metric can come from earlier batches")
+        return [Entry(type, {**named, **words}, differs=DIFFERS if past else "") for words in bounds(_condition(rule))]
 
     return convert
 

@@ -34,9 +34,10 @@ class _Writing:
         self.losses: list[Loss] = []
         self.ids: dict[str, int] = {}
         self.kept = 0
+        self.places: list[Position] = []
 
-    def lose(self, position: Position, what: str, why: str, *, kept: bool = False) -> None:
-        self.losses.append(Loss(self.file, position, what, why, kept))
+    def lose(self, position: Position, what: str, why: str, *, kept: bool = False, demand: bool = True) -> None:
+        self.losses.append(Loss(self.file, position, what, why, kept, demand))
 
     def whole(self, input_path: str, root: str) -> Converted:
         head = [
@@ -61,6 +62,7 @@ class _Writing:
             tuple(sorted(self.losses, key=lambda loss: loss.position)),
             self.kept,
             total,
+            tuple(self.places),
         )
 
     def metadata(self) -> Iterator[str]:
@@ -68,12 +70,13 @@ class _Writing:
             if entry.key.lower() in _HEAD and isinstance(entry.value, str) and entry.value:
                 yield f"{entry.key.lower()}: {flow(entry.value)}"
             else:
-                self.lose(entry.at, f"Metadata {flow(entry.key)}", "a rule file has 'description' and 'owner' only")
+                why = "a rule file has 'description' and 'owner' only"
+                self.lose(entry.at, f"Metadata {flow(entry.key)}", why, demand=False)
         for entry in self.document.data_sources:
             why = (
                 "'input' says where batches come from" if entry.key == "Primary" else "other data sets have no form yet"
             )
-            self.lose(entry.at, f"DataSources {flow(entry.key)}", why)
+            self.lose(entry.at, f"DataSources {flow(entry.key)}", why, demand=False)
 
     def input(self, path: str) -> Iterator[str]:
         if not path:
@@ -96,6 +99,7 @@ class _Writing:
         for entry in entries:
             if entry.differs:
                 self.lose(rule.at, f"'{shown}'", entry.differs, kept=True)
+            self.places.append(rule.at)
             labels = {label.key: label.value for label in rule.labels}
             beside = {**entry.beside, **({"labels": labels} if labels else {})}
             yield f"  - {entry.type}: {flow(entry.body)}"
@@ -103,7 +107,7 @@ class _Writing:
 
     def id(self, entry: Entry) -> dict[str, str]:
         """An id, where the rule's own would be that of another."""
-        base = entry.about or _default_id(entry)
+        base = entry.about or default_id(entry)
         self.ids[base] = self.ids.get(base, 0) + 1
         if self.ids[base] == 1:
             return {"id": entry.about} if entry.about else {}
@@ -128,7 +132,7 @@ def _parts(rule: Rule | Composite, inherited: tuple[Label, ...]) -> Iterator[Rul
         yield replace(rule, labels=labels)
 
 
-def _default_id(entry: Entry) -> str:
+def default_id(entry: Entry) -> str:
     """As the loader names a rule."""
     named: Any = entry.body if isinstance(entry.body, dict) else {}
     columns = named.get("columns") or [named["column"]] if "column" in named or "columns" in named else []

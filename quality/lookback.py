@@ -1,0 +1,118 @@
+"""Bounds that come from earlier batches, made numbers: the history is read once a run, without Spark where it can be.
+
+What counts are the last k published batches with an earlier batch time, and in them the rule's own metric: the same name,
+columns, filter and parameters. A batch that has no value of it is none of those that `min_history` asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from quality import history_reader
+from quality.anomaly.values import Point, Series
+from quality.errors import QualityError, UsageError
+from quality.formulas import Unreckonable
+from quality.model import MetricKey, number_text
+from quality.planner import MetricCheck, Plan
+from quality.rule_types.base import MetricRule
+from quality.storage.commit import CommitRecord
+from quality.storage.store import Store
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+#: Batches that are named one by one.
+_NAMED = 7
+
+
+@dataclass(frozen=True)
+class Past:
+    """The published batches before one, newest first, with their metrics."""
+
+    ids: tuple[str, ...]
+    points: tuple[Mapping[Series, Point], ...]
+
+    def values(self, key: MetricKey) -> list[float | None]:
+        """The values of a metric, newest first; None where a batch has none."""
+        series = Series(key.name, key.instance, key.filter, (), tuple(sorted(key.parameters)))
+        found = (points.get(series) for points in self.points)
+        return [point.value if point else None for point in found]
+
+
+def with_past(
+    plan: Plan,
+    store: Store,
+    live: Sequence[CommitRecord],
+    batch: str,
+    batch_time: datetime,
+    spark: SparkSession | None,
+) -> Plan:
+    """The plan with the columns of the batch before, and every bound in numbers. A rule whose past is too short does not apply yet; one whose bounds have no
+    number, or whose history cannot be read, cannot be told. `live` are the live records by batch time."""
+    earlier = [record for record in live if record.batch_time < batch_time and record.batch != batch]
+    if earlier:
+        plan = replace(plan, before=earlier[-1].columns, batch_before=earlier[-1].batch)
+    if not plan.batches:
+        return plan
+    try:
+        past = read(store, earlier[-plan.batches :], spark)
+    except UsageError:
+        raise
+    except QualityError as error:
+        return replace(plan, metric_checks=tuple(_unread(check, str(error)) for check in plan.metric_checks))
+    return replace(plan, metric_checks=tuple(resolved(check, past) for check in plan.metric_checks))
+
+
+def read(store: Store, records: Sequence[CommitRecord], spark: SparkSession | None = None) -> Past:
+    """The past that records tell, given by batch time. The number of rows is known of every run."""
+    by_run = history_reader.points(store, records, spark)
+    newest = [*reversed(records)]
+    rows = [{Series("Size"): Point(float(record.rows.get("input", 0)))} for record in newest]
+    points = (known | by_run.get(record.run, {}) for known, record in zip(rows, newest, strict=True))
+    return Past(tuple(record.batch for record in newest), tuple(points))
+
+
+def _unread(check: MetricCheck, why: str) -> MetricCheck:
+    assert isinstance(check.rule.check, MetricRule)
+    return replace(check, unsure=why) if check.rule.check.bounds.past else check
+
+
+def resolved(check: MetricCheck, past: Past) -> MetricCheck:
+    """The check with its bounds in numbers and where they come from, or with why there are none."""
+    assert isinstance(check.rule.check, MetricRule)
+    bounds = check.rule.check.bounds
+    if not bounds.past:
+        return check
+    asked = bounds.batches
+    values = past.values(check.analyzer.key)[:asked]
+    known = [value for value in values if value is not None]
+    least = check.rule.min_history or asked
+    if len(known) < least:
+        return replace(check, waiting=_waiting(least, len(values), len(known)))
+    try:
+        numbers = bounds.resolved(values)
+        parts = [part for _, term in bounds.past for part in term.parts()]
+        told = ", ".join(f"{part} = {number_text(part.value(values))}" for part in dict.fromkeys(parts))
+    except Unreckonable as error:
+        return replace(check, unsure=str(error))
+    over = [id for id, value in zip(past.ids, values, strict=False) if value is not None]
+    rule = replace(check.rule, check=replace(check.rule.check, bounds=numbers))  # type: ignore[type-var]
+    return replace(check, rule=rule, origin=f"{told}, of {_named(over)}")
+
+
+def _waiting(least: int, batches: int, known: int) -> str:
+    have = f"there {'is' if batches == 1 else 'are'} {batches}"
+    if known < batches:
+        have += f", {known} of them with this metric"
+    return f"looks back over at least {least} published {'batch' if least == 1 else 'batches'} before this one, {have}"
+
+
+def _named(ids: Sequence[str]) -> str:
+    """The batches, oldest first."""
+    ordered = [*reversed(ids)]
+    if len(ordered) > _NAMED:
+        return f"{len(ordered)} batches, {ordered[0]} to {ordered[-1]}"
+    return ", ".join(ordered)

@@ -1,0 +1,114 @@
+"""Metrics of a batch that only its history makes possible: from the sketches of the profile, by what earlier batches held.
+
+The share of values, of shapes of texts, and of sets of NULL columns that no earlier batch had; the share of numbers beyond
+those of all earlier ones; the distance of a column from the last batches together. No Spark: sketches merge in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
+
+from quality.anomaly import drift
+from quality.anomaly.values import Batch, Point, Series
+from quality.profiles import read_bins
+
+#: Batches that drift is measured against.
+WINDOW = 28
+#: A column that took more values than this in those batches is an identifier rather than a category.
+MOST_VALUES = 2000
+_NEW = {"Histogram": "NewValueRatio", "Shapes": "NewPatternRatio", "NullPatterns": "UnseenNullPatternRatio"}
+_Counts = dict[Hashable, float]
+
+
+def with_references(batches: Sequence[Batch]) -> list[Batch]:
+    """The batches, in their order, each with the metrics that those before it make possible. One without sketches stays as
+    it is; what a sketch does not hold in full (more than a thousand values) has no share of new ones."""
+    seen: dict[Series, _Seen] = {}
+    found = []
+    for batch in batches:
+        points: dict[Series, Point] = {}
+        for series, content in batch.sketches.items():
+            read = _counts(series, content)
+            if read is not None:
+                points |= seen.setdefault(series, _Seen()).judge(series, *read)
+        found.append(replace(batch, points={**batch.points, **points}) if points else batch)
+    return found
+
+
+class _Seen:
+    """What earlier batches held of a column."""
+
+    def __init__(self) -> None:
+        self._known: set[Hashable] = set()
+        self._range = (float("inf"), float("-inf"))
+        self._last: list[_Counts] = []
+        self._together: _Counts = {}
+        self._whole, self._batches = True, 0
+
+    def judge(self, series: Series, counts: _Counts, whole: bool) -> dict[Series, Point]:
+        """The metrics of a batch, which then is an earlier one."""
+        found = self._of(series, counts) if self._batches and counts else {}
+        if not (whole and self._whole) and series.name in _NEW:
+            found = {one: point for one, point in found.items() if one.name != _NEW[series.name]}
+        self._learn(series, counts)
+        self._whole = self._whole and whole
+        self._batches += 1
+        return found
+
+    def _of(self, series: Series, counts: _Counts) -> dict[Series, Point]:
+        def named(name: str, value: float | None, **parameters: str) -> dict[Series, Point]:
+            one = Series(name, series.instance, series.filter, series.segment, tuple(sorted(parameters.items())))
+            return {} if value is None else {one: Point(value)}
+
+        if series.name == "ApproxQuantiles":
+            beyond = drift.out_of_range(counts, *self._range)
+            return named("OutOfRangeRatio", beyond) | named("Drift", drift.ks(counts, self._together), measure="ks")
+        found = named(_NEW[series.name], drift.unseen(counts, self._known))
+        if series.name == "Histogram" and len(self._together) <= MOST_VALUES:
+            found |= named("Drift", drift.js(counts, self._together), measure="js")
+        return found
+
+    def _learn(self, series: Series, counts: _Counts) -> None:
+        if series.name != "ApproxQuantiles":
+            self._known.update(counts)
+        elif counts:
+            numbers = [key for key in counts if isinstance(key, int)]
+            self._range = min(self._range[0], *numbers), max(self._range[1], *numbers)
+        if series.name in ("Histogram", "ApproxQuantiles"):
+            self._add(counts)
+
+    def _add(self, counts: _Counts) -> None:
+        self._last.append(counts)
+        for key, count in counts.items():
+            self._together[key] = self._together.get(key, 0) + count
+        if len(self._last) > WINDOW:
+            for key, count in self._last.pop(0).items():
+                self._together[key] -= count
+                if not self._together[key]:
+                    del self._together[key]
+
+
+def _counts(series: Series, content: bytes) -> tuple[_Counts, bool] | None:
+    """The counts of a sketch, and whether they are all; None for one that is of no use here: bins of dates and moments, which
+    are new every day, and kinds that a later version may write."""
+    if series.name == "ApproxQuantiles":
+        bins = read_bins(content)
+        return (
+            ({int(n): int(c) for n, c in zip(bins.numbers, bins.counts, strict=True)}, True) if bins.relative else None
+        )
+    if series.name == "NullPatterns":
+        return {tuple(one["columns"]): one["rows"] for one in json.loads(content)}, True
+    if series.name in _NEW:
+        top = json.loads(content)
+        return dict(top["values"]), bool(top["exact"])
+    return None
+
+
+def readable(sketch: Mapping[str, object] | None) -> bytes | None:
+    """The bytes of a sketch of the table of metrics, when they are of a format known here."""
+    if not sketch or (sketch["format"], sketch["version"]) not in (("top", 1), ("bins", 1), ("nulls", 1)):
+        return None
+    content = sketch["bytes"]
+    return bytes(content) if isinstance(content, bytes | bytearray) else None

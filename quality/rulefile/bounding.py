@@ -1,0 +1,53 @@
+"""Whether bounds fit a rule, and `min_history`: how many earlier batches a bound needs that comes from them."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import Any
+
+from quality.analyzers import TEMPORAL
+from quality.formulas import MOST_BATCHES
+from quality.rule_types.args import parse_number, shown
+from quality.rule_types.base import MetricRule, RuleType, parse_moment
+from quality.rule_types.rules import batches_asked
+
+WORD = "min_history"
+MIN_HISTORY_SCHEMA = {"type": "integer", "minimum": 1, "maximum": MOST_BATCHES}
+
+
+def parse_min_history(value: Any) -> int:
+    """A number of batches."""
+    number = parse_number(value)
+    if not isinstance(number, int) or not 1 <= number <= MOST_BATCHES:
+        raise ValueError(f"must be a whole number of batches from 1 to {MOST_BATCHES:,}, got {shown(value)}")
+    return number
+
+
+def with_min_history(check: RuleType, values: Mapping[str, Any], given: Container[str]) -> tuple[dict[str, Any], str]:
+    """The modifiers of a rule, and why its own `min_history` does not go with its bounds. A default that does not is left
+    out: it is for the rules it can be for."""
+    asked, least = batches_asked(check), values.get(WORD, 0)
+    if WORD in given:
+        if not asked:
+            return {**values}, "goes with bounds that look at earlier batches, such as 'at_least: 0.8 * median(last 7)'"
+        if least > asked:
+            return {**values}, f"must be at most {asked}, the number of batches the bounds ask for, got {least}"
+    elif not asked or least > asked:
+        return {word: value for word, value in values.items() if word.partition(":")[0] != WORD}, ""
+    return {**values}, ""
+
+
+def misfitting_bound(check: RuleType) -> str:
+    """A bound that the metric can never be compared with: a text beside a number, or a text that is no date."""
+    if not isinstance(check, MetricRule):
+        return "" if not batches_asked(check) else "takes no formula of earlier batches: only metrics have a history"
+    dates = set(check.analyzer("").types) & set(TEMPORAL)
+    for word, bound in check.bounds.terms:
+        if isinstance(bound, bool) or (isinstance(bound, str) and not dates and "{{" not in bound):
+            return f"'{word}' must be a number, got {shown(bound)}"
+        if isinstance(bound, str) and "{{" not in bound:
+            try:
+                parse_moment(bound)
+            except ValueError:
+                return f"'{word}' must be a number or a date (YYYY-MM-DD[ HH:MM:SS]), got {shown(bound)}"
+    return ""

@@ -1,0 +1,225 @@
+"""A suite as the text of a rule file, with the evidence beside each rule."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from quality.rulefile.dqdl.yaml_text import Template, flow
+from quality.sql import literal, quote
+from quality.suggesting.judging import METRICS, Suggestion
+from quality.suggesting.suite import Suite, expected
+
+_WIDTH = 116
+#: What says how values are distributed: a batch beyond it is looked at, not held.
+_WARNS = frozenset({"mean", "correlation", "unpaired"})
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands above the rules. `types`: those that a text format's columns are to have."""
+
+    dataset: str
+    path: str = ""
+    format: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = ""
+    batch_time: bool = False
+    types: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+
+def rule_file(suite: Suite, head: Head) -> str:
+    """The text of the rule file."""
+    lines = [*_opening(suite, head), *_input(head)]
+    if head.types:
+        lines += ["", "columns:"]
+        lines += [f"  {flow(name)}: {{type: {flow(kind)}}}" for name, kind in head.types.items()]
+    lines += ["", "rules:", *_rules(suite)]
+    lines += ["", "hold: {quarantined_above: 20%}"]
+    if suite.dropped:
+        lines += ["", "# Tried and dropped, because later batches broke them:"]
+        lines += [f"#   {_title(one)}: {one.broken} of {one.held_back}" for one in suite.dropped if one.held_back]
+    if suite.notes:
+        lines += ["", "# Seen, but not said by a rule:", *(_comment(f"  {note}", 0) for note in suite.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _opening(suite: Suite, head: Head) -> Iterator[str]:
+    ids, count = suite.batches, len(suite.batches)
+    spread = f"{count} batches, {ids[0]} to {ids[-1]}" if count > 1 else f"one batch, {ids[0] if ids else 'empty'}"
+    yield _comment(f"Suggested from {spread} ({suite.rows:,} rows){head.source}. Read it before it holds anything.", 0)
+    if count > 1:
+        yield _comment(
+            "Beside each rule: what was seen; how many later batches broke it when it was fitted to those before them; the "
+            "share of good batches it is expected to flag.", 0
+        )  # fmt: skip
+    else:
+        yield _comment("One batch does not say how batches vary: bounds are wide, nothing was held back.", 0)
+    yield "version: 1"
+    yield f"dataset: {flow(head.dataset)}"
+
+
+def _input(head: Head) -> Iterator[str]:
+    if not head.path:
+        return
+    given: dict[str, Any] = {"path": Template(head.path), "format": head.format}
+    if head.options:
+        given["options"] = dict(head.options)
+    if head.timezone:
+        given["timezone"] = head.timezone
+    if head.batch_time:
+        given["batch_time"] = Template("{{ batch }}")
+    yield f"input: {flow(given)}"
+
+
+def _rules(suite: Suite) -> Iterator[str]:
+    always = [one for one in suite.suggestions if one.type == "required" and not one.given.get("value") and _sure(one)]
+    key = next((one for one in suite.suggestions if one.type == "key"), None)
+    named = set(key.columns) if key and _sure(key) else set()
+    listed = [one for one in always if one.columns[0] not in named]
+    found = False
+    for one in suite.suggestions:
+        if one.type == "required" and one in always:
+            if one in listed and one is listed[0]:
+                found = True
+                yield from _required(listed)
+            continue
+        found = True
+        yield from _rule(one)
+    if not found:
+        yield "  - row_count: {at_least: 1}"
+
+
+def _required(found: Sequence[Suggestion]) -> Iterator[str]:
+    yield _comment(f"{found[0].why}. {_odds(found[0])}", 2)
+    names = [one.columns[0] for one in found]
+    body = flow({"column": names[0]} if len(names) == 1 else {"columns": names})
+    yield f"  - required: {body}"
+
+
+def _rule(one: Suggestion) -> Iterator[str]:
+    yield _comment(f"{one.why}. {_odds(one)}".strip(), 2)
+    name = _name(one)
+    body = _body(one)
+    if name:
+        yield f"  - name: {flow(name)}"
+        yield from _entry(one.type, body, "    ")
+    else:
+        yield from _entry(one.type, body, "  - ")
+    if one.test == "incomplete":
+        yield _where(one)
+    if one.tolerance and one.test not in METRICS and one.type != "completeness":
+        yield f"    tolerance: {100 * one.tolerance:.4g}%"
+    if not _sure(one) or one.test in _WARNS:
+        yield "    severity: warning"
+
+
+def _where(one: Suggestion) -> str:
+    condition = f"{_sql(one.columns[0])} = {literal(one.given['value'])}"
+    return f"    where: {flow(condition)}"
+
+
+def _entry(type: str, body: Any, start: str) -> Iterator[str]:
+    text = flow(body)
+    if type == "that" and len(text) > _WIDTH - 10 and _folds(body):
+        yield f"{start}that: >-"
+        inside = " " * (len(start) + 2)
+        yield from textwrap.wrap(
+            body,
+            _WIDTH,
+            initial_indent=inside,
+            subsequent_indent=inside,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    else:
+        yield f"{start}{type}: {text}"
+
+
+def _folds(text: str) -> bool:
+    """Whether a folded scalar reads as the same text: wrapping loses nothing but single blanks."""
+    return text.isprintable() and "{" not in text and "  " not in text and "#" not in text
+
+
+def _sure(one: Suggestion) -> bool:
+    return one.strong and one.held_back > 0
+
+
+def _odds(one: Suggestion) -> str:
+    share = expected(one)
+    if share is None:
+        return ""
+    return f"{one.broken} of {one.held_back} later batches broke it; expect {100 * share:.2g} %"
+
+
+def _comment(text: str, indent: int) -> str:
+    start = " " * indent + "# "
+    plain = " ".join(text.split()) if not text.startswith(" ") else text
+    shown = "".join(sign if sign.isprintable() else "?" for sign in plain)
+    return textwrap.fill(shown, _WIDTH, initial_indent=start, subsequent_indent=start)
+
+
+def _title(one: Suggestion) -> str:
+    return f"{one.type} of {', '.join(one.columns)}" if one.columns else one.type
+
+
+def _name(one: Suggestion) -> str:
+    a, *rest = one.columns or ("",)
+    if one.test == "lone nulls":
+        return f"{rest[0]} needs {a}" if one.type == "that" else ""
+    if one.test == "unequal":
+        return f"{a} is made of {rest[0]} and {rest[1]}"
+    if one.test == "unpaired":
+        return f"{a} and {rest[0]} go together"
+    if one.test == "disordered":
+        return f"{a} at most {rest[0]}"
+    if one.test == "incomplete":
+        return f"{rest[0]} when {a} is {one.given['value']}"
+    return ""
+
+
+def _sql(name: str) -> str:
+    return name if name.isidentifier() and name.isascii() and name.lower() not in _WORDS else quote(name)
+
+
+#: Names that could mean something else in an expression.
+_WORDS = {
+    "and", "or", "not", "in", "is", "null", "true", "false", "case", "when", "then", "else", "end", "between", "like", "date",
+    "timestamp", "interval", "select", "from", "where", "exists", "array", "map", "struct",
+}  # fmt: skip
+
+
+def _body(one: Suggestion) -> Any:
+    if one.type == "that":
+        return _that(one)
+    if one.type in ("all_or_none_of", "correlation"):
+        return {"columns": list(one.columns), **one.arguments}
+    if one.type == "key":
+        return {"columns": list(one.columns)}
+    if one.type == "row_count":
+        return one.arguments
+    if one.test == "incomplete":
+        return {"column": one.columns[1]}
+    if one.type == "freshness":
+        # as of the batch's own day, so that a batch of long ago can be judged again
+        return {"column": one.columns[0], **one.arguments, "as_of": Template("{{ batch }}")}
+    return {"column": one.columns[0], **one.arguments}
+
+
+def _that(one: Suggestion) -> str:
+    a, b, *rest = (_sql(name) for name in one.columns)
+    if one.test == "lone nulls":
+        return f"{a} is not null or {b} is null"
+    if one.test == "unequal":
+        factor = "" if one.given["factor"] == 1 else f"{one.given['factor']:g} * "
+        sign = "+" if one.given["sign"] > 0 else "-"
+        return f"{a} = {factor}{b} {sign} {rest[0]}"
+    texts = [f"{_plain(x)}|{_plain(y)}" for x, y in one.given["values"]]
+    return f"concat({a}, '|', {b}) in ({', '.join(literal(text) for text in texts)})"
+
+
+def _plain(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) else str(value)

@@ -1,0 +1,117 @@
+"""A DQDL document run as it is, the rule file it becomes, DQDL strings in a rule file, and rules over many columns: all hold the
+same rows against AWS's meaning of the rules, written once more in plain Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import quality
+from quality.cli import main
+from tests.written import Place
+
+AGES = [18, 19, None, 64, 65, 40, 30, None, 70, 22]
+CODES = ["abc", "abcdef", "", None, "x" * 9, "ab", "abcdefg", "c", "d", "e"]
+ROWS: list[dict[str, Any]] = [
+    {"id": n if n != 9 else 8, "age": AGES[n], "code": CODES[n], "country": "SE" if n % 2 else "NO", "pay": n - 1.5}
+    for n in range(10)
+]
+DOCUMENT = """
+Rules = [
+    ColumnValues "age" between 18 and 65 with threshold >= 0.5,
+    ColumnLength "code" <= 5 where "country = 'SE'",
+    IsComplete "id",
+    IsUnique "id",
+    Completeness "age" > 0.9,
+    Mean "pay" between 2 and 4,
+    RowCount > 10,
+    (IsComplete "country") and (ColumnValues "pay" > -1)
+]
+"""
+STRINGS = """
+- dqdl: 'ColumnValues "age" between 18 and 65 with threshold >= 0.5'
+- dqdl: 'ColumnLength "code" <= 5'
+- required: {columns: '*'}
+- at_least: {columns: {type: numeric}, value: 0}
+- length: {columns: {matching: 'co.*'}, at_least: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(spark, tmp_path_factory):
+    found = Place(tmp_path_factory.mktemp("dqdl"), spark)
+    (found.directory / "in").mkdir()
+    pq.write_table(pa.Table.from_pylist(ROWS), found.directory / "in" / "a.parquet")
+    (found.directory / "orders.dqdl").write_text(DOCUMENT)
+    return found
+
+
+def failed(rules):
+    return {(rule["type"], rule["column"]): (rule["failed_rows"], rule["status"]) for rule in rules}
+
+
+def of_aws(row: dict[str, Any]) -> dict[tuple[str, str], bool]:
+    """The rows that rules about rows fail: between leaves its ends out, NULL fails ColumnValues and has length 0."""
+    age, code = row["age"], row["code"] or ""
+    return {
+        ("values", "age"): age is None or not 18 < age < 65,
+        ("length", "code"): row["country"] == "SE" and len(code) > 5,
+        ("required", "id"): row["id"] is None,
+        ("unique", "id"): sum(other["id"] == row["id"] for other in ROWS) > 1,
+    }
+
+
+def test_a_document_means_what_aws_says(place):
+    result = quality.run(
+        place.directory / "orders.dqdl",
+        "b",
+        input=str(place.directory / "in" / "a.parquet"),
+        root=str(place.directory / "out"),
+        spark=place.spark,
+    )
+    assert result.data["dataset"] == "orders"
+    found = failed(result.data["rules"])
+    expected = [of_aws(row) for row in ROWS]
+    for key in expected[0]:
+        assert found[key][0] == sum(row[key] for row in expected), key
+    # 18, 65, 70 and two that are NULL: the half that may be
+    assert found["values", "age"] == (5, "passed")
+    statuses = {rule["type"]: rule["status"] for rule in result.data["rules"]}
+    assert statuses["completeness"] == "failed"
+    assert statuses["mean"] == "passed"
+    assert statuses["row_count"] == "failed"
+    locations = {rule["type"]: rule["location"] for rule in result.data["rules"]}
+    assert locations["unique"] == f"{place.directory / 'orders.dqdl'}:6"
+
+
+def test_the_rule_file_it_becomes_gives_the_same(place, capsys):
+    document, data = place.directory / "orders.dqdl", str(place.directory / "in" / "a.parquet")
+    converted = place.directory / "orders.yml"
+    with pytest.raises(SystemExit) as ended:
+        main(["convert", str(document), "-o", str(converted), "--input", data])
+    assert ended.value.code == 0
+    capsys.readouterr()
+    results = [
+        quality.run(path, "same", input=data, root=str(place.directory / root), spark=place.spark).data
+        for path, root in ((document, "one"), (converted, "two"))
+    ]
+    said = [[(r["id"], r["type"], r["status"], r["failed_rows"], r["expected"]) for r in d["rules"]] for d in results]
+    assert said[0] == said[1]
+    assert results[0]["rows"] == results[1]["rows"]
+
+
+def test_strings_of_dqdl_and_rules_over_many_columns_stand_beside_others(place):
+    result = place.run(STRINGS, format="parquet", path="a.parquet", batch="strings")
+    found = failed(result.data["rules"])
+    assert found["values", "age"][0] == sum(of_aws(row)["values", "age"] for row in ROWS)
+    for name in ROWS[0]:
+        assert found["required", name][0] == sum(row[name] is None for row in ROWS)
+    # pay begins at -1.5
+    assert [found["at_least", name][0] for name in ("id", "age", "pay")] == [0, 0, 2]
+    assert ("at_least", "code") not in found
+    # what is written for a column takes the place of what is said of many
+    assert found["length", "code"][0] == sum(len(code or "") > 5 for code in CODES)
+    assert found["length", "country"][0] == 0

@@ -1,0 +1,138 @@
+"""Files in, a rule file out that lints and runs; the judging in numpy says what the engine says."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import quality
+from quality import cli
+from quality.errors import UsageError
+from quality.rulefile.lint import lint
+from quality.suggesting.judging import breaks
+from quality.suggestion import suggest_files
+
+DRAW = random.Random(5)
+HEADER = "id,code,zip,state,sent,amount,day,city,land"
+
+
+def lines(n, size=120):
+    land = {"Rome": "IT", "Oslo": "NO", "Bern": "CH"}
+    for i in range(size):
+        state = DRAW.choice(["new", "paid", "sent"])
+        sent = f"2024-01-{n:02d} 10:{i % 60:02d}:00" if state == "sent" else ""
+        city = DRAW.choice(sorted(land))
+        yield f"{n * 1000 + i},AB-{DRAW.randrange(100, 999)},0{DRAW.randrange(1000, 9999)},{state},{sent},{DRAW.randrange(1, 90)}.5,2024-01-{n:02d},{city},{land[city]}"
+
+
+@pytest.fixture(scope="module")
+def made(spark, tmp_path_factory):
+    place = tmp_path_factory.mktemp("suggest")
+    (place / "in").mkdir()
+    for n in range(1, 11):
+        (place / "in" / f"2024-01-{n:02d}.csv").write_text("\n".join([HEADER, *lines(n)]) + "\n")
+    pq.write_table(pa.table({"city": ["Rome", "Oslo", "Bern", "Kyiv"]}), place / "cities.parquet")
+    found = suggest_files(
+        f"{place}/in/{{{{ batch }}}}.csv",
+        dataset="orders",
+        references={"cities": f"{place}/cities.parquet"},
+        spark=spark,
+    )
+    (place / "rules.yml").write_text(found.text)
+    return place, found
+
+
+def test_the_file_says_types_and_what_was_planted(made):
+    _, found = made
+    assert "zip: {type: string}" in found.text
+    assert "amount: {type: double}" in found.text
+    assert "sent: {type: timestamp}" in found.text
+    said = {(one.type, one.columns) for one in found.suite.suggestions}
+    assert {("key", ("id",)), ("in", ("state",)), ("matches", ("code",)), ("required", ("state", "sent"))} <= said
+    assert ("freshness", ("day",)) in said
+    report = lint(str(made[0] / "rules.yml"))
+    assert (report.problems, report.warnings) == ((), ())
+
+
+def test_it_passes_a_good_batch_and_finds_a_bad_one_as_the_judging_says(made, spark):
+    place, found = made
+    good = quality.run(place / "rules.yml", "2024-01-10", root=str(place / "root"), spark=spark)
+    assert (good.status, good.data["rows"]["quarantined"]) == ("passed", 0)
+    rows = list(lines(11))
+    bad = [
+        row.replace(",paid,", ",PAID,").replace("AB-", "ab-" if i % 3 else "AB-").replace("Oslo,NO", "Oslo,IT")
+        for i, row in enumerate(rows)
+    ]
+    (place / "in" / "2024-01-11.csv").write_text("\n".join([HEADER, *bad, bad[0]]) + "\n")
+    run = quality.run(place / "rules.yml", "2024-01-11", root=str(place / "root"), spark=spark)
+    failed = {(r["type"], r["column"] or "") for r in run.data["rules"] if r["status"] == "failed"}
+    assert not [r for r in run.data["rules"] if r["status"] == "error"]
+    path = f"{place}/in/{{{{ batch }}}}.csv"
+    (batch,) = suggest_files(path, dataset="o", batches=["2024-01-11"], spark=spark).batches
+    told = {
+        (one.type, one.columns[0] if one.type in ("in", "matches") else "")
+        for one in found.suite.suggestions
+        if breaks(one, batch)
+    }
+    assert {("in", "state"), ("matches", "code"), ("key", "")} <= told
+    shown = {(kind, column if kind in ("in", "matches") else "") for kind, column in failed}
+    assert shown == told
+
+
+def test_the_command_writes_and_does_not_overwrite(made, tmp_path, capsys):
+    place, _ = made
+    out = tmp_path / "r.yml"
+    words = ["suggest", f"{place}/in/*.csv", "--batches", "2024-01-01,2024-01-02", "-o", str(out)]
+    assert cli.run_command(words) == 0
+    assert lint(str(out)).problems == ()
+    assert "dataset: in\n" in out.read_text()
+    assert cli.run_command(words) == 2
+    assert "--force" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="where the batch's name stands"):
+        suggest_files(f"{place}/in/2024-01-01.csv", dataset="o", batches=["x"])
+
+
+def test_an_odd_frame_gives_rules_that_run(spark, tmp_path):
+    table = pa.table(
+        {
+            "a.b `c": pa.array(["x", "y", None] * 200),
+            "nan": pa.array([float("nan"), 1.5, None] * 200),
+            "list": pa.array([[1], [], None] * 200, pa.list_(pa.int32())),
+            "none": pa.nulls(600, pa.int32()),
+            "flag": pa.array([True, False, True] * 200),
+        }
+    )
+    pq.write_table(table, tmp_path / "b.parquet")
+    found = suggest_files(f"{tmp_path}/b.parquet", dataset="odd", spark=spark)
+    (tmp_path / "rules.yml").write_text(found.text)
+    run = quality.run(tmp_path / "rules.yml", "b", root=str(tmp_path / "root"), spark=spark)
+    assert not [r for r in run.data["rules"] if r["status"] in ("error", "failed")], json.dumps(run.data["rules"])
+
+
+def test_profiles_of_the_history_say_the_same_without_reading(made, spark, tmp_path, capsys):
+    place, _ = made
+    rules = f"""version: 1
+dataset: past
+input: {{path: "{place}/in/{{{{ batch }}}}.csv", format: csv, options: {{header: "true"}}}}
+columns: {{id: {{type: integer}}, amount: {{type: double}}, day: {{type: date}}, sent: {{type: timestamp}}}}
+profile: true
+rules: [{{row_count: {{at_least: 1}}}}]
+outputs: {{root: {tmp_path}/root}}
+"""
+    (tmp_path / "past.yml").write_text(rules)
+    for n in range(1, 4):
+        quality.run(tmp_path / "past.yml", f"2024-01-{n:02d}", spark=spark)
+    words = [
+        "suggest", "in/{{ batch }}.csv", "--history", "past", "--root", f"{tmp_path}/root", "-o", str(tmp_path / "r.yml"),
+    ]  # fmt: skip
+    assert cli.run_command(words) == 0, capsys.readouterr().err
+    report = lint(str(tmp_path / "r.yml"))
+    assert report.problems == ()
+    assert report.rule_set
+    said = {(rule.check.type, getattr(rule.check, "column", "")) for rule in report.rule_set.rules}
+    assert {("in", "state"), ("in", "city")} <= said
+    assert cli.run_command(["suggest", "in.csv", "--history", "nowhere", "--root", f"{tmp_path}/root"]) == 2
