@@ -105,8 +105,8 @@ class Bench:
         days, written = str(self.folder / "flights" / "incoming" / "flights" / "*.csv"), self.folder / "written"
         plain = RULE_FILE.read_text(encoding="utf-8")
         rules = {"quarantine": self.folder / "flights.yml", "all": self.folder / "flights-profile.yml"}
-        rules["quarantine"].write_text(plain, encoding="utf-8")
-        rules["all"].write_text(f"{plain}profile: true\n", encoding="utf-8")
+        rules["quarantine"].write_text(plain.replace("profile: true", "profile: false"), encoding="utf-8")
+        rules["all"].write_text(plain, encoding="utf-8")
 
         def run(path: Path) -> None:
             result = quality.run(path, "2013-12-31", input=days, root=str(written), spark=self.spark)

@@ -24,6 +24,7 @@ from quality.engine import Findings
 from quality.planner import RowCheck
 from quality.results import Context, Sides
 from quality.rows import duplicates, failing_sql
+from quality.rule_types.schema import Malformed
 from quality.slices import FILE, LEAST_ROWS, Slice
 from quality.sql import disjunction
 
@@ -64,7 +65,12 @@ def _of_checks(
     failing = {check.rule.id: counts[check.rule.id].failed for check in checks}
     failing |= {QUARANTINED: sum(file.rows for file in files["quarantine"])} if QUARANTINED in marks else {}
     counted = _with_names(slices.count(frame, marks, chosen, failing, small=batch.small))
-    named = {check.rule.id: check.rule.check.columns() for check in checks}
+    # a line that could not be read has no value in any column
+    every = tuple(column.name for column in batch.columns)
+    named = {
+        check.rule.id: every if isinstance(check.rule.check, Malformed) else check.rule.check.columns()
+        for check in checks
+    }
     named[QUARANTINED] = tuple(name for check in removing for name in check.rule.check.columns())
     of_batch = slices.shares_of(findings.profile)
     of_batch |= slices.shares_of_files({_plain(file.path): file.size for file in batch.files}) if by_file else {}

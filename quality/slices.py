@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -27,6 +28,8 @@ from quality.sql import literal, quote
 
 MOST_ROWS, MOST_COLUMNS, MOST_SLICES = 50_000, 40, 5_000
 LEAST_SHARE, LEAST_LIFT = 0.5, 1.5
+#: Some hundred slices are looked at for each rule: one that chance makes more often than this is none.
+MOST_CHANCE = 0.001
 #: Too few failing rows to speak of a slice.
 LEAST_ROWS = 5
 _CUT = 120
@@ -168,10 +171,18 @@ def best(
 def _tells(one: Slice, constant: Mapping[str, str]) -> bool:
     if one.failing < LEAST_ROWS or one.share <= LEAST_SHARE:
         return False
-    if one.lift is not None:
-        return one.lift >= LEAST_LIFT
+    if one.of_batch is not None and one.lift is not None:
+        return one.lift >= LEAST_LIFT and _by_chance(one.rows, one.failing, one.of_batch) <= MOST_CHANCE
     # a value that every row has explains none of them
     return one.kind != "value" or one.column not in constant or constant[one.column] != one.value
+
+
+def _by_chance(rows: int, failing: int, share: float) -> float:
+    """How likely at least so many of the failing rows are in a slice of this share if failing has nothing to do with it (binomial).
+    Of many rows the lift alone tells."""
+    if failing > 500:
+        return 0.0
+    return sum(comb(failing, k) * share**k * (1 - share) ** (failing - k) for k in range(rows, failing + 1))
 
 
 def _explained(one: Slice) -> float:

@@ -55,3 +55,10 @@ def test_words_say_how_common_it_is():
     )
     assert Slice("value", "shop", "a", 90, 100, 0.1).to_dict()["lift"] == pytest.approx(9)
     assert Slice("hour", "at", "07", 90, 100).to_dict()["lift"] is None
+
+
+@pytest.mark.parametrize(("rows", "failing", "told"), ((3, 5, False), (5, 5, True), (30, 50, True), (90, 600, False)))
+def test_what_chance_would_make_is_no_slice(rows, failing, told):
+    # a shop that has a quarter of all rows: 3 of 5 rows are in it in every tenth batch, 5 of 5 in every thousandth
+    found = chosen({("shop", "a"): rows}, failing=failing, of_batch={("value", "shop", "a"): 0.25})
+    assert found == ("shop = a" if told else "")
