@@ -90,13 +90,14 @@ class MetricCheck:
 @dataclass(frozen=True)
 class Pass:
     """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys,
-    kept when it reads none of the input but the rows that an earlier pass kept.
+    kept when it reads none of the input but the rows that an earlier pass kept. `of` is the reference that is read instead.
     `rules` are the ids of those that force it, none when every run makes it."""
 
     width: str
     purpose: str
     rules: tuple[str, ...] = ()
     shuffles: int = 0
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,9 +200,7 @@ class Plan:
             for link in check.rule.check.links():
                 asking.setdefault(link, []).append(check.rule.id)
         return [
-            Pass(
-                "narrow", f"reading {', '.join(link.reference_columns)} of reference {link.reference}", tuple(rules), 1
-            )
+            Pass("narrow", f"reading keys {', '.join(link.reference_columns)}", tuple(rules), 1, link.reference)
             for link, rules in asking.items()
         ]
 
@@ -276,12 +275,17 @@ def _ids(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
 
 
 def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
-    """Raise EngineError when the plan reads the batch more often than allowed, with the rules that make it so."""
+    """Raise EngineError when the plan reads the batch, and references, more often than allowed, with the rules that make it
+    so."""
     reading = [step for step in plan.steps if step.width != "kept"]
     if max_scans is None or len(reading) <= max_scans:
         return
     lines = "".join(f"\n  {describe_pass(step)}" for step in reading)
-    raise EngineError(f"the plan reads the batch up to {len(reading)} times, {max_scans} allowed:{lines}")
+    others = sum(bool(step.of) for step in reading)
+    more = f" and references {others} times" if others else ""
+    raise EngineError(
+        f"the plan reads the batch up to {len(reading) - others} times{more}, {max_scans} allowed:{lines}"
+    )
 
 
 def describe_pass(step: Pass) -> str:
@@ -290,7 +294,8 @@ def describe_pass(step: Pass) -> str:
         f" and {more} more" if (more := len(step.rules) - _SHOWN_RULES) > 0 else ""
     )
     shuffle = ", one shuffle" if step.shuffles else ""
-    return f"{step.width}: {step.purpose}{shuffle}" + (f" (for {shown})" if shown else "")
+    of = f" of reference {step.of}" if step.of else ""
+    return f"{step.width}: {step.purpose}{of}{shuffle}" + (f" (for {shown})" if shown else "")
 
 
 def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (), reading_scans: int = 0) -> Plan:

@@ -46,23 +46,29 @@ class References:
         self._found: dict[str, Batch] = {}
 
     def pin(self) -> None:
-        """Note the files of each. One that is missing is noted as well."""
+        """Note the files of each, or the snapshot of a table. One that is missing is noted as well."""
         for reference in self.asked:
             try:
                 self.files[reference.name] = self._reader(reference).pin()
+                if reference.input.table:
+                    self.files[reference.name] = self._read(reference).files
             except QualityError as error:
                 self.wrong[reference.name] = f"reference '{reference.name}': {error}"
 
     def fingerprint(self, run: str) -> str:
         """Of what they stand on; that of this run alone when it cannot be told of one, which is then asked again."""
         prints = [[r.name, pinned_digest(self.files.get(r.name, ()))] for r in self.asked]
-        unsure = self.wrong or any(reference.input.table for reference in self.asked)
+        unsure = self.wrong or any(batch.snapshot for batch in self._found.values())
         return digest([*prints, run]) if unsure else digest(prints)
 
     def refuse_moved(self) -> None:
-        """Raise InputError when the files of one are not what they were at the start."""
+        """Raise InputError when one is not what it was at the start. Files of a data set of ours are written once, and a
+        snapshot of a table stays."""
         for reference in self.asked:
-            if reference.name not in self.wrong and self._reader(reference).pin() != self.files[reference.name]:
+            found = self._found.get(reference.name)
+            if found is None or reference.dataset or found.snapshot:
+                continue
+            if self._reader(reference).pinned_now(found) != found.files:
                 raise InputError(f"reference '{reference.name}' changed while it was read; run again")
 
     def _reader(self, reference: Reference) -> Reader:
@@ -91,7 +97,6 @@ class References:
                 unlinked[link] = str(error)
             except (PySparkException, Py4JJavaError) as error:
                 unlinked[link] = f"reference '{link.reference}' cannot be read: {reason(error)}"
-        frame = frame.coalesce(1) if batch.small and self.links else frame
         return replace(batch, frame=frame, row=replace(batch.row, unlinked=unlinked))
 
     def _joined(self, frame: DataFrame, batch: Batch, link: Link, *, counting: bool) -> DataFrame:

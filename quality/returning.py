@@ -106,10 +106,11 @@ class Returning:
             types, pinned = types_for(self.rule_set, [live])
             self._refuse_other_types(types)
             batch = self.standing.batch(self.wishes.rule, self.wishes.corrected)
-        references = References(self.context.engine, self.store, self.rule_set)
-        references.pin()
-        with sized(self.spark, batch) as fitted:
-            batch = references.attach(fitted)
+        with self.context.step("references", "reading references"):
+            references = References(self.context.engine, self.store, self.rule_set)
+            references.pin()
+            batch = references.attach(batch)
+        with sized(self.spark, batch) as batch:
             plan = planner.plan(self.rule_set, batch.row, batch.text, applying(pinned, batch.columns))
             tallied = self.context.engine.tallies(self.rule_set, small=batch.small)
             plan = self.context.engine.analyse(batch.frame, replace(plan, small=batch.small, tally=tallied))

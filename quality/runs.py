@@ -195,6 +195,7 @@ def guarded(context: Context, work: Callable[[Lease], RunResult]) -> RunResult:
             return _failed(context, error)
     finally:
         with suppress(Py4JError, OSError):
+            context.engine.release()
             spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
 
 
@@ -233,9 +234,14 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         batch = batch or reader.read(files)
         context.engine.launched.wide += batch.scans
         batch, folded = _with_corrections(context, batch)
-    with sized(context.spark, batch) as fitted:
-        with context.step("references", "reading references"):
-            batch = references.attach(fitted)
+    if wishes.max_scans is not None and references.asked:
+        unread = references.attach(batch, counting=False)
+        planner.refuse_over_budget(
+            planned(context.engine, context.store, rule_set, unread, pinned_rules), wishes.max_scans
+        )
+    with context.step("references", "reading references"):
+        batch = references.attach(batch)
+    with sized(context.spark, batch) as batch:
         plan = planned(context.engine, context.store, rule_set, batch, pinned_rules)
         plan = lookback.with_past(plan, context.store, live, context.batch, context.batch_time, context.spark)
         # a row that was corrected keeps its id, which the files of a shared pass do not hold
@@ -458,8 +464,7 @@ def describe(
         engine = Engine(own.spark)
         references = References(engine, store, rule_set)
         references.pin()
-        with sized(own.spark, found) as fitted:
-            linked = references.attach(fitted, counting=False)
-            plan = engine.analyse(linked.frame, planned(engine, store, rule_set, linked, pinned))
+        with sized(own.spark, references.attach(found, counting=False)) as fitted:
+            plan = engine.analyse(fitted.frame, planned(engine, store, rule_set, fitted, pinned))
         planner.refuse_over_budget(plan, max_scans)
         return plan

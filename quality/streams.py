@@ -344,9 +344,9 @@ class _Stream:
                 except NoColumnsError as error:
                     raise _PassedOver(str(error)) from None
                 context.engine.launched.wide += found.scans
-            with sized(self.spark, found) as fitted:
-                with context.step("references", "reading references"):
-                    found = references.attach(fitted)
+            with context.step("references", "reading references"):
+                found = references.attach(found)
+            with sized(self.spark, found) as found:
                 plan = planned(context.engine, context.store, rule_set, found, pinned_rules)
                 if plan.looks_back:
                     live = commit.live_records(self.store, context.dataset)

@@ -166,6 +166,7 @@ class Reference:
     name: str
     input: Input
     dataset: str = ""
+    location: Location = Location("", 0)
 
 
 @dataclass(frozen=True)

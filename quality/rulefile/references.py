@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from quality.errors import Problem, did_you_mean
+from quality.model import Location
 from quality.rule_types.args import shown
 from quality.rule_types.rules import Input, Reference, Rule
 from quality.rulefile.nodes import Node
@@ -49,7 +50,7 @@ def _reference(name: str, node: Node, problems: Problems) -> Reference:
         return _live(name, node, problems)
     if not node.mapping.keys() & {"path", "table"}:
         problems.add(node, f"reference '{name}' needs one of 'path', 'table' and 'dataset'")
-        return Reference(name, Input())
+        return Reference(name, Input(), location=Location(node.file, node.line))
     own = Problems()
     known = {word: value for word, value in node.mapping.items() if word in REFERENCE_KEYS}
     inner = Node(known, node.file, node.line, node.key_lines)
@@ -58,7 +59,7 @@ def _reference(name: str, node: Node, problems: Problems) -> Reference:
     problems.found += [
         Problem(wrong.file, wrong.line, wrong.message.replace("'input'", f"reference '{name}'")) for wrong in own.found
     ]
-    return Reference(name, source)
+    return Reference(name, source, location=Location(node.file, node.line))
 
 
 def _live(name: str, node: Node, problems: Problems) -> Reference:
@@ -74,8 +75,8 @@ def _live(name: str, node: Node, problems: Problems) -> Reference:
     if where is not None:
         own = Node({"path": Node("live.parquet", node.file, node.line), "where": where}, node.file, node.line)
         checked = read_input(Node({"input": own}, node.file, node.line), problems, None)
-        return Reference(name, replace(checked, path=()), dataset)
-    return Reference(name, Input(format="parquet"), dataset)
+        return Reference(name, replace(checked, path=()), dataset, Location(node.file, node.line))
+    return Reference(name, Input(format="parquet"), dataset, Location(node.file, node.line))
 
 
 def refuse_unknown(rules: Iterable[Rule], references: Iterable[Reference], problems: Problems) -> None:
