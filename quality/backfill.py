@@ -32,6 +32,7 @@ from quality.errors import InputError, QualityError, UsageError
 from quality.model import BatchStatus, Decision, RowCounts
 from quality.planner import Plan
 from quality.profiles import with_profile
+from quality.references import References
 from quality.rule_types.rules import RuleSet
 from quality.rulefile import load
 from quality.runs import mentions_file, planned, refuse_topic, resolve_batch_time
@@ -157,9 +158,12 @@ def _guarded(work: _Work, known: CommitRecord | None) -> Backfilled:
 def _measured(work: _Work, known: CommitRecord | None) -> Backfilled:
     rule_set, engine = replace(work.rule_set, profile=True), work.engine
     reader = Reader(work.spark, rule_set.input, rule_set.declared_types, mentions_file(rule_set))
+    references, run = References(engine, work.store, rule_set), layout.new_run_id()
+    references.pin()
     files = reader.pin()
     prints = {
         "input": pinned_digest(files, ""),
+        "references": references.fingerprint(run),
         "rule_set": rule_set.fingerprint,
         "engine_version": quality.__version__,
         "batch_time": utc_text(work.batch_time),
@@ -169,6 +173,7 @@ def _measured(work: _Work, known: CommitRecord | None) -> Backfilled:
         return Backfilled(rule_set.batch, work.batch_time, KNOWN, known.rows.get("input", 0))
     batch = reader.read(files)
     engine.launched.wide += batch.scans
+    batch = references.attach(batch)
     with sized(work.spark, batch) as batch:
         plan = engine.analyse(batch.frame, _alone(planned(engine, work.store, rule_set, batch, ())))
         try:
@@ -179,7 +184,8 @@ def _measured(work: _Work, known: CommitRecord | None) -> Backfilled:
     metrics = with_profile((verdict.metric for verdict in verdicts if verdict.metric), findings.profile)
     if {*reader.pinned_now(batch)} != {*batch.files}:
         raise InputError(f"{rule_set.file}: the input of batch '{rule_set.batch}' changed while it was read")
-    run, run_time = layout.new_run_id(), datetime.now(timezone.utc)
+    references.refuse_moved()
+    run_time = datetime.now(timezone.utc)
     common = {
         "batch": rule_set.batch, "batch_time": utc_text(work.batch_time), "run": run, "run_time": utc_text(run_time),
         "rule_set": rule_set.fingerprint, "engine_version": quality.__version__,
