@@ -87,7 +87,7 @@ def walk(name: str, every: int, *, way: str) -> dict[str, Any]:
                 for share in daily.SHARES:
                     twin = daily.inject(days[t][1], fault, share, rng)
                     if twin is not None:
-                        found[fault][share].append(bool((flags(now, of_arrays("twin", twin)) & ~clean).any()))
+                        found[fault][share].append(bool((flags(now, of_arrays("twin", twin[0])) & ~clean).any()))
         accepted.append(batches[t])
     rates = {str(key[:3]): float(np.mean(values)) for key, values in per_rule.items()}
     twins = [flag for by in found.values() for values in by.values() for flag in values]
