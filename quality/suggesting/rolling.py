@@ -14,8 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from quality.suggesting.chances import beyond, rounded
-from quality.suggesting.facts import NUMBER, Batch, Facts
+from quality.suggesting.chances import beyond, rounded, trends
+from quality.suggesting.facts import NUMBER, TEXT, Batch, Facts
 from quality.suggesting.judging import TESTS, Suggestion, breaks
 
 #: Batches that the median is of: a week of days.
@@ -104,14 +104,20 @@ def _broken(one: Suggestion, batches: Sequence[Batch], place: int) -> bool | Non
 def _fit(batches: Sequence[Batch], slack: float) -> Iterator[Suggestion]:
     yield from _one("row_count", "", "rows", [float(batch.rows) for batch in batches], 0.0, slack, ratio=True)
     for name, facts in batches[-1].columns.items():
+        seen = [batch.columns.get(name) for batch in batches]
+        if facts.kind == TEXT:
+            counts = [float(one.distinct) if one else None for one in seen]
+            yield from _one("distinct_count", name, "distinct", counts, 0.0, slack, ratio=True)
         if facts.kind != NUMBER:
             continue
-        seen = [batch.columns.get(name) for batch in batches]
         spread = float(np.median([one.spread or 0.0 for one in seen if one]))
         # a median below 0 would turn the bounds around
         positive = all(one.low >= 0 for one in seen if one and one.low is not None)
         for type, (test, value) in _OF_COLUMNS.items():
             values = [value(one) if one else None for one in seen]
+            # the ends of a range that stands still are those of a row, and jump
+            if type in ("max", "min") and not trends([v for v in values if v is not None]):
+                continue
             yield from _one(type, name, test, values, spread, slack, ratio=positive or type == "stddev")
 
 
@@ -126,8 +132,9 @@ def _one(
     ratio = ratio and bool(np.nanmin(seen) > 0)
     if ratio:
         least, most = (math.exp(limit) for limit in beyond([math.log(v / m) for m, v in pairs], slack))
-        # a tenth more or less is no fault
-        least, most = min(least, 0.9), max(most, 1.1)
+        # a tenth more or less is no fault; nor is what an estimate is wrong by
+        slight = 0.15 if type == "distinct_count" else 0.1
+        least, most = min(least, 1 - slight), max(most, 1 + slight)
         if most > _WIDEST * least:
             return
         bounds = [f"{rounded(least, up=False):g} * {_MEDIAN}", f"{rounded(most, up=True):g} * {_MEDIAN}"]
@@ -143,4 +150,5 @@ def _one(
     why = f"{type.replace('_', ' ')} moves with the batches before: {what} the median of the last {WINDOW} holds for {len(pairs)} batches"
     given = {"least": least, "most": most, "ratio": ratio, "low": -math.inf, "high": math.inf, "key": "rolling"}
     columns = (name,) if name else ()
-    yield Suggestion(type, columns, {"between": bounds}, test, why, given, strong=False)
+    arguments = {"between": bounds, **({"approximate": True} if type == "distinct_count" else {})}
+    yield Suggestion(type, columns, arguments, test, why, given, strong=False)

@@ -85,7 +85,8 @@ def test_the_file_lints_and_means_what_was_measured(batches, suite, tmp_path):
         check = rule.check
         if not isinstance(check, MetricRule) or not check.bounds.past:
             continue
-        one = by_key[(check.type, *check.columns())]
+        name = (check.type, *check.columns())
+        one = by_key[name]
         past = batches[-WINDOW:]
         values = [
             {"mean": lambda f: f.mean, "stddev": lambda f: f.spread, "max": lambda f: f.high, "min": lambda f: f.low}[
@@ -97,6 +98,7 @@ def test_the_file_lints_and_means_what_was_measured(batches, suite, tmp_path):
         ]
         found = check.bounds.resolved(values)
         exact = resolved(one, past)
+        assert exact
         for value, accepted in ((exact.given["low"], True), (exact.given["high"], True)):
             inside = value + (1e-6 if value == exact.given["low"] else -1e-6) * (1 + abs(value))
             assert found.accepts(inside) is accepted
