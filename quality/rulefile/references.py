@@ -83,7 +83,7 @@ def refuse_unknown(rules: Iterable[Rule], references: Iterable[Reference], probl
     """Add a problem for each rule that points at a reference which is not there."""
     names = [reference.name for reference in references]
     for rule in rules:
-        for name in dict.fromkeys(link.reference for link in rule.check.links()):
+        for name in dict.fromkeys(question.reference for question in rule.check.questions()):
             if name not in names:
                 hint = did_you_mean(name, names, "references") if names else "there is no section 'references:'"
                 message = f"rule '{rule.id}': reference '{name}' is not declared; {hint}"

@@ -292,5 +292,5 @@ def test_failing_rows_that_were_shuffled_are_not_said_to_be_of_a_file(place, mon
 
 
 def test_every_type_that_asks_references_is_tried_here():
-    asking = {word for word, kind in REGISTRY.items() if kind.links is not RuleType.links}
+    asking = {word for word, kind in REGISTRY.items() if kind.questions is not RuleType.questions}
     assert asking - {"all", "any", "not"} == ASKING_REFERENCES
