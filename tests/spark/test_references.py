@@ -88,7 +88,7 @@ def written(place, result, side):
     return [row for file in files for row in pq.ParquetFile(file.removeprefix("file://")).read().to_pylist()]
 
 
-@pytest.mark.full("small-joined", "large-broadcast")
+@pytest.mark.full("small-joined", "large-broadcast", "large-joined")
 @pytest.mark.parametrize("limit", (1_000_000, 0), ids=["broadcast", "joined"])
 @pytest.mark.parametrize("size", ("small", "large"))
 def test_exactly_the_rows_without_a_match_fail_under_every_null_policy(place, monkeypatch, request, limit, size):
@@ -101,7 +101,7 @@ def test_exactly_the_rows_without_a_match_fail_under_every_null_policy(place, mo
             columns = list(ours)
             names = [theirs] if isinstance(theirs, str) else list(theirs)
             keys = [tuple(row[["rt", "rn", "rd"].index(name)] for name in names) for row in RIGHT]
-            for nulls in ("pass", "fail", "skip"):
+            for nulls in ("pass", "fail", "skip") if reference == "typed" else ("skip",):
                 name = f"{reference}-{ours}-{nulls}"
                 rules.append(rule(name, columns, reference, names, nulls=nulls))
                 found = {r[0]: exists(dict(zip(("id", "t", "n", "d"), r, strict=True)), columns, keys) for r in LEFT}
@@ -245,7 +245,8 @@ def test_every_reading_of_a_reference_stands_in_the_plan_and_counts_against_the_
     ]
     assert (refused.data["passes"]["actual"]["narrow"], place.spark._jsc.getPersistentRDDs().size()) == (0, kept)
     done = place.run(rules, max_scans=5)
-    assert done.data["passes"]["actual"] == {**plan.passes.to_dict(), "jobs": done.data["passes"]["actual"]["jobs"]}
+    actual = done.data["passes"]["actual"]
+    assert {name: actual[name] for name in ("wide", "narrow", "shuffles")} == plan.passes.to_dict()
     assert place.spark._jsc.getPersistentRDDs().size() == kept
 
 
@@ -272,7 +273,7 @@ def test_rows_come_back_when_their_keys_are_known(place):
 def test_examples_are_held_against_the_references_as_they_are(place):
     examples = {"pass": [{"t": "A"}, {"t": None}], "fail": [{"t": "a"}]}
     known = {**rule("known", ["t"], "text", ["rt"]), "examples": examples}
-    gone = {**rule("gone", ["t"], "gone", ["x"]), "examples": {"pass": [{"t": "A"}]}}
+    gone = {**rule("gone", ["t"], "gone", ["x"]), "examples": {"pass": [{"t": "B"}]}}
     (tested,) = judge_examples([place.write([known, gone])], spark=place.spark)
     assert [told.found for told in tested.told] == ["pass", "pass", "fail", "error"]
     assert "reference 'gone': no file matches" in tested.told[-1].message
