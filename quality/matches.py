@@ -96,6 +96,11 @@ class RowCountMatch(Match):
         value = here / self.answer if self.answer else (None if here else 1.0)
         return Metric(self.key, value, numerator=here, denominator=self.answer)
 
+    @property
+    def nothing(self) -> str:
+        """There is no number of rows to divide by."""
+        return f"reference '{self.reference}' has no rows"
+
     def told(self, metric: Metric) -> str:
         """Both counts."""
         return f"{metric.numerator:,} rows here, {self.answer:,} there"

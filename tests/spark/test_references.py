@@ -294,4 +294,4 @@ def test_failing_rows_that_were_shuffled_are_not_said_to_be_of_a_file(place, mon
 
 def test_every_type_that_asks_references_is_tried_here():
     asking = {word for word, kind in REGISTRY.items() if kind.questions is not RuleType.questions}
-    assert asking - {"all", "any", "not"} == ASKING_REFERENCES
+    assert asking - {"all", "any", "not"} == ASKING_REFERENCES  # the others in test_matches.py
