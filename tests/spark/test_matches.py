@@ -10,6 +10,7 @@ import random
 from collections import Counter, defaultdict
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -119,7 +120,7 @@ def as_rows(rows):
 
 
 KEY, REST = ["id", "part"], ["amount", "price", "name"]
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "all": {"key": KEY},
     "near": {"key": KEY, "near": {"amount": 0.01, "price": "1%"}},
     "share": {"key": KEY, "columns": ["amount", "price"], "near": {"amount": "1%", "price": 1}, "of": "batch"},
@@ -145,8 +146,7 @@ def test_every_row_is_paired_as_plain_dictionaries_are(place, size, request):
         right = as_rows(LEFT if reference == "copy" else RIGHT)
         for name, case in CASES.items():
             columns = case.get("columns") or [n for n in NAMES if n not in case["key"]]
-            told = (as_rows(LEFT), right, case["key"], columns, case.get("near"), case.get("of") == "batch")
-            compare(result.rule(f"{reference}-{name}"), *pairs(*told))
+    XX
     scoped = [row for row in as_rows(LEFT) if row["id"] is not None and row["id"] > 3]
     compare(result.rule("scoped"), *pairs(scoped, as_rows(RIGHT), KEY, REST))
     compare(result.rule("renamed"), *pairs(as_rows(LEFT), as_rows(RIGHT), KEY, REST))
@@ -180,13 +180,14 @@ def test_the_message_says_what_is_missing_on_which_side_and_where_pairs_differ(p
     (different,) = [sample for sample in told["match"]["samples"] if sample["kind"] == "different"]
     assert different["columns"] == {"price": {"here": "5.0", "there": "5.5"}, "name": {"here": "x", "there": "y"}}
     hidden = place.run(rules, "b.parquet", "sensitive: [price, id]\n").rule("same")
-    assert "id=20" not in json.dumps(hidden) and "5.5" not in json.dumps(hidden)
+    assert "id=20" not in json.dumps(hidden)
+    assert "5.5" not in json.dumps(hidden)
     assert hidden["match"]["columns"] == {"price": 1, "name": 1}
 
 
 def test_counts_sums_and_columns_are_held_against_those_of_the_reference(place):
-    totals = {
-        "sum": lambda v: sum(v), "min": min, "max": max, "count": len, "mean": lambda v: sum(map(float, v)) / len(v),
+    totals: dict[str, Any] = {
+        "sum": sum, "min": min, "max": max, "count": len, "mean": lambda v: sum(map(float, v)) / len(v),
     }  # fmt: skip
     rules = [{"name": "rows", "row_count_match": {"reference": "typed", "at_least": 0.95}}]
     rules += [{"name": "few", "where": "id = 1", "row_count_match": {"reference": "typed"}}]
@@ -314,6 +315,6 @@ def test_random_tables_are_paired_as_plain_dictionaries_are(place):
         ]
         result = place.run(rules, "b.parquet")
         for rule in rules:
-            case = CASES[rule["name"]]
+            case = CASES[str(rule["name"])]
             columns = case.get("columns") or [n for n in NAMES if n not in case["key"]]
-            compare(result.rule(rule["name"]), *pairs(*map(as_rows, sides), case["key"], columns))
+            compare(result.rule(rule["name"]), *pairs(as_rows(sides[0]), as_rows(sides[1]), case["key"], columns))
