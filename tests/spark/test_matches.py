@@ -41,17 +41,18 @@ RIGHT = [
 NAMES = ("id", "part", "amount", "price", "name")
 
 
-def pairs(left, right, key, columns, near=None, of_batch=False):
+def pairs(left, right, key, columns, near=None, *, of_batch=False):
     """What the documentation says, one row after the other."""
     near = near or {}
     sides = defaultdict(lambda: ([], []))
     for index, rows in enumerate((left, right)):
         for row in rows:
             sides[tuple(row[name] for name in key)][index].append(row)
-    found, differing = Counter(), Counter()
+    found: Counter[str] = Counter()
+    differing: Counter[str] = Counter()
     for values, (here, there) in sides.items():
-        whole = not any(v is None or v != v for v in values)
-        if not whole or not here or not there:
+        complete = not any(v is None or v != v for v in values)
+        if not complete or not here or not there:
             found["missing_there"] += len(here)
             found["missing_here"] += len(there)
         elif len(here) > 1 or len(there) > 1:
@@ -146,7 +147,9 @@ def test_every_row_is_paired_as_plain_dictionaries_are(place, size, request):
         right = as_rows(LEFT if reference == "copy" else RIGHT)
         for name, case in CASES.items():
             columns = case.get("columns") or [n for n in NAMES if n not in case["key"]]
-    XX
+            near, of_batch = case.get("near"), case.get("of") == "batch"
+            told = pairs(as_rows(LEFT), right, case["key"], columns, near, of_batch=of_batch)
+            compare(result.rule(f"{reference}-{name}"), *told)
     scoped = [row for row in as_rows(LEFT) if row["id"] is not None and row["id"] > 3]
     compare(result.rule("scoped"), *pairs(scoped, as_rows(RIGHT), KEY, REST))
     compare(result.rule("renamed"), *pairs(as_rows(LEFT), as_rows(RIGHT), KEY, REST))
