@@ -44,7 +44,7 @@ NAMES = ("id", "part", "amount", "price", "name")
 def pairs(left, right, key, columns, near=None, *, of_batch=False):
     """What the documentation says, one row after the other."""
     near = near or {}
-    sides = defaultdict(lambda: ([], []))
+    sides: dict[Any, Any] = defaultdict(lambda: ([], []))
     for index, rows in enumerate((left, right)):
         for row in rows:
             sides[tuple(row[name] for name in key)][index].append(row)
