@@ -22,7 +22,6 @@ from quality.rule_types.args import (
     parse_bounds,
     parse_columns,
     parse_number,
-    parse_ratio,
     parse_text,
     shown,
 )
@@ -46,22 +45,28 @@ def _parse_pairs(value: Any) -> tuple[tuple[str, str], ...]:
     return tuple((name, name) for name in parse_columns(value))
 
 
-def _parse_near(value: Any) -> tuple[Near, ...]:
-    """A mapping of columns to amounts or percentages."""
+def _parse_near(value: Any) -> tuple[tuple[str, str], ...]:
+    """A mapping of columns to amounts or percentages, as texts."""
     if not isinstance(value, dict) or not value:
         raise ValueError(f"must be a mapping such as {{amount: 0.01, price: 1%}}, got {shown(value)}")
-    return tuple(_near(str(name), entry) for name, entry in value.items())
+    return tuple((str(name), _distance(str(name), entry)) for name, entry in value.items())
 
 
-def _near(name: str, value: Any) -> Near:
+def _distance(name: str, value: Any) -> str:
     relative = isinstance(value, str) and value.strip().endswith("%")
     try:
-        amount = Decimal(repr(parse_ratio(value))) if relative else Decimal(str(parse_number(value)))
+        amount = Decimal(str(parse_number(value.strip()[:-1] if relative else value)))
     except ValueError as error:
         raise ValueError(f"of column '{name}' {error}") from None
     if not amount.is_finite() or amount < 0:
         raise ValueError(f"of column '{name}' must be at least 0, got {shown(value)}")
-    return Near(name, f"{amount:f}", relative)
+    return f"{amount:f}{'%' if relative else ''}"
+
+
+def _near(name: str, text: str) -> Near:
+    if text.endswith("%"):
+        return Near(name, f"{Decimal(text[:-1]) / 100:f}", relative=True)
+    return Near(name, text)
 
 
 _PAIRS_SCHEMA = {
@@ -69,8 +74,9 @@ _PAIRS_SCHEMA = {
     "items": {"type": "string"},
     "additionalProperties": {"type": "string"},
 }
-_PAIRS = Kind(_parse_pairs, _PAIRS_SCHEMA)
-_NEAR = Kind(_parse_near, {"type": "object", "additionalProperties": {"type": ["number", "string"]}})
+#: Pairs keep the order of a mapping.
+_PAIRS = Kind(_parse_pairs, _PAIRS_SCHEMA, role="types")
+_NEAR = Kind(_parse_near, {"type": "object", "additionalProperties": {"type": ["number", "string"]}}, role="types")
 #: Bounds of a share; without a word it must be 1.
 _SHARE = Kind(lambda words: parse_bounds(words) if words else _ALL, BOUNDS.schema, BOUNDS.role)
 
@@ -215,7 +221,7 @@ class DatasetMatch(_Match):
     columns_: tuple[tuple[str, str], ...] = arg(
         _PAIRS, "the columns that are compared, or a mapping as of `key`; by default all that both have", ()
     )
-    near: tuple[Near, ...] = arg(
+    near: tuple[tuple[str, str], ...] = arg(
         _NEAR, "how far numbers may be apart: by column an amount, or a percentage of the reference's", ()
     )
     of: str = arg(
@@ -236,7 +242,8 @@ class DatasetMatch(_Match):
 
     def questions(self, where: str = "") -> tuple[Question, ...]:
         """Which rows it has too."""
-        return (Pairs(self.reference, self.key, self.columns_, self.near, where),)
+        near = tuple(_near(name, text) for name, text in self.near)
+        return (Pairs(self.reference, self.key, self.columns_, near, where),)
 
     def analyzer(self, where: str) -> Analyzer:
         """The share."""
@@ -246,5 +253,5 @@ class DatasetMatch(_Match):
     def problem(self) -> str:
         """A distance is of a column that is compared."""
         compared = [ours.lower() for ours, _ in self.columns_]
-        wrong = [near.column for near in self.near if compared and near.column.lower() not in compared]
+        wrong = [name for name, _ in self.near if compared and name.lower() not in compared]
         return f"'near' names '{wrong[0]}', which is not among its columns" if wrong else ""
