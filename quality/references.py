@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 
 from quality import comparing
 from quality.analyzers import FRACTIONAL, TEXTUAL, base_type, is_numeric
+from quality.backends import jdbc
 from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
 from quality.casts import text_as
@@ -57,8 +58,8 @@ class References:
         """Note the files of each, or the snapshot of a table. One that is missing is noted as well."""
         for reference in self.asked:
             try:
-                self.files[reference.name] = self._reader(reference).pin()
-                if reference.input.table:
+                self.files[reference.name] = () if reference.jdbc else self._reader(reference).pin()
+                if reference.input.table or reference.jdbc:
                     self.files[reference.name] = self._read(reference).files
             except QualityError as error:
                 self.wrong[reference.name] = f"reference '{reference.name}': {error}"
@@ -90,6 +91,9 @@ class References:
         return Reader(self.engine.spark, source, {})
 
     def _read(self, reference: Reference) -> Batch:
+        if reference.jdbc and reference.name not in self._found:
+            source = reference.input
+            self._found[reference.name] = jdbc.read(self.engine.spark, reference.jdbc, source.where, source.timezone)
         if reference.name not in self._found:
             self._found[reference.name] = self._reader(reference).read(self.files[reference.name])
         return self._found[reference.name]
@@ -111,15 +115,19 @@ class References:
             except (RuleDataError, InputError) as error:
                 unanswered[question] = str(error)
             except (PySparkException, Py4JJavaError) as error:
-                unanswered[question] = f"reference '{question.reference}' cannot be read: {reason(error)}"
+                unanswered[question] = self._unreadable(question.reference, error)
         totals = [q for q in self.questions if isinstance(q, Total) and q not in unanswered] if counting else []
         for name in dict.fromkeys(question.reference for question in totals):
             asked = [question for question in totals if question.reference == name]
             try:
                 answers |= self._totals(batch, asked)
             except (PySparkException, Py4JJavaError) as error:
-                unanswered |= dict.fromkeys(asked, f"reference '{name}' cannot be read: {reason(error)}")
+                unanswered |= dict.fromkeys(asked, self._unreadable(name, error))
         return replace(batch, frame=frame, row=replace(batch.row, answers=answers, unanswered=unanswered))
+
+    def _unreadable(self, name: str, error: BaseException) -> str:
+        source = next((reference.jdbc for reference in self.asked if reference.name == name), None)
+        return f"reference '{name}' cannot be read: {jdbc.told(source, error) if source else reason(error)}"
 
     def _asked(self, question: Question) -> Batch:
         if question.reference in self.wrong:
