@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,7 +46,7 @@ def test_two_copies_are_reconciled_to_the_planted_differences(place):
         pa.table(dict(zip(("id", "amount", "name"), map(list, zip(*rows, strict=True)), strict=True))),
         place.path / "b.parquet",
     )
-    there = {row[0]: row for row in rows}
+    there: dict[int, Any] = {row[0]: row for row in rows}
     del there[17], there[18]
     there[1000] = (1000, 1.0, "extra")
     there[20] = (20, 5.0, "changed")
