@@ -113,10 +113,11 @@ def _secret(section: Node, word: str, problems: Problems) -> str:
     """A text of the section; a wrong one is not quoted."""
     node = section.mapping.get(word)
     value = "" if node is None else node.value
-    if isinstance(value, (dict, list)) or (node is not None and value in (None, "")):
+    empty = node is not None and value in (None, "") and word not in ("user", "password")
+    if isinstance(value, (dict, list)) or empty:
         problems.add(node or section, f"'{word}' of 'jdbc' must be a text")
         return ""
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def _options(section: Node, problems: Problems) -> dict[str, str]:
