@@ -19,6 +19,7 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from quality import further
 from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
@@ -131,6 +132,7 @@ class Engine:
         except (PySparkException, Py4JJavaError) as error:
             self._refuse_unreadable(batch, error)
             scanned = self._bisect(batch, plan, error)
+        scanned = self.with_own(batch, plan, scanned)
         plan = plan.without(scanned.errors)
         return self.findings(plan, scanned, self.frequencies(batch, plan))
 
@@ -143,6 +145,19 @@ class Engine:
 
         counter = KeyCounter(self.spark, launch, self.kept)
         return {key: counter.count(batch, key) for key in plan.key_passes}
+
+    def with_own(self, batch: Batch, plan: Plan, scanned: Scanned) -> Scanned:
+        """What was scanned, with the metrics that take passes of their own; a rule whose pass fails ends in an error, alone."""
+        metrics, errors = dict(scanned.metrics), dict(scanned.errors)
+        for own in plan.own_passes:
+            checks = [c for c in plan.metric_checks if c.own == own and c.rule.id not in errors]
+            self.launched.narrow += not batch.kept
+            self.launched.shuffles += 0 if batch.small else own.shuffles
+            try:
+                metrics |= further.measure(batch, own, checks)
+            except (PySparkException, Py4JJavaError) as error:
+                errors |= {check.rule.id: reason(error) for check in checks}
+        return replace(scanned, metrics=metrics, errors=errors)
 
     def findings(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Findings:
         """What the passes found, by rule."""

@@ -262,6 +262,10 @@ def _judge_group(engine: Engine, rule_set: RuleSet, cases: list[_Case], own: Map
     plan = planner.plan(replace(rule_set, rules=tuple(rules.values())), batch.row, batch.text)
     plan = engine.analyse(batch.frame, plan)
     scanned = _scan(batch, plan)
+    if plan.own_passes:
+        # rare: a job for each example
+        alone = {n: replace(batch, frame=batch.frame.where(f"{_EXAMPLE} = {n}")) for n in scanned}
+        scanned = {n: engine.with_own(alone[n], plan, found) for n, found in scanned.items()}
     keys = frequencies_of(batch.frame, plan.key_passes, _EXAMPLE)
     return [
         _told(engine, plan, case, scanned[number], {key: keys[key].get(number) for key in keys})
@@ -291,7 +295,7 @@ def _told(
     scanned: Scanned,
     keys: Mapping[KeyPass, Frequencies | None],
 ) -> Told:
-    none = Frequencies(0, 0, 0, 0, 0)
+    none, plan = Frequencies(0, 0, 0, 0, 0), plan.without(scanned.errors)
     measured = engine.measured(plan, scanned, {key: found or none for key, found in keys.items()})
     verdicts = verification.judge(plan, measured, plan.columns)
     wanted = {rule.id for rule in case.rules}

@@ -7,11 +7,12 @@ the NULL policy is applied once, outermost. `complies` and `scope` are never NUL
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
+from quality.distributions import OwnAnalyzer
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
@@ -51,6 +52,20 @@ class KeyPass:
 
 
 @dataclass(frozen=True)
+class OwnPass:
+    """A pass that metrics need of their own, one for all that ask for the same: `kind` is the `source` of their analyzers,
+    `form` what else tells two passes apart, `purpose` what it does, in words."""
+
+    kind: str
+    columns: tuple[str, ...]
+    references: tuple[str, ...]
+    scope: str
+    form: Hashable
+    purpose: str
+    shuffles: int = 1
+
+
+@dataclass(frozen=True)
 class RowCheck:
     """A row rule as SQL. `scope` and `complies` are never NULL. For a key rule `complies` says only what the row tells
     by itself; `key` is the pass that finds its duplicates."""
@@ -79,6 +94,7 @@ class MetricCheck:
     scope: str
     references: tuple[str, ...]
     key: KeyPass | None = None
+    own: OwnPass | None = None
     #: The part of a column's tally that is the metric.
     tallied: str = ""
     #: Where bounds that come from earlier batches come from; why they do not apply yet, or cannot be told.
@@ -149,6 +165,11 @@ class Plan:
         passes = [*(c.key for c in self.row_checks), *(c.key for c in self.metric_checks)]
         return tuple(key for key in dict.fromkeys(passes) if key)
 
+    @cached_property
+    def own_passes(self) -> tuple[OwnPass, ...]:
+        """The passes that metrics need of their own, in order of first use."""
+        return tuple(own for own in dict.fromkeys(check.own for check in self.metric_checks) if own)
+
     @property
     def passes(self) -> Passes:
         """How many passes will be needed, or at most so many: a side is not written when no row is on it."""
@@ -166,10 +187,11 @@ class Plan:
     def _steps(self) -> tuple[Pass, ...]:
         removes = _ids(check for check in self.row_checks if check.rule.quarantines)
         keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
-        metrics = _ids(check for check in self.metric_checks if not check.key)
+        metrics = _ids(check for check in self.metric_checks if not (check.key or check.own))
         apart = _ids(self.measured_apart)
         reading = [Pass("wide", "finding the columns")] * self.reading_scans
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
+        keys += [self._own_step(own) for own in self.own_passes]
         if self.together:
             writing = "judging rows and writing each to its side"
             if not self.tally:
@@ -191,6 +213,10 @@ class Plan:
         scan = Pass("wide", f"{what}, keeping the rows" if self.kept else what, (*removes, *keeps, *metrics))
         later = (*keys, Pass("wide", "writing passed rows"), *sides)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
+
+    def _own_step(self, own: OwnPass) -> Pass:
+        rules = _ids(check for check in self.metric_checks if check.own == own)
+        return Pass("narrow", own.purpose, rules, 0 if self.small else own.shuffles)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = _ids(check for check in self.row_checks if check.key == key)
@@ -391,13 +417,21 @@ def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> 
     if analyzer.source == "keys" and not analyzer.columns:
         # a key of no columns is the whole row
         analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))
+    analyzer = analyzer.fitted(row)
     for name in analyzer.columns:
         analyzer.check_type(name, row.type(name))
     references = tuple(row.ref(name) for name in analyzer.columns)
     scope = conjunction([well_formed, _where(rule)])
     key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
     tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(references) == 1 else ""
-    return MetricCheck(rule, analyzer, scope, references, key, tallied)
+    own = _own_pass(analyzer, references, scope) if isinstance(analyzer, OwnAnalyzer) else None
+    return MetricCheck(rule, analyzer, scope, references, key, own, tallied)
+
+
+def _own_pass(analyzer: OwnAnalyzer, references: tuple[str, ...], scope: str) -> OwnPass:
+    return OwnPass(
+        analyzer.source, analyzer.columns, references, scope, analyzer.form, analyzer.purpose(), analyzer.shuffles
+    )
 
 
 def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:

@@ -220,6 +220,8 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
             return None
     found = beside.merged(scanned) if beside and scanned else beside or scanned
     assert found is not None
+    found = engine.with_own(batch, plan, found)
+    plan = plan.without(found.errors)
     with context.step("reasons", "explaining failing rows"):
         return _explained(context, batch, plan, found, frequencies, _files(context, context.folder("passed")))
 

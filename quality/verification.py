@@ -81,7 +81,7 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
 
 def could_not_tell(rule: Rule, why: str) -> RuleResult:
     """A rule that cannot be judged against this batch."""
-    expected = str(rule.check.bounds) if isinstance(rule.check, MetricRule) else rule.check.requirement()
+    expected = rule.check.expected() if isinstance(rule.check, MetricRule) else rule.check.requirement()
     return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}")
 
 
@@ -135,14 +135,15 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     secret = tells(metric, check.analyzer.columns, rule_set.sensitive, scope)
     found = {"metric": without_value(metric) if secret else metric, "rows_in_scope": scope}
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
+    expected = rule.check.expected()
     if scope == 0 and not _counts_rows(check):
-        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), "no row in scope", **found)
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, "no row in scope", **found)
     unsure = check.unsure or _unresolved(check, bounds, metric)
     if unsure:
-        return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {unsure}", **found)
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {unsure}", **found)
     if check.waiting:
-        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
-    expected = f"{bounds} ({check.origin})" if check.origin else str(bounds)
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, check.waiting, **found)
+    expected += f" ({check.origin})" if check.origin else ""
     if metric.value is None or isinstance(metric.value, str):
         why = f"{what} {_missing(metric, scope, secret=secret)}"
         return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}", **found)
@@ -157,6 +158,8 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
         return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {what} is {shown}; {error}", **found)
     shown = MASKED if secret else _shown(metric.value)
     message = "" if holds else f"{what} is {shown}, must be {expected}{_share(metric)}"
+    if metric.detail and not holds and not any(rule_set.sensitive.how(name) for name in check.analyzer.columns):
+        message = f"{rule.column}: {metric.detail}; {rule.check.requirement()}"
     return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, expected, message, **found)
 
 

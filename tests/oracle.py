@@ -541,6 +541,8 @@ def _parse_decimal(text: str, kind: str) -> Decimal | None:
 # rules about a metric
 
 
+#: Judged by a list, not by bounds: the metric is 0 when it holds.
+SETS = ("distinct_values", "most_common_value")
 #: What is 0, and not unknown, of nothing.
 COUNTS = ("row_count", "distinct_count", "duplicate_rows", "zeros_count")
 
@@ -557,6 +559,8 @@ def _metric_rule(word: str, arguments: Mapping[str, Any], filtered: bool, rows: 
         return Expected("passed" if fresh else "failed", len(rows), None, value)
     if value is None:
         return Expected("error", len(rows), None, None)
+    if word in SETS:
+        return Expected("failed" if value else "passed", len(rows), None, value)
     return Expected("passed" if within(value, arguments) else "failed", len(rows), None, value)
 
 
@@ -574,12 +578,16 @@ def metric(word: str, arguments: Mapping[str, Any], rows: Sequence[Row]) -> Any:
         return None if sums[0] is None or not sums[1] else float(sums[0]) / float(sums[1])
     if word == "correlation":
         return _correlation([(column_value(row, names[0]), column_value(row, names[1])) for row in rows])
+    if word == "mutual_information":
+        return _information([_key(row, names) for row in rows])
     column = [column_value(row, names[0]) for row in rows]
     values = [value for value in column if value is not None]
     if word == "completeness":
         return len(values) / len(rows)
-    if not values:
+    if not values and word != "distinct_values":
         return 0 if word in COUNTS else None
+    if word in DISTRIBUTIONS:
+        return DISTRIBUTIONS[word](values, arguments)
     if word == "median" or arguments.get("exact"):
         return between_ranks([float(value) for value in values], arguments.get("q", 0.5))
     if word == "iqr":
@@ -588,6 +596,41 @@ def metric(word: str, arguments: Mapping[str, Any], rows: Sequence[Row]) -> Any:
     if word == "quantile":
         return quantile([float(value) for value in values], arguments["q"])
     return STATISTICS[word](values)
+
+
+def _entropy(values: list[Any], _: Mapping[str, Any]) -> float:
+    counts, total = Counter(map(_key_part, values)), len(values)
+    return -math.fsum(count / total * math.log(count / total) for count in counts.values()) + 0.0
+
+
+def _information(keys: list[tuple[Any, ...]]) -> float | None:
+    whole = [key for key in keys if None not in key]
+    if not whole:
+        return None
+    joint, *sides = Counter(whole), *(Counter(key[place] for key in whole) for place in (0, 1))
+    total = len(whole)
+    return math.fsum(
+        count / total * math.log(count * total / (sides[0][a] * sides[1][b])) for (a, b), count in joint.items()
+    )
+
+
+def _top_share(values: list[Any], _: Mapping[str, Any]) -> float:
+    return max(Counter(map(_key_part, values)).values()) / len(values)
+
+
+def _unlisted_mode(values: list[Any], arguments: Mapping[str, Any]) -> int:
+    counts = Counter(map(_key_part, values))
+    modes = [value for value, count in counts.items() if count == max(counts.values())]
+    return int(not all(_member(value, arguments["in"]) for value in modes))
+
+
+def _set_difference(values: list[Any], arguments: Mapping[str, Any]) -> int:
+    """Listed values that do not occur, and rows that have others, as far as each is asked."""
+    (word,) = set(arguments) & {"in", "contains", "equals"}
+    listed = arguments[word]
+    absent = sum(not any(_member(value, [one]) for value in values) for one in listed)
+    others = sum(not _member(value, listed) for value in values)
+    return (absent if word != "in" else 0) + (others if word != "contains" else 0)
 
 
 def _names(arguments: Mapping[str, Any]) -> list[str]:
@@ -694,6 +737,12 @@ def _correlation(pairs: list[tuple[Any, Any]]) -> float | None:
     return xy / math.sqrt(xx * yy) if xx and yy else math.nan
 
 
+DISTRIBUTIONS: Mapping[str, Callable[[list[Any], Mapping[str, Any]], Any]] = {
+    "entropy": _entropy,
+    "top_value_ratio": _top_share,
+    "most_common_value": _unlisted_mode,
+    "distinct_values": _set_difference,
+}
 STATISTICS: Mapping[str, Callable[[list[Any]], Any]] = {
     "mean": lambda values: float(_total(values) / len(values)),
     "sum": _total,
@@ -715,6 +764,7 @@ ROW_TYPES = frozenset({"unique", "key", "that", *PREDICATES, *SEVERAL, *COMPOSIT
 #: Every rule type that has an oracle here; `schema` is about columns and tested by hand.
 TYPES = frozenset(
     {"malformed", *ROW_TYPES, *STATISTICS, "row_count", "completeness", "quantile"}
+    | {*DISTRIBUTIONS, "mutual_information"}
     | {"median", "iqr", "ratio_of_sums", "duplicate_rows"}
     | {"correlation", "uniqueness", "distinctness", "unique_value_ratio", "distinct_count"}
 )

@@ -299,6 +299,10 @@ class MetricRule(BatchRule):
         """The bounds."""
         return f"must be {self.bounds}"
 
+    def expected(self) -> str:
+        """What the result shows as expected."""
+        return str(self.bounds)
+
 
 class SchemaRule(BatchRule):
     """A batch rule judged from the columns of the batch alone."""

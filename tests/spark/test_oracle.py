@@ -314,6 +314,32 @@ METRIC_RULES: list[dict[str, Any]] = [
         for columns in (["i"], ["d"], ["s"], ["n"], ["i", "g"], ["b", "n"])
     ),
 ]  # fmt: skip
+#: Each set of columns, and each filter, is a pass of its own here too.
+DISTRIBUTION_RULES: list[dict[str, Any]] = [
+    *({"entropy": {"column": column, "above": 1.5}} for column in ("i", "d", "s", "b", "n", "st.f")),
+    *({"top_value_ratio": {"column": column, "at_most": 0.3}} for column in ("i", "d", "s", "g", "n")),
+    {"most_common_value": {"column": "g", "in": ["a"]}},
+    {"most_common_value": {"column": "g", "in": ["b", "c"]}},
+    # several are equally frequent
+    {"most_common_value": {"column": "b", "in": [True]}},
+    {"most_common_value": {"column": "b", "in": [True, False]}},
+    {"most_common_value": {"column": "i", "in": [0.0, 2, 5]}},
+    {"most_common_value": {"column": "d", "in": [0, 1.5]}},
+    {"most_common_value": {"column": "n", "in": [1]}},
+    *({"mutual_information": {"columns": pair, "above": 0.5}} for pair in (["i", "s"], ["d", "b"], ["day", "g"], ["i", "n"])),
+    {"distinct_values": {"column": "g", "equals": ["a", "b"]}},
+    {"distinct_values": {"column": "g", "equals": ["a", "c"]}},
+    {"distinct_values": {"column": "s", "contains": ["ä€😀", "it's", "back\\slash", "a\nb", 5, True]}},
+    {"distinct_values": {"column": "s", "contains": ["a", "x", "y's", "B"]}},
+    {"distinct_values": {"column": "s", "in": ["a", "b"]}},
+    {"distinct_values": {"column": "i", "contains": [0, 0.0, 2**31 - 1, 3]}},
+    {"distinct_values": {"column": "l", "contains": [2**53, 2**63 - 1, *range(70)]}},
+    {"distinct_values": {"column": "d", "in": [0, 1.5, 0.1, INF]}},
+    {"distinct_values": {"column": "dec", "equals": [0.1, -0.1, 99999999.99, 0, 12.34, 5]}},
+    {"distinct_values": {"column": "day", "contains": ["0001-01-01", "2020-02-29", "2021-02-28"]}},
+    {"distinct_values": {"column": "b", "equals": [True, False]}},
+    *({"distinct_values": {"column": "n", word: [1]}} for word in ("in", "contains", "equals")),
+]  # fmt: skip
 APPROXIMATE_RULES: list[dict[str, Any]] = [
     {"distinct_count": {"column": column, "approximate": True, "at_least": 2}}
     for column in ("i", "d", "s", "day", "ts", "b", "dec", "n")
@@ -369,6 +395,11 @@ FAMILIES = {
     "keys": KEY_RULES,
     "that": varied(THAT_RULES, 1),
     "metrics": varied(METRIC_RULES, 12),
+    "distributions": [
+        *DISTRIBUTION_RULES,
+        *({**rule, "where": "i > 0 and g = 'a'"} for rule in DISTRIBUTION_RULES[:1] + DISTRIBUTION_RULES[11:12]),
+        *({**rule, "where": "g = 'nowhere'"} for rule in DISTRIBUTION_RULES[5:6] + DISTRIBUTION_RULES[-4:]),
+    ],
     "approximate": APPROXIMATE_RULES,
 }
 

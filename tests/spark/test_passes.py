@@ -157,3 +157,37 @@ def test_a_budget_below_one_is_a_mistake(place):
     rules = place.rules(ONE_KEY, format="parquet", path="a.parquet")
     with pytest.raises(UsageError, match="'max_scans' must be at least 1, got 0"):
         quality.run(rules, "b", spark=place.spark, max_scans=0)
+
+
+OWN = (
+    "- entropy: {column: n, equals: 0}\n- top_value_ratio: {column: n, at_most: 0.01}\n"
+    "- mutual_information: {columns: [n, t], above: 1}\n- most_common_value: {column: t, in: [b]}\n"
+    "- distinct_values: {column: t, equals: [a, b, x, y]}"
+)
+
+
+@pytest.mark.parametrize("size", ("large", "small"))
+def test_metrics_of_the_same_values_share_a_pass_of_their_own(spark, place, size):
+    def run():
+        return place.run(OWN, format="parquet", path="a.parquet")
+
+    def sized():
+        if size == "small":
+            return run()
+        with as_large(spark):
+            return run()
+
+    result, scans = in_the_books(spark, place, sized)
+    planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
+    assert {name: actual[name] for name in planned} == planned
+    # values of n, of n and t, of t
+    assert planned["narrow"] == 3
+    assert len(scans) == actual["wide"] + actual["narrow"]
+    assert planned["shuffles"] == (3 if size == "large" else 0)
+    told = {rule["type"]: rule["message"] for rule in result.rules if rule["status"] == "failed"}
+    assert told.keys() == {"entropy", "most_common_value", "distinct_values"}
+    assert told["entropy"].startswith("Entropy of 'n' is 4.60517, must be = 0")
+    assert told["most_common_value"] == "t: the most common value is 'a' (34 rows); must be one of b"
+    assert told["distinct_values"] == (
+        "t: 'x', 'y' do not occur; 33 rows have another value, such as 'c'; must be exactly a, b, x, y"
+    )

@@ -236,7 +236,6 @@ LOST = {
     'IsComplete "c" where "a in (select 1)"': "its filter cannot be used: 'select' makes a query of it: an expression over one row is expected",
     '(IsComplete "a") or (IsComplete "b")': "rules of which one is enough are about the batch, 'any' is about rows",
     'CustomSql "select 1" > 0': "rules that are queries have no form yet",
-    'Entropy "c" > 1': "the metric Entropy has no rule type yet",
     "FileSize < 10 MB": "rules about files have no form yet",
     'SchemaMatch "ref" = 1': "rules that compare with another data set have no form yet",
     'DetectAnomalies "RowCount"': "anomalies have no form yet",

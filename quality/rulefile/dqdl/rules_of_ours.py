@@ -292,6 +292,7 @@ CONVERTERS: dict[str, Converter] = {
     "RowCount": _metric("row_count", ""),
     "Skewness": _metric("skewness", "column"),
     "StandardDeviation": _metric("stddev", "column"),
+    "Entropy": _metric("entropy", "column"),
     "Sum": _metric("sum", "column"),
     "Uniqueness": _metric("uniqueness", "columns"),
     "UniqueValueRatio": _metric("unique_value_ratio", "columns"),
@@ -308,7 +309,6 @@ MISSING: dict[str, str] = {
     "AggregateMatch": "rules that compare two aggregates have no form yet",
     "CustomSql": "rules that are queries have no form yet",
     "DetectAnomalies": "anomalies have no form yet",
-    "Entropy": "the metric Entropy has no rule type yet",
 }  # fmt: skip
 
 
