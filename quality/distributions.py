@@ -1,8 +1,9 @@
 """Metrics of how the values of a column are distributed: what each of them is, as data, like `quality.analyzers`.
 
-Two more ways lead to a metric here than there:
+More ways lead to a metric here than there:
 - `values`: from the distinct values with their counts, which take a pass of their own, and a shuffle; metrics of the same
   columns and rows share it;
+- `profile`: from the sketches that the profile of this batch and of earlier ones have of the column;
 - `scan` with a text as result, where one number would not tell which value was meant.
 """
 
@@ -13,10 +14,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from quality.analyzers import Analyzer
+from quality.analyzers import NUMERIC, TEXTUAL, Analyzer, is_numeric
 from quality.errors import RuleDataError
 from quality.model import Metric, Scalar
 
+#: The measures of `quality.anomaly.drift`, which needs numpy: a rule file is read without.
+DRIFT_MEASURES = ("psi", "ks", "js", "linf", "chi_square")
 #: Values that are named one by one.
 _NAMED = 10
 #: Bits of a word that says which listed values were found.
@@ -198,3 +201,35 @@ class ValueSetDifference(_Listed):
 def _named(values: Sequence[Scalar]) -> str:
     more = f" and {len(values) - _NAMED} more" if len(values) > _NAMED else ""
     return ", ".join(f"'{value}'" for value in values[:_NAMED]) + more
+
+
+@dataclass(frozen=True)
+class Drift(Analyzer):
+    """How far a column is from what the last `against` published batches held together, by one of `DRIFT_MEASURES`. Numbers are
+    compared in bins, texts and booleans by their frequent values; NULL is left out."""
+
+    measure: str = "psi"
+    against: int = 7
+    #: The metric whose sketch is compared.
+    sketch: str = ""
+    source: ClassVar[str] = "profile"
+    types: ClassVar[tuple[str, ...]] = (*NUMERIC, *TEXTUAL, "boolean")
+
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """The measure and the window."""
+        return (("against", f"last {self.against}"), ("measure", self.measure))
+
+    def check_type(self, column: str, type_name: str) -> None:
+        """Raise RuleDataError for a type that no sketch counts, and where there is no order for `ks`."""
+        super().check_type(column, type_name)
+        if self.measure == "ks" and not is_numeric(type_name):
+            raise RuleDataError(f"'ks' is of numbers, '{column}' is {type_name}; use psi, js, linf or chi_square")
+
+    def fitted(self, row: Any) -> Analyzer:
+        """With the column's name as the profile has it, and its sketch. Raises RuleDataError for a field of a struct: it has no profile."""
+        column = row.find(self.columns[0])
+        if column not in row.columns:
+            raise RuleDataError(f"'{self.columns[0]}' is a field of a column: drift is of whole columns")
+        sketch = "ApproxQuantiles" if is_numeric(column.type) else "Histogram"
+        return replace(self, columns=(column.name,), sketch=sketch)

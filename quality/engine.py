@@ -19,18 +19,18 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from quality import further
+from quality import drifting, further
 from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
+from quality.distributions import Drift
 from quality.errors import EngineError, InputError, did_you_mean
 from quality.keys import Frequencies, KeyCounter
 from quality.model import Metric
 from quality.planner import KeyPass, MetricCheck, Plan, RowCheck
 from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
-from quality.rule_types.rules import RuleSet
 from quality.scan import Scan, Scanned
 from quality.sql import quote
 from quality.tally_scan import TallyScan
@@ -180,9 +180,9 @@ class Engine:
             return TallyScan(batch, plan, deequ, aggregate, verdicts=verdicts)
         return Scan(batch, plan, deequ, verdicts=verdicts)
 
-    def tallies(self, rule_set: RuleSet, *, small: bool) -> bool:
+    def tallies(self, plan: Plan, *, small: bool) -> bool:
         """Whether the tally is to count: of a small batch it would not pay, unless there is a profile to make."""
-        if not (rule_set.profile or (self.kind == "deequ" and not small)):
+        if not (plan.sketched or (self.kind == "deequ" and not small)):
             return False
         found = tally(self.spark)
         if found:
@@ -310,6 +310,10 @@ def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, 
     analyzer = check.analyzer
     if analyzer.name == "Size":
         return Metric(analyzer.key, scanned.scopes[check.scope])
+    if isinstance(analyzer, Drift):
+        if check.reference is None or scanned.profile is None:
+            return Metric(analyzer.key, None)
+        return drifting.measured(analyzer, check.reference, scanned.profile)
     if analyzer.source == "counts":
         scope = scanned.scopes[check.scope]
         return ratio_metric(analyzer, scope - scanned.failed[check.rule.id], scope)

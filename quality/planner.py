@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
-from quality.distributions import OwnAnalyzer
+from quality.distributions import Drift, OwnAnalyzer
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
@@ -101,6 +101,8 @@ class MetricCheck:
     origin: str = ""
     waiting: str = ""
     unsure: str = ""
+    #: What earlier batches held of the column, where the metric is a distance from it.
+    reference: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -233,8 +235,14 @@ class Plan:
 
     @property
     def profiles(self) -> bool:
-        """Whether the batch is profiled."""
-        return self.tally and self.rule_set.profile
+        """Whether columns of the batch are profiled."""
+        return self.tally and bool(self.sketched)
+
+    @cached_property
+    def sketched(self) -> tuple[Column, ...]:
+        """The columns that are profiled: all, or those whose sketches a rule compares with earlier ones."""
+        compared = {check.analyzer.columns[0] for check in self.metric_checks if check.analyzer.source == "profile"}
+        return tuple(column for column in self.columns if self.rule_set.profile or column.name in compared)
 
     @property
     def measured_apart(self) -> tuple[MetricCheck, ...]:
@@ -330,12 +338,20 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
                 )
             elif isinstance(rule.check, MetricRule):
                 metric_checks.append(_metric_check(rule, rule.check, row, well_formed))
+                _refuse_hidden(metric_checks[-1], rule_set.sensitive)
             else:
                 schema_rules.append(rule)
         except RuleDataError as error:
             errors[rule.id] = str(error)
     checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules))
     return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
+
+
+def _refuse_hidden(check: MetricCheck, sensitive: Sensitive) -> None:
+    """A sketch that is not kept cannot be compared."""
+    how = sensitive.how(check.analyzer.columns[0]) if check.analyzer.source == "profile" else None
+    if isinstance(check.analyzer, Drift) and how and (how == Hiding.MASK or check.analyzer.sketch != "Histogram"):
+        raise RuleDataError(f"values of '{check.analyzer.columns[0]}' are sensitive: no sketch of them is kept")
 
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:

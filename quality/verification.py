@@ -164,11 +164,13 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
 
 
 def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
-    """Why bounds of earlier batches cannot be held against the metric."""
+    """Why what comes from earlier batches cannot be held against the metric."""
     if (check.origin or check.waiting) and _is_moment(metric.value):
         return f"functions of earlier batches are about numbers, and {metric.key.name} is {metric.text}"
     if bounds.past and not check.waiting:
         return f"the history was not read, and the bounds come from it: {bounds}"
+    if check.analyzer.source == "profile" and check.reference is None and not check.waiting:
+        return "the history was not read, and the column is compared with it"
     return ""
 
 

@@ -550,7 +550,8 @@ COUNTS = ("row_count", "distinct_count", "duplicate_rows", "zeros_count")
 def _metric_rule(word: str, arguments: Mapping[str, Any], filtered: bool, rows: Sequence[Row]) -> Expected:
     if not rows and (word != "row_count" or filtered):
         # a count of nothing is 0, anything else does not exist
-        return Expected("not_applicable", 0, None, 0 if word in COUNTS else None)
+        nothing = _set_difference([], arguments) if word == "distinct_values" else 0 if word in COUNTS else None
+        return Expected("not_applicable", 0, None, nothing)
     value = metric(word, arguments, rows)
     if word == "freshness" and value is not None:
         now = datetime.fromisoformat(str(_moment(arguments["as_of"], EPOCH)))

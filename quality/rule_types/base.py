@@ -194,6 +194,8 @@ class RuleType:
     type: ClassVar[str] = ""
     main: ClassVar[str] = ""
     keeps_tolerance: ClassVar[bool] = True
+    #: Whether it can be about some of the rows.
+    takes_where: ClassVar[bool] = True
     #: Whether it is about several columns together, so that it cannot stand under one of them.
     about_several: ClassVar[bool] = False
     example: ClassVar[str] = ""

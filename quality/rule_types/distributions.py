@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from quality import distributions
 from quality.analyzers import Analyzer
+from quality.formulas import MOST_BATCHES
 from quality.model import Bounds, Scalar
-from quality.rule_types.args import BOUNDS, COLUMN, COLUMNS, VALUES, arg
+from quality.rule_types.args import BOUNDS, COLUMN, COLUMNS, VALUES, Kind, arg, choice, shown
 from quality.rule_types.base import MetricRule
 from quality.rule_types.values import listed
 
@@ -130,3 +132,56 @@ class DistinctValues(MetricRule):
         """One of the three."""
         given = [word for word in ("in", "contains", "equals") if getattr(self, f"{word}_" if word == "in" else word)]
         return "" if len(given) == 1 else f"needs one of in, contains, equals, got {' and '.join(given) or 'none'}"
+
+
+@dataclass(frozen=True)
+class Last:
+    """The last so many published batches before this one."""
+
+    batches: int
+
+    def __str__(self) -> str:
+        return f"last {self.batches}"
+
+
+def _parse_last(value: object) -> Last:
+    found = re.fullmatch(r"\s*last\s*(?:\(\s*)?([0-9]{1,6})(?:\s*\))?\s*", value) if isinstance(value, str) else None
+    if found is None or not 1 <= int(found[1]) <= MOST_BATCHES:
+        raise ValueError(
+            f"must be a number of earlier batches such as 'last 7', at most {MOST_BATCHES:,}, got {shown(value)}"
+        )
+    return Last(int(found[1]))
+
+
+@dataclass(frozen=True)
+class DriftBounds(MetricRule):
+    """How far the values of a column are from what the last published batches held together, within bounds. `method`: `psi`
+    (population stability index: below 0.1 is usually called stable, above 0.25 shifted), `js` (Jensen-Shannon divergence in
+    bits, 0 to 1), `linf` (largest difference of a share), `chi_square` (Pearson's statistic over its degrees of freedom: about 1
+    where both are drawn from the same), `ks` (Kolmogorov-Smirnov, numbers only). Numbers are compared in tenths of the reference
+    and what lies beyond its ends (`ks`: in bins of 1 %), texts and booleans value by value, those with less than 1 % on both
+    sides together. NULL is left out. From the sketches that profiles leave in the history, without a pass of its own; where
+    `profile` is off the column is profiled for it. Not applicable until as many batches are published as are asked for, or
+    `min_history`. Of all rows: takes no `where`."""
+
+    column: str = arg(COLUMN, "the column: numbers, texts or booleans")
+    bounds: Bounds = arg(BOUNDS, "bounds of the distance, in numbers")
+    method: str = arg(choice(*distributions.DRIFT_MEASURES), "the measure: psi, ks, js, linf or chi_square", "psi")
+    against: Last = arg(Kind(_parse_last, {"type": "string"}), "the published batches to compare with", Last(7))
+
+    type = "drift"
+    takes_where = False
+    example = "drift: {column: amount, method: psi, against: last 7, at_most: 0.2}"
+
+    @property
+    def batches(self) -> int:
+        """How many earlier batches it asks for."""
+        return self.against.batches
+
+    def analyzer(self, where: str) -> Analyzer:
+        """From sketches."""
+        return distributions.Drift((self.column,), where, self.method, self.against.batches)
+
+    def problem(self) -> str:
+        """The window is what is compared with."""
+        return "takes numbers as bounds, not formulas of earlier batches" if self.bounds.past else ""

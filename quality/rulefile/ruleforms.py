@@ -443,6 +443,8 @@ def _takes_nulls(kind: type[RuleType]) -> bool:
 
 def misfit(kind: type[RuleType], word: str, value: Any) -> str:
     """Why a modifier does not go with a rule type, empty when it does."""
+    if word == "where" and not kind.takes_where:
+        return "does not go with it: it is about all rows"
     if not issubclass(kind, RowRule):
         if word in ("tolerance", "nulls", "nan"):
             return "goes with rules about rows; this one is about the batch: widen its bounds instead"

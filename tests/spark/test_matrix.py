@@ -57,8 +57,8 @@ TOGETHER = (
     ("null is skipped", "keep"),
     ("nan", "quarantine"),
 )
-#: Lines that cannot be read exist in text formats alone.
-ELSEWHERE = {"malformed"}
+#: Lines that cannot be read exist in text formats alone, drift where there are earlier batches.
+ELSEWHERE = {"malformed", "drift"}
 #: Types with a `column` and others beside it: one rule is about one set of columns.
 ABOUT_SEVERAL = {"compare", "sum_equals"}
 

@@ -184,7 +184,7 @@ def test_metrics_of_the_same_values_share_a_pass_of_their_own(spark, place, size
     assert planned["narrow"] == 3
     assert len(scans) == actual["wide"] + actual["narrow"]
     assert planned["shuffles"] == (3 if size == "large" else 0)
-    told = {rule["type"]: rule["message"] for rule in result.rules if rule["status"] == "failed"}
+    told = {rule["type"]: rule["message"] for rule in result.data["rules"] if rule["status"] == "failed"}
     assert told.keys() == {"entropy", "most_common_value", "distinct_values"}
     assert told["entropy"].startswith("Entropy of 'n' is 4.60517, must be = 0")
     assert told["most_common_value"] == "t: the most common value is 'a' (34 rows); must be one of b"
