@@ -29,8 +29,15 @@ _WORD = 62
 class OwnAnalyzer(Analyzer):
     """A metric that takes a pass of its own; those with the same `source`, columns, rows and `form` share it."""
 
-    #: Shuffles of the pass where a batch is more than one task.
-    shuffles: ClassVar[int] = 1
+    @property
+    def reads(self) -> int:
+        """How often a batch of more than one task is read for it."""
+        return 1
+
+    @property
+    def shuffles(self) -> int:
+        """How often such a batch is shuffled."""
+        return 1
 
     @property
     def form(self) -> Hashable:
@@ -65,6 +72,10 @@ class ValuesAnalyzer(OwnAnalyzer):
         """As a plan says it."""
         together = " together and apart" if self.sides else ""
         return f"counting values of {', '.join(self.columns)}{together}"
+
+    def counted(self, references: Sequence[str]) -> Sequence[str]:
+        """SQL of what is counted."""
+        return references
 
     def grouped(self) -> str:
         """SQL of the aggregate over `k0`, ..., `n` (and `side`); NULL where there are no values."""

@@ -151,7 +151,7 @@ class Engine:
         metrics, errors = dict(scanned.metrics), dict(scanned.errors)
         for own in plan.own_passes:
             checks = [c for c in plan.metric_checks if c.own == own and c.rule.id not in errors]
-            self.launched.narrow += not batch.kept
+            self.launched.narrow += 0 if batch.kept else 1 if batch.small else own.reads
             self.launched.shuffles += 0 if batch.small else own.shuffles
             try:
                 metrics |= further.measure(batch, own, checks)

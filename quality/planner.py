@@ -62,6 +62,8 @@ class OwnPass:
     scope: str
     form: Hashable
     purpose: str
+    #: Readings and shuffles where a batch is more than one task; of a small one there is one reading.
+    reads: int = 1
     shuffles: int = 1
 
 
@@ -193,7 +195,7 @@ class Plan:
         apart = _ids(self.measured_apart)
         reading = [Pass("wide", "finding the columns")] * self.reading_scans
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
-        keys += [self._own_step(own) for own in self.own_passes]
+        keys += [step for own in self.own_passes for step in self._own_steps(own)]
         if self.together:
             writing = "judging rows and writing each to its side"
             if not self.tally:
@@ -216,9 +218,11 @@ class Plan:
         later = (*keys, Pass("wide", "writing passed rows"), *sides)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
 
-    def _own_step(self, own: OwnPass) -> Pass:
+    def _own_steps(self, own: OwnPass) -> Iterator[Pass]:
         rules = _ids(check for check in self.metric_checks if check.own == own)
-        return Pass("narrow", own.purpose, rules, 0 if self.small else own.shuffles)
+        if own.reads > 1 and not self.small:
+            yield Pass("narrow", f"sampling, before {own.purpose}", rules)
+        yield Pass("narrow", own.purpose, rules, 0 if self.small else own.shuffles)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = _ids(check for check in self.row_checks if check.key == key)
@@ -445,9 +449,8 @@ def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> 
 
 
 def _own_pass(analyzer: OwnAnalyzer, references: tuple[str, ...], scope: str) -> OwnPass:
-    return OwnPass(
-        analyzer.source, analyzer.columns, references, scope, analyzer.form, analyzer.purpose(), analyzer.shuffles
-    )
+    cost = (analyzer.reads, analyzer.shuffles)
+    return OwnPass(analyzer.source, analyzer.columns, references, scope, analyzer.form, analyzer.purpose(), *cost)
 
 
 def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
+from itertools import pairwise
 from typing import Any
 
 from tests import formats
@@ -560,6 +561,8 @@ def _metric_rule(word: str, arguments: Mapping[str, Any], filtered: bool, rows: 
         return Expected("passed" if fresh else "failed", len(rows), None, value)
     if value is None:
         return Expected("error", len(rows), None, None)
+    if word in LIMITS:
+        return Expected("passed" if value <= LIMITS[word](arguments) else "failed", len(rows), None, value)
     if word in SETS:
         return Expected("failed" if value else "passed", len(rows), None, value)
     return Expected("passed" if within(value, arguments) else "failed", len(rows), None, value)
@@ -579,8 +582,8 @@ def metric(word: str, arguments: Mapping[str, Any], rows: Sequence[Row]) -> Any:
         return None if sums[0] is None or not sums[1] else float(sums[0]) / float(sums[1])
     if word == "correlation":
         return _correlation([(column_value(row, names[0]), column_value(row, names[1])) for row in rows])
-    if word == "mutual_information":
-        return _information([_key(row, names) for row in rows])
+    if word in ORDERS:
+        return ORDERS[word](rows, arguments)
     column = [column_value(row, names[0]) for row in rows]
     values = [value for value in column if value is not None]
     if word == "completeness":
@@ -604,8 +607,8 @@ def _entropy(values: list[Any], _: Mapping[str, Any]) -> float:
     return -math.fsum(count / total * math.log(count / total) for count in counts.values()) + 0.0
 
 
-def _information(keys: list[tuple[Any, ...]]) -> float | None:
-    whole = [key for key in keys if None not in key]
+def _information(rows: Sequence[Row], a: Mapping[str, Any]) -> float | None:
+    whole = [key for key in (_key(row, a["columns"]) for row in rows) if None not in key]
     if not whole:
         return None
     joint, *sides = Counter(whole), *(Counter(key[place] for key in whole) for place in (0, 1))
@@ -632,6 +635,65 @@ def _set_difference(values: list[Any], arguments: Mapping[str, Any]) -> int:
     absent = sum(not any(_member(value, [one]) for value in values) for one in listed)
     others = sum(not _member(value, listed) for value in values)
     return (absent if word != "in" else 0) + (others if word != "contains" else 0)
+
+
+def _neighbours(rows: Sequence[Row], a: Mapping[str, Any], order: Sequence[str]) -> list[tuple[Any, Any]] | None:
+    """Each value and the one before it, group by group; None where there are no values."""
+    groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    falls = a.get("direction") == "decreasing"
+    for row in rows:
+        places = [column_value(row, name) for name in (*order, a["column"])]
+        if None not in places:
+            *before, value = ((_is_nan(place), place) for place in places)
+            groups.setdefault(_key(row, _listed(a.get("per", ()))), []).append((before, value))
+    found: list[tuple[Any, Any]] = []
+    for group in groups.values():
+        # of one place in the order they come as is wished
+        group.sort(key=lambda pair: pair[1], reverse=falls)
+        group.sort(key=lambda pair: pair[0])
+        values = [value for _, value in group]
+        found += pairwise(values)
+    return found if groups else None
+
+
+def _longest(rows: Sequence[Row], a: Mapping[str, Any]) -> float | None:
+    pairs = _neighbours(rows, a, [a["column"]])
+    if pairs is None:
+        return None
+    return max([(after[1] - before[1]).total_seconds() for before, after in pairs], default=0.0)
+
+
+def _violations(rows: Sequence[Row], a: Mapping[str, Any]) -> int | None:
+    pairs = _neighbours(rows, a, _listed(a["order_by"]))
+    signs = (operator.gt, operator.ge) if a.get("direction") != "decreasing" else (operator.lt, operator.le)
+    holds = signs[0] if a.get("strict") else signs[1]
+    return None if pairs is None else sum(not holds(after, before) for before, after in pairs)
+
+
+def _period_of(moment: date, every: str) -> Any:
+    day = moment.date() if isinstance(moment, datetime) else moment
+    if every in ("minute", "hour"):
+        assert isinstance(moment, datetime)
+        return moment.replace(minute=0 if every == "hour" else moment.minute, second=0, microsecond=0)
+    return {"day": day, "week": day.isocalendar()[:2], "month": (day.year, day.month)}[every]
+
+
+def _without_rows(rows: Sequence[Row], a: Mapping[str, Any]) -> int | None:
+    """Every step of a walk from one end to the other, by the smallest unit."""
+    values = [value for row in rows if (value := column_value(row, a["column"])) is not None]
+    ends = [_moment(a[word], EPOCH) if word in a else None for word in ("from", "to")]
+    if not values and None in ends:
+        return None
+    first: Any = ends[0] or min(values)
+    last: Any = ends[1] - timedelta(microseconds=1) if isinstance(ends[1], datetime) else max(values)
+    step = timedelta(minutes=1) if a["every"] in ("minute", "hour") else timedelta(days=1)
+    if step.days:
+        first, last = (end.date() if isinstance(end, datetime) else end for end in (first, last))
+    periods = {_period_of(last, a["every"])} if first <= last else set()
+    while first < last:
+        periods.add(_period_of(first, a["every"]))
+        first += min(step, last - first)
+    return len(periods - {_period_of(value, a["every"]) for value in values})
 
 
 def _names(arguments: Mapping[str, Any]) -> list[str]:
@@ -738,6 +800,18 @@ def _correlation(pairs: list[tuple[Any, Any]]) -> float | None:
     return xy / math.sqrt(xx * yy) if xx and yy else math.nan
 
 
+ORDERS: Mapping[str, Callable[[Sequence[Row], Mapping[str, Any]], Any]] = {
+    "gaps": _longest,
+    "coverage": _without_rows,
+    "monotonic": _violations,
+    "mutual_information": _information,
+}
+#: What the metric may be at most.
+LIMITS: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
+    "gaps": lambda a: _lasting(a["at_most"]).total_seconds(),
+    "coverage": lambda a: float(a.get("missing", 0)),
+    "monotonic": lambda a: float(a.get("violations", 0)),
+}
 DISTRIBUTIONS: Mapping[str, Callable[[list[Any], Mapping[str, Any]], Any]] = {
     "entropy": _entropy,
     "top_value_ratio": _top_share,
@@ -765,7 +839,7 @@ ROW_TYPES = frozenset({"unique", "key", "that", *PREDICATES, *SEVERAL, *COMPOSIT
 #: Every rule type that has an oracle here; `schema` is about columns and tested by hand.
 TYPES = frozenset(
     {"malformed", *ROW_TYPES, *STATISTICS, "row_count", "completeness", "quantile"}
-    | {*DISTRIBUTIONS, "mutual_information"}
+    | {*DISTRIBUTIONS, *ORDERS}
     | {"median", "iqr", "ratio_of_sums", "duplicate_rows"}
     | {"correlation", "uniqueness", "distinctness", "unique_value_ratio", "distinct_count"}
 )

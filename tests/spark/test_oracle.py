@@ -340,6 +340,25 @@ DISTRIBUTION_RULES: list[dict[str, Any]] = [
     {"distinct_values": {"column": "b", "equals": [True, False]}},
     *({"distinct_values": {"column": "n", word: [1]}} for word in ("in", "contains", "equals")),
 ]  # fmt: skip
+ORDER_RULES: list[dict[str, Any]] = [
+    {"gaps": {"column": "ts", "at_most": "1 day"}},
+    {"gaps": {"column": "day", "at_most": "1 day", "per": ["g"]}},
+    {"gaps": {"column": "ts", "at_most": "400000 weeks", "per": ["b", "st.f"]}},
+    {"gaps": {"column": "day", "at_most": "1 day"}, "where": "i > 0 and g = 'a'"},
+    {"coverage": {"column": "day", "every": "month"}},
+    {"coverage": {"column": "day", "every": "day", "from": "1582-10-02", "to": "end of 1582-10-16"}},
+    {"coverage": {"column": "day", "every": "week", "from": "2020-02-26", "to": "2020-03-09", "missing": 1}},
+    {"coverage": {"column": "ts", "every": "hour", "from": "2019-12-31 21:30:00", "to": "2020-01-01 00:00:00.000001"}},
+    {"coverage": {"column": "ts", "every": "minute", "from": "1500-06-01 12:28:00", "to": "1500-06-01T14:33:00+02:00"}},
+    {"coverage": {"column": "ts", "every": "day", "to": "1500-07-01"}},
+    {"monotonic": {"column": "i", "order_by": "ts"}},
+    {"monotonic": {"column": "ts", "order_by": ["ts"], "direction": "decreasing"}},
+    {"monotonic": {"column": "l", "order_by": ["day", "i"], "per": ["g"], "strict": True}},
+    {"monotonic": {"column": "d", "order_by": ["f"], "direction": "decreasing", "strict": True, "violations": 20}},
+    {"monotonic": {"column": "s", "order_by": ["st.f", "b"], "direction": "decreasing", "per": ["b"]}},
+    {"monotonic": {"column": "dec", "order_by": ["dec"], "strict": True, "violations": 100}},
+    {"monotonic": {"column": "n", "order_by": ["i"]}},
+]  # fmt: skip
 APPROXIMATE_RULES: list[dict[str, Any]] = [
     {"distinct_count": {"column": column, "approximate": True, "at_least": 2}}
     for column in ("i", "d", "s", "day", "ts", "b", "dec", "n")
@@ -400,6 +419,7 @@ FAMILIES = {
         *({**rule, "where": "i > 0 and g = 'a'"} for rule in DISTRIBUTION_RULES[:1] + DISTRIBUTION_RULES[11:12]),
         *({**rule, "where": "g = 'nowhere'"} for rule in DISTRIBUTION_RULES[5:6] + DISTRIBUTION_RULES[-4:]),
     ],
+    "order": ORDER_RULES,
     "approximate": APPROXIMATE_RULES,
 }
 

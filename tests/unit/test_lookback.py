@@ -184,7 +184,7 @@ def test_dates_have_no_arithmetic_and_say_so_from_the_first_batch_on(rule_file, 
 
 
 @pytest.mark.parametrize(("rule", "wrong"), (
-    ("drift: {column: price, at_most: 0.1, where: a}", "'where' is not an argument of 'drift'"),
+    ("drift: {column: price, at_most: 0.1, where: a}", "'where' stands beside 'drift', not inside it"),
     ("{drift: {column: price, at_most: 0.1}, where: price > 1}", "'where' of 'drift': does not go with it: it is about all rows"),
     ("drift: {column: price, at_most: 2 * last}", "takes numbers as bounds, not formulas of earlier batches"),
     ("drift: {column: price, at_most: 1, method: emd}", "must be one of psi, ks, js, linf, chi_square, got 'emd'"),

@@ -93,7 +93,7 @@ def examples(word):
 
 #: Modifiers, and who can carry them beside everyone: rules about rows, rows whose NULL another says nothing about.
 MODIFIERS = {
-    "where": ("i > 0", lambda kind: True),
+    "where": ("i > 0", lambda kind: kind.takes_where),
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),
     "owner": ("someone", lambda kind: True),
