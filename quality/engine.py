@@ -127,6 +127,7 @@ class Engine:
         """Every count and metric the rules need. The plan has been analysed."""
         # the first pass that is made keeps the rows for all others
         self.launched.wide += batch.kept
+        plan = self.settled(batch, plan)
         try:
             scanned = self.scan(batch, plan)
         except (PySparkException, Py4JJavaError) as error:
@@ -135,6 +136,20 @@ class Engine:
         scanned = self.with_own(batch, plan, scanned)
         plan = plan.without(scanned.errors)
         return self.findings(plan, scanned, self.frequencies(batch, plan))
+
+    def settled(self, batch: Batch, plan: Plan) -> Plan:
+        """The plan with the bounds that come from the batch itself: a narrow pass, or two. A rule whose bounds cannot be
+        measured ends in an error, alone."""
+        while checks := plan.unsettled:
+            self.launched.narrow += not batch.kept
+            try:
+                found = further.bounds(batch, checks)
+            except (PySparkException, Py4JJavaError) as error:
+                self._refuse_unreadable(batch, error)
+                plan = plan.without({check.rule.id: reason(error) for check in checks})
+            else:
+                plan = plan.settled(found, batch.row)
+        return plan
 
     def frequencies(self, batch: Batch, plan: Plan) -> dict[KeyPass, Frequencies]:
         """How often the keys of every key pass occur: a narrow pass for each."""

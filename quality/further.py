@@ -1,5 +1,5 @@
 """Makes the passes that some metrics need of their own, one for all that ask for the same: counts of distinct values, and rows
-beside the one before them."""
+beside the one before them. Measures bounds that rows are judged by, too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from quality.backends.reading import Batch
 from quality.distributions import ValuesAnalyzer
 from quality.model import Metric
 from quality.orders import OrderAnalyzer
-from quality.planner import MetricCheck, OwnPass
+from quality.planner import MetricCheck, OwnPass, RowCheck
+from quality.rule_types.outliers import NoOutliers
 from quality.sql import conjunction
 
 
@@ -28,6 +29,19 @@ def measure(batch: Batch, own: OwnPass, checks: Sequence[MetricCheck]) -> dict[s
     aggregates = [F.expr(analyzer.grouped()).alias(f"a{place}") for place, analyzer in enumerate(analyzers)]
     (found,) = _values(batch.frame, own, analyzers[0]).agg(*aggregates).collect()
     return {check.rule.id: one.metric(value) for check, one, value in zip(checks, analyzers, found, strict=True)}
+
+
+def bounds(batch: Batch, checks: Sequence[RowCheck]) -> dict[str, list[float | None]]:
+    """What the next pass for the bounds of checks finds, by rule id: of all that are left in one."""
+    inputs, aggregates = [], []
+    for place, check in enumerate(checks):
+        rule = cast("NoOutliers", check.rule.check)
+        value = f"double({batch.row.ref(rule.column)})"
+        # what is not finite has no part in the bounds
+        inputs.append(f"if(({check.scope}) and abs({value}) < double('Infinity'), {value}, null) as x{place}")
+        aggregates.append(F.expr(f"struct({', '.join(rule.measures(f'x{place}'))})").alias(f"a{place}"))
+    row = batch.frame.selectExpr(*inputs).agg(*aggregates).collect()[0]
+    return {check.rule.id: list(found) for check, found in zip(checks, row, strict=True)}
 
 
 # values

@@ -7,7 +7,7 @@ the NULL policy is applied once, outermost. `complies` and `scope` are never NUL
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
+from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
@@ -80,6 +81,8 @@ class RowCheck:
     key: KeyPass | None = None
     #: How the value is hidden in reasons.
     hiding: Hiding | None = None
+    #: SQL: the line could be read; empty where there are no lines.
+    well_formed: str = ""
 
     @property
     def fails(self) -> str:
@@ -191,9 +194,10 @@ class Plan:
     def _steps(self) -> tuple[Pass, ...]:
         removes = _ids(check for check in self.row_checks if check.rule.quarantines)
         keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
+        bounds = [*self._bound_steps()]
         metrics = _ids(check for check in self.metric_checks if not (check.key or check.own))
         apart = _ids(self.measured_apart)
-        reading = [Pass("wide", "finding the columns")] * self.reading_scans
+        reading = [*[Pass("wide", "finding the columns")] * self.reading_scans, *bounds]
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
         keys += [step for own in self.own_passes for step in self._own_steps(own)]
         if self.together:
@@ -217,6 +221,18 @@ class Plan:
         scan = Pass("wide", f"{what}, keeping the rows" if self.kept else what, (*removes, *keeps, *metrics))
         later = (*keys, Pass("wide", "writing passed rows"), *sides)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
+
+    def _bound_steps(self) -> Iterator[Pass]:
+        checks = [(check, check.rule.check) for check in self.row_checks]
+        for number in (1, 2):
+            rules = tuple(
+                check.rule.id for check, rule in checks if isinstance(rule, NoOutliers) and rule.rounds >= number
+            )
+            if rules:
+                what = (
+                    "finding the bounds of outliers" if number == 1 else "finding how far values are from their median"
+                )
+                yield Pass("kept" if self.kept else "narrow", what, rules)
 
     def _own_steps(self, own: OwnPass) -> Iterator[Pass]:
         rules = _ids(check for check in self.metric_checks if check.own == own)
@@ -270,6 +286,19 @@ class Plan:
     def batches(self) -> int:
         """How many earlier batches the bounds ask for: their metrics are read from the history."""
         return max((batches_asked(check.rule.check) for check in self.metric_checks), default=0)
+
+    @property
+    def unsettled(self) -> tuple[RowCheck, ...]:
+        """The checks whose bounds are still to be measured."""
+        rules = ((check, check.rule.check) for check in self.row_checks)
+        return tuple(check for check, rule in rules if isinstance(rule, NoOutliers) and not rule.limits)
+
+    def settled(self, found: Mapping[str, Sequence[float | None]], row: Row) -> Plan:
+        """The plan with what was measured for the bounds of checks, by rule id."""
+        return replace(
+            self,
+            row_checks=tuple(_settled(c, found[c.rule.id], row) if c.rule.id in found else c for c in self.row_checks),
+        )
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
@@ -382,7 +411,15 @@ def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> Ro
         if rule.nulls == Nulls.SKIP:
             skipped = [f"{ref} is not null" for ref in nulls] or [f"({predicate}) is not null"]
     analyzer = _analyzer(rule, check, row, complies, skipped)
-    return RowCheck(rule, conjunction([*scope, *skipped]), complies, check.shown_value(row), analyzer, key)
+    value = check.shown_value(row)
+    return RowCheck(rule, conjunction([*scope, *skipped]), complies, value, analyzer, key, well_formed=well_formed)
+
+
+def _settled(check: RowCheck, found: Sequence[float | None], row: Row) -> RowCheck:
+    assert isinstance(check.rule.check, NoOutliers)
+    measured = check.rule.check.measured(found, told=check.hiding is None)
+    rule = replace(check.rule, check=measured)
+    return replace(row_check(rule, measured, row, check.well_formed), hiding=check.hiding)
 
 
 def _hiding(check: RowRule, sensitive: Sensitive) -> Hiding | None:

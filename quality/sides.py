@@ -74,6 +74,7 @@ def measure_and_write(context: Context, batch: Batch, plan: Plan) -> Written:
         batch = keep(context.spark, with_file(batch) if plan.several else batch)
         context.engine.kept.append(batch.frame)
     try:
+        plan = context.engine.settled(batch, plan)
         written = _together(context, batch, plan) if plan.together else None
         written = written or _apart(context, batch, replace(plan, together=False))
         return replace(written, slices=_localised(context, batch, written))

@@ -71,6 +71,9 @@ def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expecte
         inside = [i for i in inside if results[i] is not None or rule.get("nulls") != "skip"]
         null_passes = rule.get("nulls", "pass") == "pass"
         return _rows(rule, inside, {i for i in inside if not (null_passes if results[i] is None else results[i])})
+    if word == "no_outliers":
+        values = [column_value(rows[i], arguments["column"]) for i in inside]
+        arguments = {**arguments, "limits": _limits(arguments, [float(v) for v in values if v is not None])}
     if word in (*PREDICATES, *SEVERAL, *COMPOSITIONS):
         return _row_rule(rule, word, arguments, rows, inside, twins)
     return _metric_rule(word, arguments, "where" in rule, [rows[i] for i in inside])
@@ -450,6 +453,7 @@ PREDICATES: Mapping[str, Callable[[Row, str, Any, Mapping[str, Any]], Any]] = {
         parse(row[RAW][column], a["to"]) is not None if RAW in row else fits(value, a["to"])
     ),
     "date_format": lambda row, column, value, a: _is_written(text_of(row, column), a["pattern"]),
+    "no_outliers": lambda row, column, value, a: a["limits"][0] <= float(value) <= a["limits"][1],
     "not_future": lambda row, column, value, a: _no_later(value, a),
     "within_last": lambda row, column, value, a: _recent(value, a),
     "length": lambda row, column, value, a: within(len(str(text_of(row, column))), a),
@@ -537,6 +541,26 @@ def _parse_decimal(text: str, kind: str) -> Decimal | None:
     assert size, kind
     number = Decimal(text) if re.fullmatch(r"[+-]?[\d.]+([eE][+-]?\d+)?", text) else None
     return number if number is not None and _digits_fit(number, int(size[1]), int(size[2])) else None
+
+
+# outliers
+
+
+def _limits(a: Mapping[str, Any], values: list[float]) -> tuple[float, float]:
+    """The ends of what is no outlier, of the values that are finite; nothing lies between them without any."""
+    values = [value for value in values if math.isfinite(value)]
+    if not values:
+        return math.inf, -math.inf
+    method = a.get("method", "iqr")
+    if method == "iqr":
+        low, high = quantile(values, 0.25), quantile(values, 0.75)
+        return low - a.get("factor", 1.5) * (high - low), high + a.get("factor", 1.5) * (high - low)
+    if method == "zscore":
+        centre, far = math.fsum(values) / len(values), a.get("factor", 3) * _deviation(values)
+    else:
+        centre = quantile(values, 0.5)
+        far = a.get("factor", 3.5) * 1.4826 * quantile([abs(value - centre) for value in values], 0.5)
+    return centre - far, centre + far
 
 
 # rules about a metric

@@ -244,6 +244,8 @@ class RuleType:
 class RowRule(RuleType):
     """A rule that gives each row in scope a verdict."""
 
+    #: Whether a row can be judged without the others of its batch.
+    by_row: ClassVar[bool] = True
     #: False when the predicate itself speaks of NULL, so that no NULL policy comes between.
     nulls_apply: ClassVar[bool] = True
     #: Whether it names no column, so that it is the result whose NULL the NULL policy is about, as in a SQL CHECK.
@@ -275,6 +277,7 @@ class KeyRule(RowRule):
 
     keeps_tolerance = False
     nulls_apply = False
+    by_row = False
     #: Whether a key with a NULL part fails (a primary key) or is no duplicate (unique).
     complete: ClassVar[bool] = False
 

@@ -14,7 +14,7 @@ import pytest
 
 import quality
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import BatchRule, KeyRule, RowRule, SchemaRule
+from quality.rule_types.base import BatchRule, RowRule, SchemaRule
 from quality.rulefile.lint import lint
 from tests import oracle
 from tests.spark.test_oracle import (
@@ -117,7 +117,7 @@ def is_allowed(kind: str, variant: str) -> bool:
     """Whether a modifier goes with a type, as the documentation has it."""
     cls = REGISTRY[kind]
     if variant in ("all", "any", "not"):
-        return issubclass(cls, RowRule) and not issubclass(cls, KeyRule)
+        return issubclass(cls, RowRule) and cls.by_row
     if variant == "quarantine":
         return not issubclass(cls, BatchRule)
     (word,) = [word for word in MODIFIERS[variant] if word in oracle.MODIFIERS] or ["where"]

@@ -359,6 +359,15 @@ ORDER_RULES: list[dict[str, Any]] = [
     {"monotonic": {"column": "dec", "order_by": ["dec"], "strict": True, "violations": 100}},
     {"monotonic": {"column": "n", "order_by": ["i"]}},
 ]  # fmt: skip
+OUTLIER_RULES: list[dict[str, Any]] = [
+    *(rows_of("no_outliers", "i", method=method) for method in ("iqr", "zscore", "mad")),
+    *(rows_of("no_outliers", "d", method=method, factor=0.5) for method in ("iqr", "mad")),
+    rows_of("no_outliers", "dec", method="zscore", factor=1),
+    rows_of("no_outliers", "l", method="zscore", factor=1.2),
+    rows_of("no_outliers", "f", method="mad", factor=1),
+    rows_of("no_outliers", "st.f"),
+    rows_of("no_outliers", "n", method="mad"),
+]
 APPROXIMATE_RULES: list[dict[str, Any]] = [
     {"distinct_count": {"column": column, "approximate": True, "at_least": 2}}
     for column in ("i", "d", "s", "day", "ts", "b", "dec", "n")
@@ -420,6 +429,7 @@ FAMILIES = {
         *({**rule, "where": "g = 'nowhere'"} for rule in DISTRIBUTION_RULES[5:6] + DISTRIBUTION_RULES[-4:]),
     ],
     "order": ORDER_RULES,
+    "outliers": varied(OUTLIER_RULES, 3),
     "approximate": APPROXIMATE_RULES,
 }
 
