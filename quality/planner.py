@@ -15,7 +15,8 @@ from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, ba
 from quality.distributions import Drift, OwnAnalyzer
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
-from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
+from quality.passes import OwnPass, Pass, Passes, describe_pass, own_pass
+from quality.rule_types.base import MALFORMED, Elements, KeyRule, MetricRule, Row, RowRule, SchemaRule, element
 from quality.rule_types.completeness import Required
 from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
@@ -27,8 +28,6 @@ from quality.sql import conjunction
 WORD_BITS = 62
 #: Types of which 64 neighbours are counted at once.
 WHOLE = ("tinyint", "smallint", "int", "bigint")
-#: Rules that are named for a pass; the others are counted.
-_SHOWN_RULES = 3
 
 
 @dataclass(frozen=True)
@@ -50,22 +49,6 @@ class KeyPass:
     def incomplete(self) -> str:
         """SQL: some part of the key is NULL."""
         return " or ".join(f"{ref} is null" for ref in self.references)
-
-
-@dataclass(frozen=True)
-class OwnPass:
-    """A pass that metrics need of their own, one for all that ask for the same: `kind` is the `source` of their analyzers,
-    `form` what else tells two passes apart, `purpose` what it does, in words."""
-
-    kind: str
-    columns: tuple[str, ...]
-    references: tuple[str, ...]
-    scope: str
-    form: Hashable
-    purpose: str
-    #: Readings and shuffles where a batch is more than one task; of a small one there is one reading.
-    reads: int = 1
-    shuffles: int = 1
 
 
 @dataclass(frozen=True)
@@ -108,31 +91,6 @@ class MetricCheck:
     unsure: str = ""
     #: What earlier batches held of the column, where the metric is a distance from it.
     reference: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys,
-    kept when it reads none of the input but the rows that an earlier pass kept.
-    `rules` are the ids of those that force it, none when every run makes it."""
-
-    width: str
-    purpose: str
-    rules: tuple[str, ...] = ()
-    shuffles: int = 0
-
-
-@dataclass(frozen=True)
-class Passes:
-    """Passes over the batch: wide ones read (nearly) all columns, narrow ones only keys."""
-
-    wide: int
-    narrow: int
-    shuffles: int
-
-    def to_dict(self) -> dict[str, int]:
-        """As the result JSON has it."""
-        return {"wide": self.wide, "narrow": self.narrow, "shuffles": self.shuffles}
 
 
 @dataclass(frozen=True)
@@ -338,15 +296,6 @@ def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
     raise EngineError(f"the plan reads the batch up to {len(reading)} times, {max_scans} allowed:{lines}")
 
 
-def describe_pass(step: Pass) -> str:
-    """A pass in one line: its width, what for, and the first of the rules that force it."""
-    shown = ", ".join(step.rules[:_SHOWN_RULES]) + (
-        f" and {more} more" if (more := len(step.rules) - _SHOWN_RULES) > 0 else ""
-    )
-    shuffle = ", one shuffle" if step.shuffles else ""
-    return f"{step.width}: {step.purpose}{shuffle}" + (f" (for {shown})" if shown else "")
-
-
 def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (), reading_scans: int = 0) -> Plan:
     """Compile every rule against the columns of the batch; one that does not fit becomes an error, alone.
 
@@ -399,6 +348,9 @@ def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]
 
 def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:
     """The rule's scope and verdict as SQL. Raises RuleDataError when it does not fit the columns."""
+    inside = next((found for name in check.columns() if (found := row.elements(name))), None)
+    if inside:
+        return _element_check(rule, check, well_formed, inside)
     scope = [well_formed if check.well_formed_only else "", _where(rule)]
     key, skipped = None, list[str]()
     if isinstance(check, KeyRule):
@@ -413,6 +365,33 @@ def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> Ro
     analyzer = _analyzer(rule, check, row, complies, skipped)
     value = check.shown_value(row)
     return RowCheck(rule, conjunction([*scope, *skipped]), complies, value, analyzer, key, well_formed=well_formed)
+
+
+def _element_check(rule: Rule, check: RowRule, well_formed: str, inside: Elements) -> RowCheck:
+    """A rule that every element of an array must keep. The NULL policy is applied to each element, and to an array that is NULL; an
+    empty one has nothing to fail. `skip` leaves NULL elements aside, and rows whose array is NULL."""
+    if len(check.columns()) > 1 or not check.by_row:
+        names = ", ".join(check.columns())
+        raise RuleDataError(
+            f"'{check.type}' of {names}: elements can be demanded of by a rule about one row and one column"
+        )
+    predicate = _with_nan(check.predicate(inside.row), rule, check, inside.row)
+    lenient = replace(rule, nulls=Nulls.PASS) if rule.nulls == Nulls.SKIP else rule
+    complies = holds = _complies(predicate, check.null_references(inside.row), lenient, check)
+    without = "false" if check.nulls_apply and rule.nulls == Nulls.FAIL else "true"
+    for level in range(len(inside.arrays) - 1, -1, -1):
+        holds, complies = (
+            complies,
+            f"coalesce(forall({inside.arrays[level]}, {element(level)} -> {complies}), {without})",
+        )
+    first = f"filter({inside.arrays[0]}, {element(0)} -> not ({holds}))[0]"
+    value = f"cast({first} as string)"
+    if len(inside.arrays) == 1:
+        value = f"transform(array({first}), {element(0)} -> {check.shown_value(inside.row)})[0]"
+    skipped = [f"{inside.arrays[0]} is not null"] * (check.nulls_apply and rule.nulls == Nulls.SKIP)
+    scope = [well_formed if check.well_formed_only else "", _where(rule), *skipped]
+    analyzer = _compliance(rule, check, complies, skipped)
+    return RowCheck(rule, conjunction(scope), complies, value, analyzer, well_formed=well_formed)
 
 
 def _settled(check: RowCheck, found: Sequence[float | None], row: Row) -> RowCheck:
@@ -464,7 +443,10 @@ def _complies(predicate: str, nulls: list[str], rule: Rule, check: RowRule) -> s
 def _analyzer(rule: Rule, check: RowRule, row: Row, complies: str, skipped: list[str]) -> Analyzer:
     if isinstance(check, Required):
         return Completeness((row.find(check.column).name,), rule.where)
-    predicate = check.predicate(row) if isinstance(check, KeyRule) else complies
+    return _compliance(rule, check, check.predicate(row) if isinstance(check, KeyRule) else complies, skipped)
+
+
+def _compliance(rule: Rule, check: RowRule, predicate: str, skipped: list[str]) -> Analyzer:
     where = conjunction([rule.where, *skipped]) if rule.where or skipped else ""
     return Compliance(tuple(check.columns()), where, instance=rule.id, predicate=predicate)
 
@@ -481,13 +463,8 @@ def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> 
     scope = conjunction([well_formed, _where(rule)])
     key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
     tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(references) == 1 else ""
-    own = _own_pass(analyzer, references, scope) if isinstance(analyzer, OwnAnalyzer) else None
+    own = own_pass(analyzer, references, scope) if isinstance(analyzer, OwnAnalyzer) else None
     return MetricCheck(rule, analyzer, scope, references, key, own, tallied)
-
-
-def _own_pass(analyzer: OwnAnalyzer, references: tuple[str, ...], scope: str) -> OwnPass:
-    cost = (analyzer.reads, analyzer.shuffles)
-    return OwnPass(analyzer.source, analyzer.columns, references, scope, analyzer.form, analyzer.purpose(), *cost)
 
 
 def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:
