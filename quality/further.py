@@ -13,7 +13,8 @@ from quality.backends.reading import Batch
 from quality.distributions import ValuesAnalyzer
 from quality.model import Metric
 from quality.orders import OrderAnalyzer
-from quality.planner import MetricCheck, OwnPass, RowCheck
+from quality.passes import OwnPass
+from quality.planner import MetricCheck, RowCheck
 from quality.rule_types.outliers import NoOutliers
 from quality.sql import conjunction
 

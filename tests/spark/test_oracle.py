@@ -940,3 +940,114 @@ def test_generated_rows_are_judged_as_the_oracle_judges_them(spark, tmp_path_fac
     for rule in GENERATED_RULES:
         check_rule(done.result.rule(rule["name"]), done.expected[rule["name"]])
     check_sides(done, list(GENERATED))
+
+
+# elements
+
+LINES = pa.struct([("p", pa.float64()), ("t", pa.string())])
+ORDERS = pa.list_(pa.struct([("lines", pa.list_(pa.struct([("n", pa.int32())])))]))
+PARTED: dict[str, tuple[pa.DataType, list[Any]]] = {
+    "items": (
+        pa.list_(LINES),
+        [
+            [{"p": 1.0, "t": "a"}, {"p": 7.5, "t": "B"}],
+            None,
+            [],
+            [{"p": None, "t": "a"}, None],
+            [{"p": NAN, "t": None}],
+            [{"p": 0.0, "t": "a"}, {"p": -1.0, "t": "a"}],
+            [{"p": 2.0, "t": "b'c"}],
+        ],
+    ),
+    "m": (pa.map_(pa.string(), pa.int32()), [[("k", 1), ("x.y", 9)], None, [], [("k", None)], [("K", 0), ("l", 5)]]),
+    "odd.list[]": (pa.list_(pa.int32()), [[1, 2], [None, 3], None, [9]]),
+    "st": (
+        pa.struct([("a b", pa.list_(pa.date32()))]),
+        [{"a b": [date(2020, 1, 1)]}, {"a b": None}, None, {"a b": [None]}],
+    ),
+    "grid": (pa.list_(pa.list_(pa.int32())), [[[1], [2, 3]], [[], None], None, [[4, None]], [], [[5], [6, -1]]]),
+    "orders": (ORDERS, [[{"lines": [{"n": 1}, {"n": 4}]}, {"lines": None}], [None], [{"lines": [{"n": 0}]}]]),
+}
+PARTED_ROWS = [{"id": n, **{name: values[n % len(values)] for name, (_, values) in PARTED.items()}} for n in range(30)]
+
+
+def inner(values: Any, *names: Any) -> Any:
+    """The fields of the elements of a list; a nested list instead where they are lists."""
+    for name in names:
+        values = None if values is None else [None if v is None else v[name] for v in values]
+    return values
+
+
+#: What each path stands for, by hand; of a nested list the inner ones.
+PATHS: dict[str, Any] = {
+    "items[].p": lambda row: inner(row["items"], "p"),
+    "ITEMS[].t": lambda row: inner(row["items"], "t"),
+    "m[keys]": lambda row: inner(row["m"], 0),
+    "m[values]": lambda row: inner(row["m"], 1),
+    "`odd.list[]`[]": lambda row: row["odd.list[]"],
+    "st.a b[]": lambda row: None if row["st"] is None else row["st"]["a b"],
+    "grid[][]": lambda row: row["grid"],
+    "orders[].lines[].n": lambda row: (
+        None if row["orders"] is None else [None if o is None else inner(o["lines"], "n") for o in row["orders"]]
+    ),
+}
+PARTED_RULES = [
+    *({**rows_of("above", "items[].p", value=0), **more} for more in ({}, {"nulls": "fail"}, {"nulls": "skip"}, {"nan": "pass"})),
+    *({**rows_of("in", "m[values]", values=[1, 9, 5]), **more} for more in ({}, {"nulls": "fail"}, {"nulls": "skip"})),
+    *({**rows_of("at_most", "grid[][]", value=5), **more} for more in ({}, {"nulls": "fail"}, {"nulls": "skip"})),
+    {**rows_of("between", "orders[].lines[].n", range=[1, 4]), "nulls": "fail", "tolerance": "1 rows"},
+    rows_of("between", "orders[].lines[].n", range=[1, 3]),
+    *(rows_of("required", path) for path in ("items[].t", "m[values]", "grid[][]", "m[keys]")),
+    rows_of("matches", "ITEMS[].t", pattern="[ab]('c)?"),
+    rows_of("equals", "ITEMS[].t", value="b'c"),
+    rows_of("matches", "m[keys]", pattern="[a-z.]+"),
+    rows_of("at_most", "`odd.list[]`[]", value=3),
+    rows_of("above", "st.a b[]", value="2020-01-01"),
+    rows_of("not_in", "m[keys]", values=["l"]),
+]  # fmt: skip
+
+
+def element_holds(rule: Mapping[str, Any], value: Any) -> bool:
+    word = oracle.rule_type(rule)
+    if isinstance(value, list):
+        return all(element_holds(rule, one) for one in value)
+    if value is None:
+        return word != "required" and rule.get("nulls") != "fail"
+    if rule.get("nan") == "pass" and isinstance(value, float) and math.isnan(value):
+        return True
+    return oracle.PREDICATES[word]({"e": value}, "e", value, rule[word]) is True
+
+
+def test_every_element_must_hold_what_is_demanded_of_it(spark, tmp_path):
+    columns = {"id": (pa.int32(), None), **PARTED}
+    data = write_parquet(tmp_path / "data.parquet", columns, PARTED_ROWS)
+    rules = numbered(PARTED_RULES)
+    by_name = {path.lower(): found for path, found in PATHS.items()}
+    expected: dict[str, oracle.Expected] = {}
+    for rule in rules:
+        word = oracle.rule_type(rule)
+        lists = [by_name[rule[word]["column"].lower()](row) for row in PARTED_ROWS]
+        scope = [n for n, found in enumerate(lists) if found is not None or rule.get("nulls") != "skip"]
+        # a NULL list is like a NULL value, an inner one too
+        failing = {
+            n for n in scope if not element_holds(rule, lists[n]) and (lists[n] is not None or word != "required")
+        }
+        expected[rule["name"]] = oracle._rows(rule, scope, failing)
+    file = write_rules(tmp_path, str(data), rules, {})
+    result = quality.run(file, BATCH, spark=spark)
+    assert result.exit_code != 3, result.data["message"]
+    for rule in rules:
+        check_rule(result.rule(rule["name"]), expected[rule["name"]])
+        # a key is never NULL
+        assert bool(expected[rule["name"]].failing) == (rule.get("required") != {"column": "m[keys]"})
+    (commit,) = (tmp_path / "root" / "commits" / "awkward").rglob("*.json")
+    record = json.loads(commit.read_text(encoding="utf-8"))
+    done = Done(result, record, tmp_path / "root", rules, PARTED_ROWS, expected)
+    check_sides(done, ["id"])
+    # the value is that of the first element that fails
+    told = {
+        (row["id"], failure["rule"]): failure["value"]
+        for row in done.written("quarantine")
+        for failure in row["_quality"]["failures"]
+    }
+    assert (told[5, "r0"], told[4, "r0"], told[4, "r4"]) == ("0.0", "NaN", "0")
