@@ -197,7 +197,7 @@ class Engine:
 
     def tallies(self, plan: Plan, *, small: bool) -> bool:
         """Whether the tally is to count: of a small batch it would not pay, unless there is a profile to make."""
-        if not (plan.sketched or (self.kind == "deequ" and not small)):
+        if not (plan.sketches or (self.kind == "deequ" and not small)):
             return False
         found = tally(self.spark)
         if found:

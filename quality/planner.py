@@ -214,13 +214,17 @@ class Plan:
     @property
     def profiles(self) -> bool:
         """Whether columns of the batch are profiled."""
-        return self.tally and bool(self.sketched)
+        return self.tally and self.sketches
 
-    @cached_property
-    def sketched(self) -> tuple[Column, ...]:
-        """The columns that are profiled: all, or those whose sketches a rule compares with earlier ones."""
+    def sketched(self, columns: Iterable[Column]) -> tuple[Column, ...]:
+        """Those of the columns that are profiled: all, or those whose sketches a rule compares with earlier ones."""
         compared = {check.analyzer.columns[0] for check in self.metric_checks if check.analyzer.source == "profile"}
-        return tuple(column for column in self.columns if self.rule_set.profile or column.name in compared)
+        return tuple(column for column in columns if self.rule_set.profile or column.name in compared)
+
+    @property
+    def sketches(self) -> bool:
+        """Whether columns have to be profiled."""
+        return bool(self.sketched(self.columns))
 
     @property
     def measured_apart(self) -> tuple[MetricCheck, ...]:

@@ -314,7 +314,7 @@ def planned(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinne
     """What is to be done with a batch. `pinned` are the rules of types that an earlier batch pinned."""
     plan = planner.plan(rule_set, batch.row, batch.text, applying(pinned, batch.columns), batch.scans)
     tallied = engine.tallies(plan, small=batch.small)
-    if plan.sketched and not tallied:
+    if plan.sketches and not tallied:
         LOG.warning("%s: no profile: Spark's class loader takes no classes here", rule_set.dataset)
     return replace(
         plan,
