@@ -9,7 +9,18 @@ from functools import partial
 from quality import orders
 from quality.analyzers import Analyzer
 from quality.model import Bounds
-from quality.rule_types.args import COLUMN, COLUMNS, DURATION, Kind, arg, choice, duration_text, parse_number, shown
+from quality.rule_types.args import (
+    COLUMN,
+    COLUMNS,
+    DURATION,
+    FLAG,
+    Kind,
+    arg,
+    choice,
+    duration_text,
+    parse_number,
+    shown,
+)
 from quality.rule_types.base import MetricRule
 from quality.rule_types.dates import AS_OF, moment_of
 
@@ -111,9 +122,7 @@ class Monotonic(MetricRule):
     column: str = arg(COLUMN, "the column whose values are compared")
     order_by: tuple[str, ...] = arg(COLUMNS, "the columns that say which row comes before which")
     direction: str = arg(choice("increasing", "decreasing"), "increasing or decreasing", "increasing")
-    strict: bool = arg(
-        Kind(lambda value: value is True, {"type": "boolean"}), "whether equal values break the order", False
-    )
+    strict: bool = arg(FLAG, "whether equal values break the order", False)
     per: tuple[str, ...] = arg(COLUMNS, PER, ())
     violations: int = arg(COUNT, "how many rows may break the order", 0)
 

@@ -32,7 +32,7 @@ class NoOutliers(RowRule):
 
     column: str = arg(COLUMN, "the column, of numbers")
     method: str = arg(choice(*FACTORS), "iqr, zscore or mad", "iqr")
-    factor: float = arg(NUMBER, "how far is too far; by the method where nothing is said", 0)
+    factor: float | None = arg(NUMBER, "how far is too far; by the method where nothing is said", None)
     #: What was measured: first about all values, then about their distances.
     found: tuple[float, ...] | None = None
     told: bool = field(default=False, compare=False)
@@ -92,4 +92,4 @@ class NoOutliers(RowRule):
 
     def problem(self) -> str:
         """A distance."""
-        return "'factor' must be more than 0" if self.factor < 0 else ""
+        return "'factor' must be more than 0" if self.factor is not None and self.factor <= 0 else ""
