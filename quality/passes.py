@@ -14,13 +14,14 @@ _SHOWN_RULES = 3
 @dataclass(frozen=True)
 class Pass:
     """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys,
-    kept when it reads none of the input but the rows that an earlier pass kept.
+    kept when it reads none of the input but the rows that an earlier pass kept. `of` is the reference that is read instead.
     `rules` are the ids of those that force it, none when every run makes it."""
 
     width: str
     purpose: str
     rules: tuple[str, ...] = ()
     shuffles: int = 0
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,4 +65,5 @@ def describe_pass(step: Pass) -> str:
         f" and {more} more" if (more := len(step.rules) - _SHOWN_RULES) > 0 else ""
     )
     shuffle = ", one shuffle" if step.shuffles else ""
-    return f"{step.width}: {step.purpose}{shuffle}" + (f" (for {shown})" if shown else "")
+    of = f" of reference {step.of}" if step.of else ""
+    return f"{step.width}: {step.purpose}{of}{shuffle}" + (f" (for {shown})" if shown else "")

@@ -16,7 +16,7 @@ from quality.distributions import Drift, OwnAnalyzer
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.passes import OwnPass, Pass, Passes, describe_pass, own_pass
-from quality.rule_types.base import MALFORMED, Elements, KeyRule, MetricRule, Row, RowRule, SchemaRule, element
+from quality.rule_types.base import MALFORMED, Elements, KeyRule, Link, MetricRule, Row, RowRule, SchemaRule, element
 from quality.rule_types.completeness import Required
 from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
@@ -155,7 +155,7 @@ class Plan:
         bounds = [*self._bound_steps()]
         metrics = _ids(check for check in self.metric_checks if not (check.key or check.own))
         apart = _ids(self.measured_apart)
-        reading = [*[Pass("wide", "finding the columns")] * self.reading_scans, *bounds]
+        reading = [*[Pass("wide", "finding the columns")] * self.reading_scans, *self._reference_steps(), *bounds]
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
         keys += [step for own in self.own_passes for step in self._own_steps(own)]
         if self.together:
@@ -197,6 +197,16 @@ class Plan:
         if own.reads > 1 and not self.small:
             yield Pass("narrow", f"sampling, before {own.purpose}", rules)
         yield Pass("narrow", own.purpose, rules, 0 if self.small else own.shuffles)
+
+    def _reference_steps(self) -> list[Pass]:
+        asking: dict[Link, list[str]] = {}
+        for check in self.row_checks:
+            for link in check.rule.check.links():
+                asking.setdefault(link, []).append(check.rule.id)
+        return [
+            Pass("narrow", f"reading keys {', '.join(link.reference_columns)}", tuple(rules), 1, link.reference)
+            for link, rules in asking.items()
+        ]
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = _ids(check for check in self.row_checks if check.key == key)
@@ -292,12 +302,17 @@ def _ids(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
 
 
 def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
-    """Raise EngineError when the plan reads the batch more often than allowed, with the rules that make it so."""
+    """Raise EngineError when the plan reads the batch, and references, more often than allowed, with the rules that make it
+    so."""
     reading = [step for step in plan.steps if step.width != "kept"]
     if max_scans is None or len(reading) <= max_scans:
         return
     lines = "".join(f"\n  {describe_pass(step)}" for step in reading)
-    raise EngineError(f"the plan reads the batch up to {len(reading)} times, {max_scans} allowed:{lines}")
+    others = sum(bool(step.of) for step in reading)
+    more = f" and references {others} times" if others else ""
+    raise EngineError(
+        f"the plan reads the batch up to {len(reading) - others} times{more}, {max_scans} allowed:{lines}"
+    )
 
 
 def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (), reading_scans: int = 0) -> Plan:
