@@ -119,7 +119,9 @@ def test_every_rule_type_takes_a_modifier_or_says_why_not(rule_file, word, modif
 @pytest.mark.parametrize("word", [w for w, k in REGISTRY.items() if issubclass(k, RowRule) and w != "malformed"])
 def test_every_row_rule_can_be_a_part_or_is_refused(rule_file, word):
     text = yaml.safe_dump([{"not": [examples(word)]}])
-    if not REGISTRY[word].by_row:
+    kind = REGISTRY[word]
+    assert issubclass(kind, RowRule)
+    if not kind.by_row:
         with pytest.raises(RuleFileError, match=f"cannot hold '{word}'"):
             loaded(rule_file, text)
     else:
