@@ -1,96 +1,49 @@
 """From a rule set and the columns of a batch to a plan: what is asked of each row, which metrics are measured, in how
-many passes. Pure: no Spark, so a plan can be printed, compared and tested without one.
-
-A row rule has a scope S (`where`, and not NULL when `nulls: skip`) and a predicate P. Composition inside P is Kleene;
-the NULL policy is applied once, outermost. `complies` and `scope` are never NULL, so that a row lands on one side.
+many passes. Pure: no Spark, so a plan can be printed, compared and tested without one. What single rules become stands in
+`quality.checks`, whose names that others ask for can be had here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
-from quality.distributions import Drift, OwnAnalyzer
+from quality.checks import (
+    WHOLE,
+    WORD_BITS,
+    KeyPass,
+    MetricCheck,
+    RowCheck,
+    hiding_of,
+    ids_of,
+    metric_check,
+    refuse_hidden,
+    row_check,
+    settled,
+)
 from quality.errors import EngineError, RuleDataError
-from quality.model import Column, Nulls
-from quality.passes import OwnPass, Pass, Passes, describe_pass, own_pass
-from quality.rule_types.base import MALFORMED, Elements, KeyRule, Link, MetricRule, Row, RowRule, SchemaRule, element
-from quality.rule_types.completeness import Required
+from quality.model import Column
+from quality.passes import OwnPass, Pass, Passes, describe_pass
+from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.outliers import NoOutliers
+from quality.rule_types.questions import Link, Pairs, Question, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
-from quality.rule_types.schema import Malformed
-from quality.sensitive import Hiding, Sensitive
-from quality.sql import conjunction
 
-#: Rules of one mask word: a bit each in a bigint, sign bit left alone.
-WORD_BITS = 62
-#: Types of which 64 neighbours are counted at once.
-WHOLE = ("tinyint", "smallint", "int", "bigint")
-
-
-@dataclass(frozen=True)
-class KeyPass:
-    """A count of keys: one shuffle of the key columns of the rows in scope that have a key. `whole`: the key is one whole
-    number, which is counted in two steps."""
-
-    columns: tuple[str, ...]
-    references: tuple[str, ...]
-    scope: str
-    whole: bool = False
-
-    @property
-    def any_part(self) -> str:
-        """SQL: some part of the key is not NULL."""
-        return " or ".join(f"{ref} is not null" for ref in self.references)
-
-    @property
-    def incomplete(self) -> str:
-        """SQL: some part of the key is NULL."""
-        return " or ".join(f"{ref} is null" for ref in self.references)
-
-
-@dataclass(frozen=True)
-class RowCheck:
-    """A row rule as SQL. `scope` and `complies` are never NULL. For a key rule `complies` says only what the row tells
-    by itself; `key` is the pass that finds its duplicates."""
-
-    rule: Rule
-    scope: str
-    complies: str
-    value: str
-    analyzer: Analyzer
-    key: KeyPass | None = None
-    #: How the value is hidden in reasons.
-    hiding: Hiding | None = None
-    #: SQL: the line could be read; empty where there are no lines.
-    well_formed: str = ""
-
-    @property
-    def fails(self) -> str:
-        """SQL: the row is in scope and does not comply."""
-        return f"({self.scope}) and not ({self.complies})" if self.scope != "true" else f"not ({self.complies})"
-
-
-@dataclass(frozen=True)
-class MetricCheck:
-    """A rule that demands bounds of a metric, with the scope its rows are counted in."""
-
-    rule: Rule
-    analyzer: Analyzer
-    scope: str
-    references: tuple[str, ...]
-    key: KeyPass | None = None
-    own: OwnPass | None = None
-    #: The part of a column's tally that is the metric.
-    tallied: str = ""
-    #: Where bounds that come from earlier batches come from; why they do not apply yet, or cannot be told.
-    origin: str = ""
-    waiting: str = ""
-    unsure: str = ""
-    #: What earlier batches held of the column, where the metric is a distance from it.
-    reference: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
+__all__ = [
+    "WHOLE",
+    "WORD_BITS",
+    "KeyPass",
+    "MetricCheck",
+    "Plan",
+    "RowCheck",
+    "describe_pass",
+    "expanded",
+    "plan",
+    "refuse_over_budget",
+    "row_check",
+    "schema_differences",
+]
 
 
 @dataclass(frozen=True)
@@ -145,16 +98,17 @@ class Plan:
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
         what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
-        last = [Pass("kept" if self.kept else "narrow", what, _ids(self.row_checks), shuffles)]
+        last = [Pass("kept" if self.kept else "narrow", what, ids_of(self.row_checks), shuffles)]
         return (*self._steps, *(last if self.several and self.row_checks else ()))
 
     @property
     def _steps(self) -> tuple[Pass, ...]:
-        removes = _ids(check for check in self.row_checks if check.rule.quarantines)
-        keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
+        removes = ids_of(check for check in self.row_checks if check.rule.quarantines)
+        keeps = ids_of(check for check in self.row_checks if not check.rule.quarantines)
         bounds = [*self._bound_steps()]
-        metrics = _ids(check for check in self.metric_checks if not (check.key or check.own))
-        apart = _ids(self.measured_apart)
+        measured = (c for c in self.metric_checks if not (c.key or c.own) and c.analyzer.source != "reference")
+        metrics = ids_of(measured)
+        apart = ids_of(self.measured_apart)
         reading = [*[Pass("wide", "finding the columns")] * self.reading_scans, *self._reference_steps(), *bounds]
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
         keys += [step for own in self.own_passes for step in self._own_steps(own)]
@@ -193,24 +147,40 @@ class Plan:
                 yield Pass("kept" if self.kept else "narrow", what, rules)
 
     def _own_steps(self, own: OwnPass) -> Iterator[Pass]:
-        rules = _ids(check for check in self.metric_checks if check.own == own)
+        rules = ids_of(check for check in self.metric_checks if check.own == own)
         if own.reads > 1 and not self.small:
             yield Pass("narrow", f"sampling, before {own.purpose}", rules)
         yield Pass("narrow", own.purpose, rules, 0 if self.small else own.shuffles)
 
-    def _reference_steps(self) -> list[Pass]:
-        asking: dict[Link, list[str]] = {}
-        for check in self.row_checks:
-            for link in check.rule.check.links():
-                asking.setdefault(link, []).append(check.rule.id)
-        return [
-            Pass("narrow", f"reading keys {', '.join(link.reference_columns)}", tuple(rules), 1, link.reference)
-            for link, rules in asking.items()
-        ]
+    def _reference_steps(self) -> Iterator[Pass]:
+        asking: dict[Question, list[str]] = {}
+        for rule in (*(check.rule for check in self.row_checks), *(check.rule for check in self.metric_checks)):
+            for question in rule.check.questions(rule.where):
+                asking.setdefault(question, []).append(rule.id)
+        totals: dict[str, list[str]] = {}
+        for question, rules in asking.items():
+            name = question.reference
+            if isinstance(question, Link):
+                purpose = f"reading keys {', '.join(question.reference_columns)}"
+                yield Pass("narrow", purpose, tuple(rules), 1, name)
+            elif isinstance(question, Pairs):
+                keys = ", ".join(ours for ours, _ in question.key)
+                yield Pass("narrow", f"pairing rows by {keys} with reference {name}", tuple(rules), 1)
+                yield Pass(
+                    "narrow",
+                    f"reading {', '.join(theirs for _, theirs in question.key)} and what is compared",
+                    tuple(rules),
+                    0,
+                    name,
+                )
+            elif isinstance(question, Total):
+                totals.setdefault(name, []).extend(rules)
+        for name, rules in totals.items():
+            yield Pass("narrow", "counting rows and measuring metrics", tuple(rules), 0, name)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
-        rows = _ids(check for check in self.row_checks if check.key == key)
-        metrics = _ids(check for check in self.metric_checks if check.key == key)
+        rows = ids_of(check for check in self.row_checks if check.key == key)
+        metrics = ids_of(check for check in self.metric_checks if check.key == key)
         names = ", ".join(key.columns)
         if self.sorts(key):
             yield Pass("narrow", f"counting keys of {names} as if they were sorted", (*rows, *metrics))
@@ -269,7 +239,7 @@ class Plan:
         """The plan with what was measured for the bounds of checks, by rule id."""
         return replace(
             self,
-            row_checks=tuple(_settled(c, found[c.rule.id], row) if c.rule.id in found else c for c in self.row_checks),
+            row_checks=tuple(settled(c, found[c.rule.id], row) if c.rule.id in found else c for c in self.row_checks),
         )
 
     def only_rows(self) -> Plan:
@@ -295,10 +265,6 @@ class Plan:
             metric_checks=tuple(check for check in self.metric_checks if check.rule.id not in errors),
             errors={**self.errors, **errors},
         )
-
-
-def _ids(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
-    return tuple(check.rule.id for check in checks)
 
 
 def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
@@ -334,25 +300,18 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
                 row_checks.append(
                     replace(
                         row_check(rule, rule.check, row, well_formed),
-                        hiding=_hiding(rule.check, rule_set.sensitive),
+                        hiding=hiding_of(rule.check, rule_set.sensitive),
                     )
                 )
             elif isinstance(rule.check, MetricRule):
-                metric_checks.append(_metric_check(rule, rule.check, row, well_formed))
-                _refuse_hidden(metric_checks[-1], rule_set.sensitive)
+                metric_checks.append(metric_check(rule, rule.check, row, well_formed))
+                refuse_hidden(metric_checks[-1], rule_set.sensitive)
             else:
                 schema_rules.append(rule)
         except RuleDataError as error:
             errors[rule.id] = str(error)
     checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules))
     return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
-
-
-def _refuse_hidden(check: MetricCheck, sensitive: Sensitive) -> None:
-    """A sketch that is not kept cannot be compared."""
-    how = sensitive.how(check.analyzer.columns[0]) if check.analyzer.source == "profile" else None
-    if isinstance(check.analyzer, Drift) and how and (how == Hiding.MASK or check.analyzer.sketch != "Histogram"):
-        raise RuleDataError(f"values of '{check.analyzer.columns[0]}' are sensitive: no sketch of them is kept")
 
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:
@@ -363,127 +322,6 @@ def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]
     for rule in written:
         found = [rule.of_column(name) for name in rule.over.select(columns)] if rule.over else []
         yield from [one for one in found if one.id.lower() not in taken] if found else [rule]
-
-
-def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:
-    """The rule's scope and verdict as SQL. Raises RuleDataError when it does not fit the columns."""
-    inside = next((found for name in check.columns() if (found := row.elements(name))), None)
-    if inside:
-        return _element_check(rule, check, well_formed, inside)
-    scope = [well_formed if check.well_formed_only else "", _where(rule)]
-    key, skipped = None, list[str]()
-    if isinstance(check, KeyRule):
-        key = _key_pass(check.columns(), row, scope)
-        complies = f"not ({key.incomplete})" if check.complete else "true"
-    else:
-        predicate = _with_nan(check.predicate(row), rule, check, row)
-        nulls = check.null_references(row)
-        complies = _complies(predicate, nulls, rule, check)
-        if rule.nulls == Nulls.SKIP:
-            skipped = [f"{ref} is not null" for ref in nulls] or [f"({predicate}) is not null"]
-    analyzer = _analyzer(rule, check, row, complies, skipped)
-    value = check.shown_value(row)
-    return RowCheck(rule, conjunction([*scope, *skipped]), complies, value, analyzer, key, well_formed=well_formed)
-
-
-def _element_check(rule: Rule, check: RowRule, well_formed: str, inside: Elements) -> RowCheck:
-    """A rule that every element of an array must keep. The NULL policy is applied to each element, and to an array that is NULL; an
-    empty one has nothing to fail. `skip` leaves NULL elements aside, and rows whose array is NULL."""
-    if len(check.columns()) > 1 or not check.by_row:
-        names = ", ".join(check.columns())
-        raise RuleDataError(
-            f"'{check.type}' of {names}: elements can be demanded of by a rule about one row and one column"
-        )
-    predicate = _with_nan(check.predicate(inside.row), rule, check, inside.row)
-    lenient = replace(rule, nulls=Nulls.PASS) if rule.nulls == Nulls.SKIP else rule
-    complies = holds = _complies(predicate, check.null_references(inside.row), lenient, check)
-    without = "false" if check.nulls_apply and rule.nulls == Nulls.FAIL else "true"
-    for level in range(len(inside.arrays) - 1, -1, -1):
-        holds, complies = (
-            complies,
-            f"coalesce(forall({inside.arrays[level]}, {element(level)} -> {complies}), {without})",
-        )
-    first = f"filter({inside.arrays[0]}, {element(0)} -> not ({holds}))[0]"
-    value = f"cast({first} as string)"
-    if len(inside.arrays) == 1:
-        value = f"transform(array({first}), {element(0)} -> {check.shown_value(inside.row)})[0]"
-    skipped = [f"{inside.arrays[0]} is not null"] * (check.nulls_apply and rule.nulls == Nulls.SKIP)
-    scope = [well_formed if check.well_formed_only else "", _where(rule), *skipped]
-    analyzer = _compliance(rule, check, complies, skipped)
-    return RowCheck(rule, conjunction(scope), complies, value, analyzer, well_formed=well_formed)
-
-
-def _settled(check: RowCheck, found: Sequence[float | None], row: Row) -> RowCheck:
-    assert isinstance(check.rule.check, NoOutliers)
-    measured = check.rule.check.measured(found, told=check.hiding is None)
-    rule = replace(check.rule, check=measured)
-    return replace(row_check(rule, measured, row, check.well_formed), hiding=check.hiding)
-
-
-def _hiding(check: RowRule, sensitive: Sensitive) -> Hiding | None:
-    """How the value in the reasons is hidden: it is that of the first column, of a malformed line the whole line."""
-    if isinstance(check, Malformed):
-        return sensitive.any_how()
-    return sensitive.how(check.columns()[0]) if check.columns() else None
-
-
-def _key_pass(columns: tuple[str, ...], row: Row, scope: list[str]) -> KeyPass:
-    for name in columns:
-        if "map<" in row.type(name):
-            raise RuleDataError(f"column '{name}' is {row.type(name)}: maps cannot be compared, so they are no key")
-    whole = len(columns) == 1 and row.type(columns[0]) in WHOLE
-    key = KeyPass(columns, tuple(row.ref(name) for name in columns), "", whole)
-    # a key that is NULL in all its parts is none: it has no duplicates and no share in the metrics of keys
-    return replace(key, scope=conjunction([*scope, key.any_part]))
-
-
-def _where(rule: Rule) -> str:
-    # a NULL filter takes the row out of scope, as WHERE does
-    return f"coalesce(({rule.where}), false)" if rule.where else ""
-
-
-def _with_nan(predicate: str, rule: Rule, check: RowRule, row: Row) -> str:
-    floats = [row.ref(name) for name in check.nan_columns() if base_type(row.type(name)) in FRACTIONAL]
-    if not rule.nan_passes or not floats:
-        return predicate
-    return f"{' or '.join(f'isnan({ref})' for ref in floats)} or ({predicate})"
-
-
-def _complies(predicate: str, nulls: list[str], rule: Rule, check: RowRule) -> str:
-    if check.is_free:
-        return f"coalesce(({predicate}), {'true' if rule.nulls == Nulls.PASS else 'false'})"
-    sure = f"coalesce(({predicate}), false)"
-    missing = " or ".join(f"{ref} is null" for ref in nulls)
-    if not missing or rule.nulls == Nulls.SKIP:
-        return sure
-    return f"({missing}) or {sure}" if rule.nulls == Nulls.PASS else f"not ({missing}) and {sure}"
-
-
-def _analyzer(rule: Rule, check: RowRule, row: Row, complies: str, skipped: list[str]) -> Analyzer:
-    if isinstance(check, Required):
-        return Completeness((row.find(check.column).name,), rule.where)
-    return _compliance(rule, check, check.predicate(row) if isinstance(check, KeyRule) else complies, skipped)
-
-
-def _compliance(rule: Rule, check: RowRule, predicate: str, skipped: list[str]) -> Analyzer:
-    where = conjunction([rule.where, *skipped]) if rule.where or skipped else ""
-    return Compliance(tuple(check.columns()), where, instance=rule.id, predicate=predicate)
-
-
-def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
-    analyzer = check.analyzer(rule.where)
-    if analyzer.source == "keys" and not analyzer.columns:
-        # a key of no columns is the whole row
-        analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))
-    analyzer = analyzer.fitted(row)
-    for name in analyzer.columns:
-        analyzer.check_type(name, row.type(name))
-    references = tuple(row.ref(name) for name in analyzer.columns)
-    scope = conjunction([well_formed, _where(rule)])
-    key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
-    tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(references) == 1 else ""
-    own = own_pass(analyzer, references, scope) if isinstance(analyzer, OwnAnalyzer) else None
-    return MetricCheck(rule, analyzer, scope, references, key, own, tallied)
 
 
 def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:
