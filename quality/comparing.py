@@ -203,8 +203,10 @@ def _numbers(kind: str, other: str, near: Near | None) -> Callable[[str, str], s
             amount = f"{near.amount}BD" if near else ""
         if near is None:
             return f"{a} <=> {b}"
-        limit = f"{amount} * abs({b})" if near.relative else amount
-        return f"{a} <=> {b} or abs({a} - {b}) <= {limit}"
+        limit, apart = f"{amount} * abs({b})" if near.relative else amount, f"abs({a} - {b})"
+        # to Spark NaN is not above NaN, nor a share of infinity below a distance to it
+        near_enough = f"{apart} <= {limit} and {apart} < double('Infinity')"
+        return f"{a} <=> {b} or ({near_enough})"
 
     return same
 

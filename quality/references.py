@@ -120,7 +120,7 @@ class References:
         for name in dict.fromkeys(question.reference for question in totals):
             asked = [question for question in totals if question.reference == name]
             try:
-                answers |= self._totals(batch, asked)
+                answers |= self._totals(batch, asked, unanswered)
             except (PySparkException, Py4JJavaError) as error:
                 unanswered |= dict.fromkeys(asked, self._unreadable(name, error))
         return replace(batch, frame=frame, row=replace(batch.row, answers=answers, unanswered=unanswered))
@@ -134,13 +134,17 @@ class References:
             raise InputError(self.wrong[question.reference])
         return self._read(next(reference for reference in self.asked if reference.name == question.reference))
 
-    def _totals(self, batch: Batch, asked: list[Total]) -> dict[Question, Any]:
+    def _totals(self, batch: Batch, asked: list[Total], unanswered: dict[Question, str]) -> dict[Question, Any]:
         """All that is asked of one reference, in one pass."""
         found = self._asked(asked[0])
         self.engine.launched.narrow += 1
-        texts = [_total(batch, found, question) for question in asked]
-        row: Any = _well_formed(found).selectExpr(*texts).collect()[0]
-        return dict(zip(asked, row, strict=True))
+        totals = [_total(batch, found, question) for question in asked]
+        row: Any = _well_formed(found).selectExpr(*(text for total in totals for text in total)).collect()[0]
+        for question, lost in zip(asked, row[1::2], strict=True):
+            if lost:
+                what = f"{lost:,} texts of column '{question.column}' are no numbers"
+                unanswered[question] = f"reference '{question.reference}': {what}"
+        return dict(zip(asked, row[::2], strict=True))
 
     def _compared(self, batch: Batch, pairs: Pairs, *, counting: bool) -> Compared | None:
         found = self._asked(pairs)
@@ -197,23 +201,25 @@ def _well_formed(batch: Batch) -> DataFrame:
     return batch.frame.where(f"not {MALFORMED}") if batch.text else batch.frame
 
 
-def _total(batch: Batch, found: Batch, question: Total) -> str:
-    """SQL of the aggregate. Raises RuleDataError when there is none of the column."""
+def _total(batch: Batch, found: Batch, question: Total) -> tuple[str, str]:
+    """SQL of the aggregate, and of how many texts are no numbers. Raises RuleDataError when there is none of the column."""
     if not question.function:
-        return "count(1)"
-    kind, wanted = found.row.type(question.column), batch.row.type(question.batch_column)
-    ref = found.row.ref(question.column)
+        return "count(1)", "0"
+    kind, wanted = found.row.type(question.column), base_type(batch.row.type(question.batch_column))
+    ref, lost = found.row.ref(question.column), "0"
     analyzer = AggregateMatch((question.column,), "", question.reference, function=question.function)
     if question.function != "count":
         # what a batch has no number for is a matter of the batch
         if base_type(kind) in TEXTUAL and is_numeric(wanted):
-            ref, kind = text_as(ref, wanted, found.row.timezone), wanted
+            kind = "double" if wanted in FRACTIONAL else "decimal(38,12)"
+            text, ref = ref, text_as(ref, kind, found.row.timezone)
+            lost = f"count_if({text} is not null and {ref} is null)"
         try:
             analyzer.check_type(question.column, kind)
         except RuleDataError as error:
             raise RuleDataError(f"reference '{question.reference}': {error}") from None
     cast = analyzer.native_type(kind)
-    return analyzer.sql(f"cast({ref} as {cast})" if cast else ref)
+    return analyzer.sql(f"cast({ref} as {cast})" if cast else ref), lost
 
 
 def shaped(batch: Batch, found: Batch, *, types: bool) -> Shaped:

@@ -157,7 +157,7 @@ class RowCountMatch(_Match):
 class AggregateMatch(_Match):
     """An aggregate of a column, divided by that of a column of a reference, lies within bounds; without bounds it is 1. Equal
     aggregates are 1, also two of 0; beside 0, or where a side has no value, it cannot be told. Sums of whole numbers and
-    decimals are exact. NULL is left out; texts of the reference are taken as numbers, those that are none as NULL."""
+    decimals are exact. NULL is left out; texts of the reference are taken as numbers, and none may be another text."""
 
     column: str = arg(COLUMN, "the column of the batch")
     reference: str = arg(TEXT, "the name of the reference")

@@ -94,8 +94,8 @@ def test_the_password_stands_in_no_log_report_history_or_error(place, caplog, ca
     }
     done = place.run(rules, {"jdbc": {**jdbc, "table": "ledger"}})
     assert done.rule("known")["failed_rows"] == 1
-    missing = place.run(rules, {"jdbc": {**jdbc, "table": "nothing"}})
-    assert "no such table: nothing" in missing.rule("known")["message"]
+    missing = place.run(rules, {"jdbc": {**jdbc, "table": "absent"}})
+    assert "no such table: absent" in missing.rule("known")["message"]
     other = place.run(
         rules, {"jdbc": {**jdbc, "url": "jdbc:postgresql://127.0.0.1:1/x?token=horse-battery", "table": "t"}}
     )

@@ -185,7 +185,7 @@ def test_the_message_says_what_is_missing_on_which_side_and_where_pairs_differ(p
     )
     (different,) = [sample for sample in told["match"]["samples"] if sample["kind"] == "different"]
     assert different["columns"] == {"price": {"here": "5.0", "there": "5.5"}, "name": {"here": "x", "there": "y"}}
-    hidden = place.run(rules, "b.parquet", "sensitive: [price, id]\n").rule("same")
+    hidden = place.run(rules, "b.parquet", "columns: {price: {sensitive: mask}, id: {sensitive: mask}}\n").rule("same")
     assert "id=20" not in json.dumps(hidden)
     assert "5.5" not in json.dumps(hidden)
     assert hidden["match"]["columns"] == {"price": 1, "name": 1}
@@ -205,6 +205,9 @@ def test_counts_sums_and_columns_are_held_against_those_of_the_reference(place):
     rules += [{"name": "nan", "aggregate_match": {"column": "price", "reference": "typed"}}]
     rules += [
         {"name": "texts", "aggregate_match": {"column": "amount", "reference": "typed", "reference_column": "name"}}
+    ]
+    rules += [
+        {"name": "letters", "aggregate_match": {"column": "amount", "reference": "text", "reference_column": "name"}}
     ]
     rules += [{"name": f"shape-{r}", "schema_match": {"reference": r}} for r in ("typed", "text", "copy", "renamed")]
     rules += [{"name": "names", "schema_match": {"reference": "typed", "types": "allow"}}]
@@ -230,6 +233,7 @@ def test_counts_sums_and_columns_are_held_against_those_of_the_reference(place):
                 assert (value(name) == 1.0) == (ours == theirs) == (result.rule(name)["status"] == "passed")
             else:
                 assert result.rule(name)["status"] == "error"
+    assert result.rule("letters")["message"].endswith("reference 'text': 12 texts of column 'name' are no numbers")
     assert (result.rule("nan")["status"], result.rule("texts")["status"]) == ("error", "error")
     assert "needs a column of type number, 'name' is string" in result.rule("texts")["message"]
     shapes = {"shape-typed": 3 / 5, "shape-text": 1, "shape-copy": 1, "shape-renamed": 3 / 6, "names": 1}
