@@ -18,6 +18,7 @@ from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule
 from quality.rule_types.completeness import Required
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
+from quality.rule_types.verdicts import Verdict
 from quality.sensitive import Hiding, Sensitive
 from quality.sql import conjunction
 
@@ -127,6 +128,8 @@ class Plan:
     row_checks: tuple[RowCheck, ...] = ()
     metric_checks: tuple[MetricCheck, ...] = ()
     schema_rules: tuple[Rule, ...] = ()
+    #: Judged last, by the verdicts on others.
+    verdict_rules: tuple[Rule, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
@@ -235,11 +238,13 @@ class Plan:
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
-        return replace(self, metric_checks=(), schema_rules=(), tally=False)
+        return replace(self, metric_checks=(), schema_rules=(), verdict_rules=(), tally=False)
 
     def only_apart(self) -> Plan:
         """The plan of the metrics that no tally has."""
-        return replace(self, row_checks=(), metric_checks=self.measured_apart, schema_rules=(), tally=False)
+        return replace(
+            self, row_checks=(), metric_checks=self.measured_apart, schema_rules=(), verdict_rules=(), tally=False
+        )
 
     def without_apart(self) -> Plan:
         """The plan less the metrics that no tally has."""
@@ -289,6 +294,7 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     row_checks: list[RowCheck] = []
     metric_checks: list[MetricCheck] = []
     schema_rules: list[Rule] = []
+    verdict_rules: list[Rule] = []
     errors: dict[str, str] = {}
     rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
     for rule in rules:
@@ -304,22 +310,25 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
                 )
             elif isinstance(rule.check, MetricRule):
                 metric_checks.append(_metric_check(rule, rule.check, row, well_formed))
+            elif isinstance(rule.check, Verdict):
+                verdict_rules.append(rule)
             else:
                 schema_rules.append(rule)
         except RuleDataError as error:
             errors[rule.id] = str(error)
-    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules))
+    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(verdict_rules))
     return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
 
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:
     """Each rule over many columns as one for each of them; a rule that is written for a column takes the place of that one.
-    A rule that finds no column stays as it is."""
+    A rule that finds no column stays as it is, unless it only records."""
     written = [*rules]
     taken = {rule.id.lower() for rule in written}
     for rule in written:
         found = [rule.of_column(name) for name in rule.over.select(columns)] if rule.over else []
-        yield from [one for one in found if one.id.lower() not in taken] if found else [rule]
+        nothing = [] if rule.over and getattr(getattr(rule.check, "bounds", None), "recorded", False) else [rule]
+        yield from [one for one in found if one.id.lower() not in taken] if found else nothing
 
 
 def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:

@@ -27,6 +27,7 @@ from quality.model import (
 from quality.planner import MetricCheck, Plan, RowCheck, schema_differences
 from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
 from quality.rule_types.rules import Rule, RuleSet
+from quality.rule_types.verdicts import Verdict
 from quality.sensitive import MASKED, tells, without_value
 
 
@@ -76,7 +77,18 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
             verdicts[metric_check.rule.id] = _judge_metric(metric_check, measured, plan.rule_set)
     for rule in plan.schema_rules:
         verdicts[rule.id] = _judge_schema(rule, plan, columns)
-    return [verdicts.get(rule.id) or could_not_tell(rule, errors.get(rule.id, "was not run")) for rule in plan.rules]
+    for rule in plan.rules:
+        if rule.id not in verdicts:
+            verdicts[rule.id] = could_not_tell(rule, errors.get(rule.id, "was not run"))
+    return joined(plan, [verdicts[rule.id] for rule in plan.rules])
+
+
+def joined(plan: Plan, results: Sequence[RuleResult]) -> list[RuleResult]:
+    """The verdicts, with those that join others made of what these are now."""
+    found = {result.id: result for result in results}
+    for rule in plan.verdict_rules:
+        found[rule.id] = _judge_verdict(rule, found)
+    return [found[result.id] for result in results]
 
 
 def could_not_tell(rule: Rule, why: str) -> RuleResult:
@@ -142,6 +154,8 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
         return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {unsure}", **found)
     if check.waiting:
         return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
+    if bounds.recorded:
+        return _recorded(rule, metric, found)
     expected = f"{bounds} ({check.origin})" if check.origin else str(bounds)
     if metric.value is None or isinstance(metric.value, str):
         why = f"{what} {_missing(metric, scope, secret=secret)}"
@@ -158,6 +172,13 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     shown = MASKED if secret else _shown(metric.value)
     message = "" if holds else f"{what} is {shown}, must be {expected}{_share(metric)}"
     return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, expected, message, **found)
+
+
+def _recorded(rule: Rule, metric: Metric, found: Mapping[str, Any]) -> RuleResult:
+    """A metric that nothing is demanded of."""
+    if metric.value is None:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, "recorded", "no value to measure", **found)
+    return _result(rule, RuleStatus.PASSED, "recorded", "", **found)
 
 
 def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
@@ -223,7 +244,18 @@ def _judge_schema(rule: Rule, plan: Plan, columns: tuple[Column, ...]) -> RuleRe
     differences = schema_differences(rule, plan, columns)
     status = RuleStatus.FAILED if differences else RuleStatus.PASSED
     shown = "; ".join(differences[:20]) + ("; ..." if len(differences) > 20 else "")
-    return _result(rule, status, expected, shown)
+    return _result(rule, status, expected, shown, metric=rule.check.metric(columns))
+
+
+def _judge_verdict(rule: Rule, verdicts: Mapping[str, RuleResult]) -> RuleResult:
+    assert isinstance(rule.check, Verdict)
+    unknown = [name for name in rule.check.named() if name not in verdicts]
+    if unknown:
+        return could_not_tell(rule, f"there is no verdict on a rule '{unknown[0]}'")
+    status = rule.check.combined({name: found.status for name, found in verdicts.items()})
+    told = ", ".join(f"{name} {str(verdicts[name].status).replace('_', ' ')}" for name in rule.check.named())
+    why = {RuleStatus.PASSED: "", RuleStatus.ERROR: f"could not tell: {told}"}.get(status, told)
+    return _result(rule, status, rule.check.requirement(), why)
 
 
 def too_many(rows: RowCounts, quarantined_above: float) -> bool:

@@ -15,6 +15,7 @@ from quality.rule_types import (
     texts,
     uniqueness,
     values,
+    verdicts,
 )
 from quality.rule_types.base import REGISTRY
 
@@ -34,4 +35,5 @@ __all__ = [
     "texts",
     "uniqueness",
     "values",
+    "verdicts",
 ]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Union
 
 from quality import sql
 from quality.model import Bounds
@@ -18,6 +18,7 @@ from quality.rule_types.base import MetricRule
 from quality.rulefile.dqdl.constants import (
     NOW,
     Value,
+    alternatives,
     bounds,
     comparison,
     interval,
@@ -66,15 +67,31 @@ class Entry:
     differs: str = ""
 
 
-Converter = Callable[[Rule], list[Entry]]
+@dataclass(frozen=True)
+class Joined:
+    """Entries whose verdicts are joined by `all` or `any`."""
+
+    word: str
+    parts: tuple[Entry | Joined, ...]
+    about: str = ""
 
 
-def convert(rule: Rule) -> list[Entry]:
+Made = Union[Entry, Joined]
+Converter = Callable[[Rule], "list[Made]"]
+
+
+def convert(rule: Rule) -> list[Made]:
     """The entries that demand together what the rule does. Raises Lost."""
     if rule.type not in CONVERTERS:
         raise Lost(MISSING.get(rule.type, "it has no form yet"))
     beside = _beside(rule)
-    return [Entry(e.type, e.body, {**e.beside, **beside}, e.about, e.differs) for e in CONVERTERS[rule.type](rule)]
+    return [_with(made, beside) for made in CONVERTERS[rule.type](rule)]
+
+
+def _with(made: Made, beside: Mapping[str, Any]) -> Made:
+    if isinstance(made, Joined):
+        return replace(made, parts=tuple(_with(part, beside) for part in made.parts))
+    return replace(made, beside={**made.beside, **beside})
 
 
 def _beside(rule: Rule) -> dict[str, Any]:
@@ -99,7 +116,8 @@ def _condition(rule: Rule) -> Condition:
     return rule.condition
 
 
-def _names(rule: Rule) -> list[str]:
+def names_of(rule: Rule) -> list[str]:
+    """The columns a rule names, each once."""
     # a key of the same column twice is a key of that column
     return list(dict.fromkeys(parameter.value for parameter in rule.parameters))
 
@@ -107,8 +125,8 @@ def _names(rule: Rule) -> list[str]:
 def _metric(type: str, target: str) -> Converter:
     """A rule about a number; `target` is the argument for what is measured: none, column or columns."""
 
-    def convert(rule: Rule) -> list[Entry]:
-        names = _names(rule)
+    def convert(rule: Rule) -> list[Made]:
+        names = names_of(rule)
         if type == "correlation" and len(names) < 2:
             raise Lost("it names one column twice")
         about = {"column": names[0] if names else "", "columns": names}.get(target)
@@ -116,41 +134,58 @@ def _metric(type: str, target: str) -> Converter:
         past = looks_back(_condition(rule))
         if past and not issubclass(REGISTRY[type], MetricRule):
             raise Lost("only bounds of a metric can come from earlier batches")
-        return [Entry(type, {**named, **words}, differs=DIFFERS if past else "") for words in bounds(_condition(rule))]
+        return _bounded(type, named, _condition(rule), DIFFERS if past else "")
 
     return convert
 
 
-def _is_complete(rule: Rule) -> list[Entry]:
-    return [Entry("required", {"column": _names(rule)[0]})]
+def _bounded(type: str, named: Mapping[str, Any], condition: Condition, differs: str = "") -> list[Made]:
+    """Entries about one metric: all must hold, or they are joined where one is enough."""
+    one_of = [Entry(type, {**named, **words}, differs=differs) for words in alternatives(condition)]
+    if one_of:
+        return [Joined("any", tuple(one_of), default_id(one_of[0]))]
+    return [Entry(type, {**named, **words}, differs=differs) for words in bounds(condition)]
 
 
-def _is_unique(rule: Rule) -> list[Entry]:
-    names = _names(rule)
+def default_id(entry: Entry) -> str:
+    """As the loader names a rule."""
+    named: Any = entry.body if isinstance(entry.body, dict) else {}
+    columns = named.get("columns") or [named["column"]] if "column" in named or "columns" in named else []
+    if len(columns) == 1:
+        return f"{columns[0]}.{entry.type}"
+    return f"{entry.type}({','.join(columns)})" if columns else entry.type
+
+
+def _is_complete(rule: Rule) -> list[Made]:
+    return [Entry("required", {"column": names_of(rule)[0]})]
+
+
+def _is_unique(rule: Rule) -> list[Made]:
+    names = names_of(rule)
     differs = "a key with a NULL part is no duplicate here; DQDL takes NULL for a value there" if len(names) > 1 else ""
     return [Entry("unique", {"columns": names}, differs=differs)]
 
 
-def _is_primary_key(rule: Rule) -> list[Entry]:
-    return [Entry("key", {"columns": _names(rule)})]
+def _is_primary_key(rule: Rule) -> list[Made]:
+    return [Entry("key", {"columns": names_of(rule)})]
 
 
-def _column_exists(rule: Rule) -> list[Entry]:
-    return [Entry("columns_exist", {"columns": _names(rule)}, about=f"{_names(rule)[0]}.exists")]
+def _column_exists(rule: Rule) -> list[Made]:
+    return [Entry("columns_exist", {"columns": names_of(rule)}, about=f"{names_of(rule)[0]}.exists")]
 
 
-def _column_names(rule: Rule) -> list[Entry]:
-    return [Entry("column_names", {"pattern": _names(rule)[0]})]
+def _column_names(rule: Rule) -> list[Made]:
+    return [Entry("column_names", {"pattern": names_of(rule)[0]})]
 
 
-def _duplicate_row_count(rule: Rule) -> list[Entry]:
-    named = {"columns": _names(rule)} if _names(rule) else {}
-    return [Entry("duplicate_rows", {**named, **words}) for words in bounds(_condition(rule))]
+def _duplicate_row_count(rule: Rule) -> list[Made]:
+    named = {"columns": names_of(rule)} if names_of(rule) else {}
+    return _bounded("duplicate_rows", named, _condition(rule))
 
 
-def _column_data_type(rule: Rule) -> list[Entry]:
+def _column_data_type(rule: Rule) -> list[Made]:
     condition = _condition(rule)
-    (name,) = _names(rule)
+    (name,) = names_of(rule)
     values = operands(condition)
     is_one = len(values) == 1 and not getattr(condition, "negated", False) and getattr(condition, "sign", "=") == "="
     if not is_one or not isinstance(values[0], Text):
@@ -159,9 +194,9 @@ def _column_data_type(rule: Rule) -> list[Entry]:
     return [Entry("type", {"column": name, "is": DATA_TYPES.get(word, word)}, {"nulls": "fail"})]
 
 
-def _column_length(rule: Rule) -> list[Entry]:
+def _column_length(rule: Rule) -> list[Made]:
     condition = _condition(rule)
-    (name,) = _names(rule)
+    (name,) = names_of(rule)
     simple = isinstance(condition, Comparison) or (isinstance(condition, Between) and not condition.negated)
     if simple:
         (words,) = bounds(condition)
@@ -172,10 +207,10 @@ def _column_length(rule: Rule) -> list[Entry]:
     return [_that(comparison(length, condition, whole_literal), f"{name}.length")]
 
 
-def _data_freshness(rule: Rule) -> list[Entry]:
+def _data_freshness(rule: Rule) -> list[Made]:
     """The age of a value, against the time of the run: the value against a moment, the other way round."""
     condition = _condition(rule)
-    column = untemplated(sql.quote(_names(rule)[0]))
+    column = untemplated(sql.quote(names_of(rule)[0]))
     since = [f"{NOW} - {interval(value)}" for value in operands(condition) if isinstance(value, Quantity)]
     if isinstance(condition, Comparison):
         turned = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "=": "=", "!=": "<>"}
@@ -187,16 +222,16 @@ def _data_freshness(rule: Rule) -> list[Entry]:
     else:
         negated = "not " if isinstance(condition, Membership) and condition.negated else ""
         test = f"{column} {negated}in ({', '.join(since)})"
-    return [_that(Template(test), f"{_names(rule)[0]}.freshness", {"nulls": "fail"})]
+    return [_that(Template(test), f"{names_of(rule)[0]}.freshness", {"nulls": "fail"})]
 
 
 def _that(test: str, about: str, beside: Mapping[str, Any] | None = None) -> Entry:
     return Entry("that", test, beside or {}, about)
 
 
-def _column_values(rule: Rule) -> list[Entry]:
+def _column_values(rule: Rule) -> list[Made]:
     condition = _condition(rule)
-    (name,) = _names(rule)
+    (name,) = names_of(rule)
     folded = any(tag.name == "ignoreCase" and _is_true(tag.condition) for tag in rule.tags)
     if isinstance(condition, Matches):
         return [_pattern(name, condition, folded)]
