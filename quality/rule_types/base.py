@@ -297,7 +297,7 @@ class MetricRule(BatchRule):
 
     def requirement(self) -> str:
         """The bounds."""
-        return f"must be {self.bounds}"
+        return "recorded" if self.bounds.recorded else f"must be {self.bounds}"
 
 
 class SchemaRule(BatchRule):

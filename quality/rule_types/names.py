@@ -89,7 +89,7 @@ class ColumnCount(SchemaRule):
 
     def requirement(self) -> str:
         """The bounds."""
-        return f"must be {self.bounds}"
+        return "recorded" if self.bounds.recorded else f"must be {self.bounds}"
 
     def differences(self, actual: tuple[Column, ...], _declared: _Declared) -> list[str]:
         """The number that was found."""
