@@ -26,6 +26,7 @@ from quality.model import (
 )
 from quality.planner import MetricCheck, Plan, RowCheck, schema_differences
 from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
+from quality.rule_types.files import FileCount, FileRule, Found
 from quality.rule_types.rules import Rule, RuleSet
 from quality.rule_types.verdicts import Verdict
 from quality.sensitive import MASKED, tells, without_value
@@ -44,7 +45,7 @@ class Measured:
     """What the engine found out about a batch.
 
     `rows` are all rows read, `malformed` the lines that could not be read; `counts` by rule id; `metrics` and `scopes`
-    (rows the metric's filter leaves) by rule id; `errors` by rule id.
+    (rows the metric's filter leaves) by rule id; `errors` by rule id; `files` by rule id, None when nobody looked for any.
     """
 
     rows: int
@@ -53,6 +54,7 @@ class Measured:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     scopes: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Found] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
             verdicts[metric_check.rule.id] = _judge_metric(metric_check, measured, plan.rule_set)
     for rule in plan.schema_rules:
         verdicts[rule.id] = _judge_schema(rule, plan, columns)
+    for rule in plan.file_rules:
+        verdicts[rule.id] = _judge_files(rule, measured, plan.rule_set)
     for rule in plan.rules:
         if rule.id not in verdicts:
             verdicts[rule.id] = could_not_tell(rule, errors.get(rule.id, "was not run"))
@@ -245,6 +249,24 @@ def _judge_schema(rule: Rule, plan: Plan, columns: tuple[Column, ...]) -> RuleRe
     status = RuleStatus.FAILED if differences else RuleStatus.PASSED
     shown = "; ".join(differences[:20]) + ("; ..." if len(differences) > 20 else "")
     return _result(rule, status, expected, shown, metric=rule.check.metric(columns))
+
+
+def _judge_files(rule: Rule, measured: Measured, rule_set: RuleSet) -> RuleResult:
+    assert isinstance(rule.check, FileRule)
+    expected = rule.check.requirement() + (f" (up to {rule.tolerance} may fail)" if rule.tolerance else "")
+    if measured.files is None:
+        return _result(
+            rule, RuleStatus.NOT_APPLICABLE, expected, "it is about files as they arrive; none are looked at here"
+        )
+    found = measured.files.get(rule.id) or Found(error="nobody looked for its files")
+    place = rule.check.path or "the batch"
+    if found.error or not (found.files or isinstance(rule.check, FileCount)):
+        why = found.error or f"no file of {place} is meant"
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}")
+    judged = rule.check.judged(found.files, found.others, rule.tolerance, rule_set.input.timezone)
+    if judged.holds:
+        return _result(rule, RuleStatus.PASSED, expected, "", metric=judged.metric)
+    return _result(rule, RuleStatus.FAILED, expected, f"{place}: {judged.message}", metric=judged.metric)
 
 
 def _judge_verdict(rule: Rule, verdicts: Mapping[str, RuleResult]) -> RuleResult:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from quality.rule_types import REGISTRY
+from quality.rulefile.dqdl.entries import Entry, names_of
 from quality.rulefile.dqdl.losses import Lost
-from quality.rulefile.dqdl.rules_of_ours import Entry, names_of
 from quality.rulefile.dqdl.tree import Rule
 
 #: Our metrics of what an analyzer measures, each with its argument for the columns.

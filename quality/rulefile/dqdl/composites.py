@@ -6,9 +6,10 @@ from typing import Any
 
 from quality.rule_types import REGISTRY
 from quality.rule_types.base import KeyRule, RowRule
+from quality.rulefile.dqdl.entries import Entry, Joined, Made
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.printer import format_rule
-from quality.rulefile.dqdl.rules_of_ours import Entry, Joined, Made, convert
+from quality.rulefile.dqdl.rules_of_ours import convert
 from quality.rulefile.dqdl.tree import Composite, Rule
 
 _WORDS = {"and": "all", "or": "any"}

@@ -7,9 +7,9 @@ ColumnValues but for `!=` and `not in`, and is a text of length 0 for ColumnLeng
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Union
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from quality import sql
 from quality.model import Bounds
@@ -30,6 +30,8 @@ from quality.rulefile.dqdl.constants import (
     uses_now,
     whole_literal,
 )
+from quality.rulefile.dqdl.entries import Converter, Entry, Joined, Made, condition_of, default_id, names_of
+from quality.rulefile.dqdl.files import file_freshness, file_match, file_size, file_uniqueness
 from quality.rulefile.dqdl.kinds import kind
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.past import DIFFERS
@@ -53,31 +55,6 @@ DATA_TYPES = {
     "boolean": "boolean", "date": "date", "timestamp": "timestamp", "integer": "integer", "double": "double",
     "float": "float", "long": "long", "string": "string",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A rule of ours as plain data: its type, what stands behind it, what stands beside it. `about` is the beginning of
-    its id where the type alone would not tell; `differs` says how it is not quite what DQDL has."""
-
-    type: str
-    body: Any
-    beside: Mapping[str, Any] = field(default_factory=dict)
-    about: str = ""
-    differs: str = ""
-
-
-@dataclass(frozen=True)
-class Joined:
-    """Entries whose verdicts are joined by `all` or `any`."""
-
-    word: str
-    parts: tuple[Entry | Joined, ...]
-    about: str = ""
-
-
-Made = Union[Entry, Joined]
-Converter = Callable[[Rule], "list[Made]"]
 
 
 def convert(rule: Rule) -> list[Made]:
@@ -105,21 +82,9 @@ def _beside(rule: Rule) -> dict[str, Any]:
     for tag in rule.tags:
         if tag.name == "threshold":
             found["tolerance"] = tolerance(tag)
-        elif tag.name != "ignoreCase":
+        elif tag.name != "ignoreCase" and not rule.type.startswith("File"):
             raise Lost(f"the tag '{tag.name}' has no form yet")
     return {word: value for word, value in found.items() if value != ""}
-
-
-def _condition(rule: Rule) -> Condition:
-    if rule.condition is None:
-        raise Lost("it has no condition")
-    return rule.condition
-
-
-def names_of(rule: Rule) -> list[str]:
-    """The columns a rule names, each once."""
-    # a key of the same column twice is a key of that column
-    return list(dict.fromkeys(parameter.value for parameter in rule.parameters))
 
 
 def _metric(type: str, target: str) -> Converter:
@@ -131,10 +96,10 @@ def _metric(type: str, target: str) -> Converter:
             raise Lost("it names one column twice")
         about = {"column": names[0] if names else "", "columns": names}.get(target)
         named = {} if about is None else {target: about}
-        past = looks_back(_condition(rule))
+        past = looks_back(condition_of(rule))
         if past and not issubclass(REGISTRY[type], MetricRule):
             raise Lost("only bounds of a metric can come from earlier batches")
-        return _bounded(type, named, _condition(rule), DIFFERS if past else "")
+        return _bounded(type, named, condition_of(rule), DIFFERS if past else "")
 
     return convert
 
@@ -145,15 +110,6 @@ def _bounded(type: str, named: Mapping[str, Any], condition: Condition, differs:
     if one_of:
         return [Joined("any", tuple(one_of), default_id(one_of[0]))]
     return [Entry(type, {**named, **words}, differs=differs) for words in bounds(condition)]
-
-
-def default_id(entry: Entry) -> str:
-    """As the loader names a rule."""
-    named: Any = entry.body if isinstance(entry.body, dict) else {}
-    columns = named.get("columns") or [named["column"]] if "column" in named or "columns" in named else []
-    if len(columns) == 1:
-        return f"{columns[0]}.{entry.type}"
-    return f"{entry.type}({','.join(columns)})" if columns else entry.type
 
 
 def _is_complete(rule: Rule) -> list[Made]:
@@ -180,11 +136,11 @@ def _column_names(rule: Rule) -> list[Made]:
 
 def _duplicate_row_count(rule: Rule) -> list[Made]:
     named = {"columns": names_of(rule)} if names_of(rule) else {}
-    return _bounded("duplicate_rows", named, _condition(rule))
+    return _bounded("duplicate_rows", named, condition_of(rule))
 
 
 def _column_data_type(rule: Rule) -> list[Made]:
-    condition = _condition(rule)
+    condition = condition_of(rule)
     (name,) = names_of(rule)
     values = operands(condition)
     is_one = len(values) == 1 and not getattr(condition, "negated", False) and getattr(condition, "sign", "=") == "="
@@ -195,7 +151,7 @@ def _column_data_type(rule: Rule) -> list[Made]:
 
 
 def _column_length(rule: Rule) -> list[Made]:
-    condition = _condition(rule)
+    condition = condition_of(rule)
     (name,) = names_of(rule)
     simple = isinstance(condition, Comparison) or (isinstance(condition, Between) and not condition.negated)
     if simple:
@@ -209,7 +165,7 @@ def _column_length(rule: Rule) -> list[Made]:
 
 def _data_freshness(rule: Rule) -> list[Made]:
     """The age of a value, against the time of the run: the value against a moment, the other way round."""
-    condition = _condition(rule)
+    condition = condition_of(rule)
     column = untemplated(sql.quote(names_of(rule)[0]))
     since = [f"{NOW} - {interval(value)}" for value in operands(condition) if isinstance(value, Quantity)]
     if isinstance(condition, Comparison):
@@ -230,7 +186,7 @@ def _that(test: str, about: str, beside: Mapping[str, Any] | None = None) -> Ent
 
 
 def _column_values(rule: Rule) -> list[Made]:
-    condition = _condition(rule)
+    condition = condition_of(rule)
     (name,) = names_of(rule)
     folded = any(tag.name == "ignoreCase" and _is_true(tag.condition) for tag in rule.tags)
     if isinstance(condition, Matches):
@@ -317,6 +273,10 @@ CONVERTERS: dict[str, Converter] = {
     "DataFreshness": _data_freshness,
     "DistinctValuesCount": _metric("distinct_count", "columns"),
     "DuplicateRowCount": _duplicate_row_count,
+    "FileFreshness": file_freshness,
+    "FileMatch": file_match,
+    "FileSize": file_size,
+    "FileUniqueness": file_uniqueness,
     "InterquartileRange": _metric("iqr", "column"),
     "IsComplete": _is_complete,
     "IsPrimaryKey": _is_primary_key,
@@ -334,11 +294,9 @@ CONVERTERS: dict[str, Converter] = {
     "ZerosCount": _metric("zeros_count", "column"),
 }
 
-_FILES = "rules about files have no form yet"
 _REFERENCES = "rules that compare with another data set have no form yet"
 #: Why a rule type has no converter.
 MISSING: dict[str, str] = {
-    **dict.fromkeys(("FileFreshness", "FileMatch", "FileSize", "FileUniqueness"), _FILES),
     **dict.fromkeys(("DatasetMatch", "ReferentialIntegrity", "RowCountMatch", "SchemaMatch"), _REFERENCES),
     "AggregateMatch": "rules that compare two aggregates have no form yet",
     "CustomSql": "rules that are queries have no form yet",

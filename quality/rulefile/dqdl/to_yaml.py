@@ -10,10 +10,11 @@ from typing import Any
 from quality.rulefile.dqdl.analyzers import recorded
 from quality.rulefile.dqdl.check import merged
 from quality.rulefile.dqdl.composites import converted
+from quality.rulefile.dqdl.entries import Entry, Joined, Made, default_id
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
 from quality.rulefile.dqdl.printer import format_rule
 from quality.rulefile.dqdl.resolve import resolved
-from quality.rulefile.dqdl.rules_of_ours import Entry, Joined, Made, default_id, slug
+from quality.rulefile.dqdl.rules_of_ours import slug
 from quality.rulefile.dqdl.tree import Composite, Document, Label, Position, Rule
 from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.sections import guess_format

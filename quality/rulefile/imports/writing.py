@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import PurePath
 
+from quality.rulefile.dqdl.entries import Entry, default_id
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
-from quality.rulefile.dqdl.rules_of_ours import Entry, default_id
 from quality.rulefile.dqdl.tree import Position
 from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.sections import guess_format
