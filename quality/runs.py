@@ -33,7 +33,7 @@ from quality import (
     verification,
 )
 from quality.backends.deequ import CheckOutcome
-from quality.backends.files import Files
+from quality.backends.files import Files, listing
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
 from quality.backends.pinning import PinnedFile, pinned_digest
@@ -48,7 +48,7 @@ from quality.planner import Plan
 from quality.profiles import CARRIERS, with_profile
 from quality.results import Context, Progress, RunResult
 from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
-from quality.rule_types.files import Found
+from quality.rule_types.files import FileRule, Found
 from quality.rule_types.rules import Rule, RuleSet, digest
 from quality.rulefile import load
 from quality.rulefile.interpret import type_rule
@@ -221,6 +221,7 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         files = reader.pin()
         batch = reader.read(files) if rule_set.input.table else None
         prints = fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
+        prints |= _files_elsewhere(context, rule_set)
         last = commit.latest(context.store, context.dataset, context.batch)
     if last and not wishes.force and prints["input"] and dict(last.fingerprints) == prints:
         return unchanged(context, last)
@@ -312,6 +313,13 @@ def judged(
         kept = publishing.Kept(verdicts, findings.profile, rows, outcome, written.files, prints, data, written.samples)
         publishing.publish(context, last, batch, kept)
     return RunResult(data, checks, findings.profile)
+
+
+def _files_elsewhere(context: Context, rule_set: RuleSet) -> dict[str, str]:
+    """The fingerprint of the files that rules are about beside those of the batch."""
+    checks = [rule.check for rule in rule_set.rules if isinstance(rule.check, FileRule)]
+    places = sorted({place for check in checks for place in (check.path, check.other) if place})
+    return {"files": digest(listing(context.spark, places))} if places else {}
 
 
 def _files(context: Context, batch: Batch, plan: Plan) -> Mapping[str, Found]:

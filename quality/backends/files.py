@@ -21,14 +21,26 @@ _AT_ONCE = 8
 _BUFFER = 128 * 1024
 
 
+def listing(spark: SparkSession, places: Iterable[str]) -> list[list[Any]]:
+    """What is in places, for a fingerprint; of one that cannot be read, why."""
+    found: list[list[Any]] = []
+    files = Files(spark)
+    for place in places:
+        try:
+            found += [[file.path, file.size, str(file.modified)] for file in sorted(files.listed(place), key=str)]
+        except InputError as error:
+            found.append([place, str(error)])
+    return found
+
+
 @dataclass
 class Files:
     """Looks up the files of rules; each place is listed once, each file hashed once. `hashing` is told of each place whose files
     are read."""
 
     spark: SparkSession
-    batch: Batch
-    hashing: Callable[[], None]
+    batch: Batch | None = None
+    hashing: Callable[[], None] = lambda: None
     _listed: dict[str, list[File]] = field(default_factory=dict)
     _digests: dict[tuple[str, str], str] = field(default_factory=dict)
     _hashed: set[tuple[str, str]] = field(default_factory=set)
@@ -48,13 +60,14 @@ class Files:
     def listed(self, path: str) -> list[File]:
         """The files of a place, those of the batch for ''. Raises InputError when it cannot be read."""
         if path not in self._listed:
-            if not path and (self.batch.snapshot or not self.batch.files):
+            if not path and (self.batch is None or self.batch.snapshot or not self.batch.files):
                 raise InputError("the batch is no set of files; name a 'path'")
             with input_errors(path or "the input"):
                 self._listed[path] = self._below(path) if path else self._of_batch()
         return self._listed[path]
 
     def _of_batch(self) -> list[File]:
+        assert self.batch is not None
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(lambda file: self._file(self._status(file.path)), self.batch.files))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from quality import jars
 from quality.backends.tables import TableName
+from quality.rule_types.files import FileRule
 from quality.rule_types.rules import RuleSet
 
 NEEDS = ("s3", "iceberg", "delta", "comet", "kafka")
@@ -143,6 +144,8 @@ def _texts(rule_set: RuleSet) -> list[str]:
     places = [outputs.root, outputs.table, outputs.quarantine_table, *rule_set.input.path]
     if table and TableName.parse(table).place:
         places += [TableName.parse(table).place, "format delta"]
+    checks = [rule.check for rule in rule_set.rules if isinstance(rule.check, FileRule)]
+    places += [place for check in checks for place in (check.path, check.other)]
     return [
         *places,
         rule_set.stream.checkpoint,

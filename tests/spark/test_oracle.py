@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 import quality
 from quality.rule_types import REGISTRY, iso
 from quality.rule_types.base import SchemaRule
+from quality.rule_types.files import FileRule
 from quality.rule_types.formats import FORMATS
 from quality.rule_types.verdicts import Verdict
 from tests import formats, oracle
@@ -557,7 +558,7 @@ def check_sides(done: Done, columns: Sequence[str]) -> None:
 def test_the_oracle_knows_every_rule_type_and_each_is_tried_here():
     tried = {oracle.rule_type(rule) for rules in FAMILIES.values() for rule in rules}
     assert set(REGISTRY) == oracle.TYPES | {
-        word for word, kind in REGISTRY.items() if issubclass(kind, (SchemaRule, Verdict))
+        word for word, kind in REGISTRY.items() if issubclass(kind, (SchemaRule, FileRule, Verdict))
     }
     # lines that cannot be read exist in text formats alone, see below
     assert tried == oracle.TYPES - {"malformed", "date_format"}

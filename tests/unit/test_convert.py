@@ -234,7 +234,6 @@ LOST = {
     'IsComplete "c" where "a in (select 1)"': "its filter cannot be used: 'select' makes a query of it: an expression over one row is expected",
     'CustomSql "select 1" > 0': "rules that are queries have no form yet",
     'Entropy "c" > 1': "the metric Entropy has no rule type yet",
-    "FileSize < 10 MB": "rules about files have no form yet",
     'SchemaMatch "ref" = 1': "rules that compare with another data set have no form yet",
     'DetectAnomalies "RowCount"': "anomalies have no form yet",
 }  # fmt: skip
@@ -248,9 +247,12 @@ def test_what_has_no_equal_is_left_out_and_told(ours, text, why):
 
 
 def test_what_is_lost_stands_as_a_comment_in_its_place(ours, folder):
-    ours("RowCount > 7, FileSize < 10 MB, RowCount < 9")
+    ours("RowCount > 7, FileSize in [1 KB, 2 KB], RowCount < 9")
     lines = (folder / "converted.yml").read_text(encoding="utf-8").splitlines()
-    assert lines[6:8] == ["  # not carried over: FileSize < 10 MB", "  # because rules about files have no form yet"]
+    assert lines[6:8] == [
+        "  # not carried over: FileSize in [1 KB, 2 KB]",
+        "  # because each file is held to bounds that must all hold: 'not between' and 'in' a list have no form yet",
+    ]
 
 
 def test_a_key_of_several_columns_carries_over_with_a_difference(ours):
@@ -646,7 +648,7 @@ def quality(capsys):
 
 
 def test_the_command_prints_the_file_and_tells_what_it_lacks(quality, rule_file):
-    path = rule_file('Rules = [\n  IsComplete "id",\n  FileSize < 10 MB\n]\n', "Orders 2.dqdl")
+    path = rule_file('Rules = [\n  IsComplete "id",\n  FileSize in [1 KB, 2 KB]\n]\n', "Orders 2.dqdl")
     code, out, err = quality("convert", path, "--input", "in/{{ batch }}.csv", "--root", "out")
     assert code == 0
     rule_set = load(rule_file(out))
@@ -657,7 +659,7 @@ def test_the_command_prints_the_file_and_tells_what_it_lacks(quality, rule_file)
         "out",
     )
     assert err == (
-        f"{path}:3: 'FileSize < 10 MB' did not carry over: rules about files have no form yet\n1 of 2 rules carried over\n"
+        f"{path}:3: 'FileSize in [1 KB, 2 KB]' did not carry over: each file is held to bounds that must all hold: 'not between' and 'in' a list have no form yet\n1 of 2 rules carried over\n"
     )
 
 

@@ -13,6 +13,7 @@ from quality.model import Column
 from quality.planner import row_check
 from quality.rule_types import REGISTRY
 from quality.rule_types.base import KeyRule, Row, RowRule
+from quality.rule_types.files import FileRule
 from quality.rulefile import lint
 
 COLUMNS = tuple(
@@ -93,11 +94,11 @@ def examples(word):
 
 #: Modifiers, and who can carry them beside everyone: rules about rows, rows whose NULL another says nothing about.
 MODIFIERS = {
-    "where": ("i > 0", lambda kind: kind.type != "verdict"),
+    "where": ("i > 0", lambda kind: kind.type != "verdict" and not issubclass(kind, FileRule)),
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),
     "owner": ("someone", lambda kind: True),
-    "tolerance": ("1%", lambda kind: issubclass(kind, RowRule)),
+    "tolerance": ("1%", lambda kind: issubclass(kind, RowRule) or getattr(kind, "each", False)),
     "nulls": ("fail", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply),
     "nan": ("pass", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply and kind.type != "that"),
 }
