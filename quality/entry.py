@@ -65,6 +65,7 @@ class Options:
     variables: Mapping[str, str] = field(default_factory=dict)
     input: str | None = None
     root: str | None = None
+    dataset: str | None = None
     force: bool = False
     engine: str = "auto"
     max_scans: int | None = None
@@ -158,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
     add("var", "NAME=VALUE", "values for the files' vars; comma list or repeated", **several)
     add("input", "PATH", "read this instead of the file's input")
     add("root", "URI", "keep results here instead of the file's outputs.root")
+    add("dataset", "ID", "the data set, instead of the file's; a .dqdl file names none")
     # without a value it means true, as people write it on a command line
     add("force", "true|false", "run although nothing changed since the last run", nargs="?", const="true")
     add("engine", "NAME", "auto, deequ, deequ-runner or spark", default="auto")
@@ -183,6 +185,7 @@ def parse(argv: Sequence[str]) -> Options:
         # a scheduler that has no value for an argument gives an empty one
         input=found.input or None,
         root=found.root or None,
+        dataset=found.dataset or None,
         force=_truth("force", found.force or "false"),
         engine=found.engine or "auto",
         max_scans=_number("max-scans", found.max_scans),
@@ -193,6 +196,8 @@ def parse(argv: Sequence[str]) -> Options:
         stream=job_stream.wishes(found, _words(found.rules), _words(found.batch), _number),
         ignored=() if looks_like_glue(argv) else tuple(rest),
     )
+    if options.stream and options.dataset:
+        raise UsageError("--dataset goes with --batch; a stream is of the data set that its rule file names")
     needed = (("--rules", options.rules), ("--batch", options.batches or options.stream))
     missing = [name for name, given in needed if not given]
     if missing:
@@ -273,6 +278,7 @@ def run_job(options: Options, argv: Sequence[str] = ()) -> list[RunResult]:
                 "told": lambda found: _tell(found, options),
             }
             return job_stream.run(spark, files.find(options.rules[0]), options.stream, more, options.result)
+        given |= {"dataset": options.dataset} if options.dataset else {}
         work = _loaded(options, files, given)
         results = []
         for path, batch, dataset in work:

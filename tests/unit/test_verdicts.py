@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from quality.rule_types.base import Row
 from quality.rule_types.verdicts import Verdict
 from quality.rulefile import load
 from quality.rulefile.dqdl import parse
+from quality.rulefile.dqdl.metric_names import AWS_COMPLIANCE, AWS_NAMES, aws_name
 from quality.rulefile.dqdl.printer import format_rule
 from quality.rulefile.dqdl.to_dqdl import to_dqdl
 from quality.rulefile.dqdl.to_yaml import to_yaml
@@ -234,3 +236,25 @@ def test_all_statistics_measures_what_goes_with_the_type(rule_file):
 
 def test_a_distribution_is_in_the_profile(rule_file):
     assert ours(rule_file, 'Analyzers = [ Distribution "a" ]').profile
+
+
+def test_the_page_names_metrics_as_aws_does():
+    page = (Path(__file__).parents[2] / "docs" / "dqdl.md").read_text(encoding="utf-8")
+    said = {*AWS_NAMES.items(), *((f"Compliance of a rule `{kind}`", name) for kind, name in AWS_COMPLIANCE.items())}
+    rows = {
+        tuple(cell.strip() for cell in line.strip("|").split("|")) for line in page.splitlines() if line[:2] == "| "
+    }
+    assert rows - {("here", "on AWS")} == {(ours, f"`{theirs.replace('{}', '<column>')}`") for ours, theirs in said}
+
+
+@pytest.mark.parametrize(("key", "rule", "name"), (
+    (MetricKey("Dataset", "Size", "*"), "row_count", "Dataset.*.RowCount"),
+    (MetricKey("Column", "CountDistinct", "a.b"), "distinct_count", "Column.a.b.DistinctValuesCount"),
+    (MetricKey("Multicolumn", "Uniqueness", "a,b"), "uniqueness", "Multicolumn.a,b.Uniqueness"),
+    (MetricKey("Multicolumn", "Correlation", "a,b"), "correlation", "Multicolumn.a,b.ColumnCorrelation"),
+    (MetricKey("Column", "Compliance", "some id"), "in", "Column.a.ColumnValues.Compliance"),
+    (MetricKey("Column", "Compliance", "some id"), "that", ""),
+    (MetricKey("Column", "Kurtosis", "a"), "kurtosis", ""),
+))  # fmt: skip
+def test_a_metric_has_the_name_of_aws(key, rule, name):
+    assert aws_name(key, rule, "a") == name

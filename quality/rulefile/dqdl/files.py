@@ -121,7 +121,7 @@ def _each(rule: Rule, read: Callable[[Expression], str]) -> list[dict[str, Any]]
 
 def _moment(value: Expression) -> str:
     if isinstance(value, Text):
-        return _clock(value.value) if is_time(value.value) else value.value
+        return clock(value.value) if is_time(value.value) else value.value
     if isinstance(value, Call) and value.name == "now":
         return "now"
     if isinstance(value, Operation) and isinstance(value.left, Call) and isinstance(value.right, Quantity):
@@ -130,7 +130,7 @@ def _moment(value: Expression) -> str:
     raise Lost(f"a moment is never {value.name}" if never else "now() is moved once at most")  # type: ignore[union-attr]
 
 
-def _clock(text: str) -> str:
+def clock(text: str) -> str:
     """A time of day as HH:MM."""
     found = re.fullmatch(r"([0-9]{1,2}):([0-9]{2}) ?([AaPp][Mm])?", text)
     assert found

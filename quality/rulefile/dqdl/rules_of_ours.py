@@ -31,8 +31,8 @@ from quality.rulefile.dqdl.constants import (
     whole_literal,
 )
 from quality.rulefile.dqdl.entries import Converter, Entry, Joined, Made, condition_of, default_id, names_of
-from quality.rulefile.dqdl.files import file_freshness, file_match, file_size, file_uniqueness
-from quality.rulefile.dqdl.kinds import kind
+from quality.rulefile.dqdl.files import clock, file_freshness, file_match, file_size, file_uniqueness
+from quality.rulefile.dqdl.kinds import is_time, kind
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.past import DIFFERS
 from quality.rulefile.dqdl.tree import (
@@ -40,6 +40,7 @@ from quality.rulefile.dqdl.tree import (
     Comparison,
     Condition,
     Constant,
+    Expression,
     Matches,
     Membership,
     Quantity,
@@ -47,6 +48,8 @@ from quality.rulefile.dqdl.tree import (
     Text,
 )
 from quality.rulefile.dqdl.yaml_text import Template, untemplated
+
+__all__ = ["CONVERTERS", "DATA_TYPES", "MISSING", "Entry", "convert", "slug"]
 
 #: The whole of a value that is white space; NULL for NULL.
 _WHITE = r"{} rlike '\\A\\s+\\z'"
@@ -82,7 +85,7 @@ def _beside(rule: Rule) -> dict[str, Any]:
     for tag in rule.tags:
         if tag.name == "threshold":
             found["tolerance"] = tolerance(tag)
-        elif tag.name != "ignoreCase" and not rule.type.startswith("File"):
+        elif tag.name not in ("ignoreCase", "format") and not rule.type.startswith("File"):
             raise Lost(f"the tag '{tag.name}' has no form yet")
     return {word: value for word, value in found.items() if value != ""}
 
@@ -142,12 +145,31 @@ def _duplicate_row_count(rule: Rule) -> list[Made]:
 def _column_data_type(rule: Rule) -> list[Made]:
     condition = condition_of(rule)
     (name,) = names_of(rule)
-    values = operands(condition)
-    is_one = len(values) == 1 and not getattr(condition, "negated", False) and getattr(condition, "sign", "=") == "="
-    if not is_one or not isinstance(values[0], Text):
-        raise Lost("only one type can be demanded, and none be excluded")
-    word = values[0].value.lower()
-    return [Entry("type", {"column": name, "is": DATA_TYPES.get(word, word)}, {"nulls": "fail"})]
+    values = [value.value.lower() for value in operands(condition) if isinstance(value, Text)]
+    if not values or len(values) < len(operands(condition)):
+        raise Lost("it names no type")
+    pattern = next((_text(tag.condition) for tag in rule.tags if tag.name == "format"), "")
+    parts = [_of_type(name, word, pattern) for word in values]
+    negated = getattr(condition, "negated", False) or getattr(condition, "sign", "=") == "!="
+    if negated:
+        return [Entry("not", [{part.type: part.body} for part in parts], about=f"{name}.not_type")]
+    if len(parts) > 1:
+        return [Entry("any", [{part.type: part.body} for part in parts], {"nulls": "fail"}, f"{name}.types")]
+    return parts  # type: ignore[return-value]
+
+
+def _of_type(name: str, word: str, pattern: str) -> Entry:
+    """A value that can be taken for one of a type; dates in a pattern where one is given."""
+    if not pattern:
+        return Entry("type", {"column": name, "is": DATA_TYPES.get(word, word)}, {"nulls": "fail"})
+    if word not in ("date", "timestamp"):
+        raise Lost("a format goes with dates and timestamps")
+    return Entry("date_format", {"column": name, "pattern": pattern}, {"nulls": "fail"})
+
+
+def _text(condition: Condition) -> str:
+    value = condition.operand if isinstance(condition, Comparison) else None
+    return value.value if isinstance(value, Text) else ""
 
 
 def _column_length(rule: Rule) -> list[Made]:
@@ -192,7 +214,7 @@ def _column_values(rule: Rule) -> list[Made]:
     if isinstance(condition, Matches):
         return [_pattern(name, condition, folded)]
     if not isinstance(condition, Membership) and any(kind(value) == "time" for value in operands(condition)):
-        raise Lost("times of day have no form yet")
+        return [_by_the_clock(name, condition)]
     if uses_now(condition):
         test = comparison(untemplated(sql.quote(name)), condition)
         negated = getattr(condition, "sign", "") == "!=" or (isinstance(condition, Membership) and condition.negated)
@@ -203,6 +225,19 @@ def _column_values(rule: Rule) -> list[Made]:
         value = scalar(condition.operand)
         return [Entry(WORDS_OF_ROWS[condition.sign], {"column": name, "value": value}, {"nulls": "fail"})]
     return [_set(name, condition, folded)]
+
+
+def _by_the_clock(name: str, condition: Condition) -> Entry:
+    """The time of day of a moment, as text: digits compare as the time does. Raises Lost."""
+
+    def literal_of(value: Expression) -> str:
+        if not isinstance(value, Text) or not is_time(value.value):
+            raise Lost("a time of day is compared with times of day only")
+        return sql.literal(f"{clock(value.value)}:00.000")
+
+    moment = f"date_format(try_cast({sql.quote(name)} as timestamp), 'HH:mm:ss.SSS')"
+    entry = _that(comparison(moment, condition, literal_of), f"{name}.values", {"nulls": "fail"})
+    return replace(entry, differs="times of day are those in UTC")
 
 
 WORDS_OF_ROWS = {">": "above", ">=": "at_least", "<": "below", "<=": "at_most"}
@@ -294,6 +329,9 @@ CONVERTERS: dict[str, Converter] = {
     "ZerosCount": _metric("zeros_count", "column"),
 }
 
+if "entropy" in REGISTRY:
+    CONVERTERS["Entropy"] = _metric("entropy", "column")
+
 _REFERENCES = "rules that compare with another data set have no form yet"
 #: Why a rule type has no converter.
 MISSING: dict[str, str] = {
@@ -301,7 +339,7 @@ MISSING: dict[str, str] = {
     "AggregateMatch": "rules that compare two aggregates have no form yet",
     "CustomSql": "rules that are queries have no form yet",
     "DetectAnomalies": "anomalies have no form yet",
-    "Entropy": "the metric Entropy has no rule type yet",
+    **({} if "entropy" in REGISTRY else {"Entropy": "the metric Entropy has no rule type yet"}),
 }  # fmt: skip
 
 
