@@ -196,8 +196,6 @@ def parse(argv: Sequence[str]) -> Options:
         stream=job_stream.wishes(found, _words(found.rules), _words(found.batch), _number),
         ignored=() if looks_like_glue(argv) else tuple(rest),
     )
-    if options.stream and options.dataset:
-        raise UsageError("--dataset goes with --batch; a stream is of the data set that its rule file names")
     needed = (("--rules", options.rules), ("--batch", options.batches or options.stream))
     missing = [name for name, given in needed if not given]
     if missing:

@@ -11,6 +11,9 @@ import pytest
 
 import quality
 from quality.cli import main
+from quality.quarantine import listed, opened
+from quality.redrive import redrive
+from quality.versions import versions
 from tests.written import Place
 
 AGES = [18, 19, None, 64, 65, 40, 30, None, 70, 22]
@@ -129,6 +132,25 @@ def test_a_composite_by_row_holds_when_one_part_does(place):
     failing = [row for row in ROWS if not ((row["age"] or 0) > 30 or len(row["code"] or "") < 3)]
     assert found.rule("composite")["failed_rows"] == len(failing) > 0
     assert found.data["rows"]["quarantined"] == len(failing)
+
+
+def test_a_whole_document_is_taken_wherever_a_rule_file_is(place):
+    """Runs as `sales`, then its versions, its quarantine, and its rows judged again by a document that lets them pass."""
+    document, root = place.directory / "few.dqdl", str(place.directory / "sales")
+    data = str(place.directory / "in" / "a.parquet")
+    document.write_text('Rules = [ IsComplete "age" ]')
+    given = {"root": root, "dataset": "sales", "spark": place.spark}
+    found = quality.run(document, "b", input=data, **given)
+    missing = sum(row["age"] is None for row in ROWS)
+    assert (found.data["dataset"], found.data["rows"]["quarantined"]) == ("sales", missing)
+    (version,) = versions(document, "b", root=root, dataset="sales")
+    assert version["rows"]["quarantined"] == missing
+    with opened(document, root, place.spark, own_id="sales") as (spark, store, dataset):
+        (batch,) = listed(spark, store, dataset)
+    assert (dataset, batch["open"]) == ("sales", missing)
+    document.write_text('Rules = [ IsComplete "id" ]')
+    (done,) = redrive(document, batches=("b",), input=data, **given)
+    assert (done.exit_code, done.judged, done.back) == (0, missing, {"redriven": missing})
 
 
 def test_the_rule_file_it_becomes_gives_the_same(place, capsys):
