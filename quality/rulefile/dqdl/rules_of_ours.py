@@ -45,6 +45,7 @@ from quality.rulefile.dqdl.tree import (
     Membership,
     Quantity,
     Rule,
+    Tag,
     Text,
 )
 from quality.rulefile.dqdl.yaml_text import Template, untemplated
@@ -185,6 +186,21 @@ def _column_length(rule: Rule) -> list[Made]:
     return [_that(comparison(length, condition, whole_literal), f"{name}.length")]
 
 
+def _referential_integrity(rule: Rule) -> list[Made]:
+    """The share of rows whose key is one of a reference's; a NULL is in none."""
+    (ours, theirs) = (parameter.value for parameter in rule.parameters)
+    found = re.fullmatch(r"([^.]+)\.(?:\{(.*)\}|(.*))", theirs)
+    if found is None:
+        raise Lost("the columns of the reference are written reference.column or reference.{a,b}")
+    columns = [name.strip() for name in ours.split(",")]
+    asked = [name.strip() for name in (found[2] or found[3]).split(",")]
+    if len(columns) != len(asked):
+        raise Lost("as many columns stand on either side")
+    body = {"columns": columns, "reference": found[1], "reference_columns": asked}
+    allowed = tolerance(Tag("threshold", condition_of(rule)))
+    return [Entry("exists_in", body, {"nulls": "fail", **({"tolerance": allowed} if allowed else {})})]
+
+
 def _data_freshness(rule: Rule) -> list[Made]:
     """The age of a value, against the time of the run: the value against a moment, the other way round."""
     condition = condition_of(rule)
@@ -319,6 +335,7 @@ CONVERTERS: dict[str, Converter] = {
     "Kurtosis": _metric("kurtosis", "column"),
     "Mean": _metric("mean", "column"),
     "Range": _metric("value_range", "column"),
+    "ReferentialIntegrity": _referential_integrity,
     "RowCount": _metric("row_count", ""),
     "Skewness": _metric("skewness", "column"),
     "StandardDeviation": _metric("stddev", "column"),
@@ -335,7 +352,7 @@ if "entropy" in REGISTRY:
 _REFERENCES = "rules that compare with another data set have no form yet"
 #: Why a rule type has no converter.
 MISSING: dict[str, str] = {
-    **dict.fromkeys(("DatasetMatch", "ReferentialIntegrity", "RowCountMatch", "SchemaMatch"), _REFERENCES),
+    **dict.fromkeys(("DatasetMatch", "RowCountMatch", "SchemaMatch"), _REFERENCES),
     "AggregateMatch": "rules that compare two aggregates have no form yet",
     "CustomSql": "rules that are queries have no form yet",
     "DetectAnomalies": "anomalies have no form yet",
