@@ -25,6 +25,7 @@ from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
 from quality.errors import EngineError, InputError, did_you_mean
 from quality.keys import Frequencies, KeyCounter
+from quality.matches import Match
 from quality.model import Metric
 from quality.planner import KeyPass, MetricCheck, Plan, RowCheck
 from quality.profiles import Profile
@@ -114,7 +115,7 @@ class Engine:
             _ = frame.where(condition).schema
         except (AnalysisException, ParseException) as error:
             if len(wanted) == 1:
-                errors[wanted[0][0]] = _in_words(error, frame.columns)
+                errors[wanted[0][0]] = in_words(error, frame.columns)
                 return
             middle = len(wanted) // 2
             self._analyse(frame, wanted[:middle], errors)
@@ -272,7 +273,7 @@ class Engine:
         return [Demand(rule.id, rule.severity, check.analyzer, value, terms, rule.check.requirement())]
 
 
-def _in_words(error: AnalysisException | ParseException, columns: Sequence[str]) -> str:
+def in_words(error: AnalysisException | ParseException, columns: Sequence[str]) -> str:
     """Why Spark cannot analyse an expression, in the steward's words."""
     kind = str(error.getErrorClass() or "")
     if kind.startswith("UNRESOLVED_COLUMN"):
@@ -297,6 +298,9 @@ def _deequ_metric(deequ: Deequ, java: Any, analyzer: Analyzer, metric: Metric) -
 
 def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Metric:
     analyzer = check.analyzer
+    if isinstance(analyzer, Match):
+        measured = scanned.metrics.get(check.rule.id)
+        return analyzer.metric(measured.value if measured else scanned.scopes[check.scope])
     if analyzer.name == "Size":
         return Metric(analyzer.key, scanned.scopes[check.scope])
     if analyzer.source == "counts":

@@ -14,9 +14,10 @@ from functools import cached_property
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
-from quality.rule_types.base import MALFORMED, KeyRule, Link, MetricRule, Row, RowRule, SchemaRule
+from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
 from quality.rule_types.files import FileRule
+from quality.rule_types.questions import Link, Pairs, Question, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
 from quality.rule_types.verdicts import Verdict
@@ -185,7 +186,7 @@ class Plan:
     def _steps(self) -> tuple[Pass, ...]:
         removes = _ids(check for check in self.row_checks if check.rule.quarantines)
         keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
-        metrics = _ids(check for check in self.metric_checks if not check.key)
+        metrics = _ids(c for c in self.metric_checks if not c.key and c.analyzer.source != "reference")
         apart = _ids(self.measured_apart)
         reading = [Pass("wide", "finding the columns")] * self.reading_scans
         reading += self._reference_steps()
@@ -212,15 +213,31 @@ class Plan:
         later = (*keys, Pass("wide", "writing passed rows"), *sides)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
 
-    def _reference_steps(self) -> list[Pass]:
-        asking: dict[Link, list[str]] = {}
-        for check in self.row_checks:
-            for link in check.rule.check.links():
-                asking.setdefault(link, []).append(check.rule.id)
-        return [
-            Pass("narrow", f"reading keys {', '.join(link.reference_columns)}", tuple(rules), 1, link.reference)
-            for link, rules in asking.items()
-        ]
+    def _reference_steps(self) -> Iterator[Pass]:
+        asking: dict[Question, list[str]] = {}
+        for rule in (*(check.rule for check in self.row_checks), *(check.rule for check in self.metric_checks)):
+            for question in rule.check.questions(rule.where):
+                asking.setdefault(question, []).append(rule.id)
+        totals: dict[str, list[str]] = {}
+        for question, rules in asking.items():
+            name = question.reference
+            if isinstance(question, Link):
+                purpose = f"reading keys {', '.join(question.reference_columns)}"
+                yield Pass("narrow", purpose, tuple(rules), 1, name)
+            elif isinstance(question, Pairs):
+                keys = ", ".join(ours for ours, _ in question.key)
+                yield Pass("narrow", f"pairing rows by {keys} with reference {name}", tuple(rules), 1)
+                yield Pass(
+                    "narrow",
+                    f"reading {', '.join(theirs for _, theirs in question.key)} and what is compared",
+                    tuple(rules),
+                    0,
+                    name,
+                )
+            elif isinstance(question, Total):
+                totals.setdefault(name, []).extend(rules)
+        for name, rules in totals.items():
+            yield Pass("narrow", "counting rows and measuring metrics", tuple(rules), 0, name)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = _ids(check for check in self.row_checks if check.key == key)
@@ -438,7 +455,7 @@ def _analyzer(rule: Rule, check: RowRule, row: Row, complies: str, skipped: list
 
 
 def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
-    analyzer = check.analyzer(rule.where)
+    analyzer = check.held(row, rule.where)
     if analyzer.source == "keys" and not analyzer.columns:
         # a key of no columns is the whole row
         analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))
