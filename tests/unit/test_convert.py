@@ -231,7 +231,8 @@ LOST = {
     'IsComplete "c" where "a in (select 1)"': "its filter cannot be used: 'select' makes a query of it: an expression over one row is expected",
     'CustomSql "select 1" > 0': "rules that are queries have no form yet",
     'Entropy "c" > 1': "the metric Entropy has no rule type yet",
-    'SchemaMatch "ref" = 1': "rules that compare with another data set have no form yet",
+    'AggregateMatch "sum(a)" "avg(ref.a)" > 0.9': "sums and averages are compared, of the batch and then of a reference, each with its like",
+    'ReferentialIntegrity "a,b" "ref.x" = 1': "as many columns stand on either side",
     'DetectAnomalies "RowCount"': "anomalies have no form yet",
 }  # fmt: skip
 

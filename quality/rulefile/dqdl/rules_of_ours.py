@@ -18,7 +18,6 @@ from quality.rule_types.base import MetricRule
 from quality.rulefile.dqdl.constants import (
     NOW,
     Value,
-    alternatives,
     bounds,
     comparison,
     interval,
@@ -30,11 +29,12 @@ from quality.rulefile.dqdl.constants import (
     uses_now,
     whole_literal,
 )
-from quality.rulefile.dqdl.entries import Converter, Entry, Joined, Made, condition_of, default_id, names_of
+from quality.rulefile.dqdl.entries import Converter, Entry, Joined, Made, condition_of, names_of
 from quality.rulefile.dqdl.files import clock, file_freshness, file_match, file_size, file_uniqueness
 from quality.rulefile.dqdl.kinds import is_time, kind
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.past import DIFFERS
+from quality.rulefile.dqdl.relations import aggregate_match, bounded, dataset_match, of_reference, referential_integrity
 from quality.rulefile.dqdl.tree import (
     Between,
     Comparison,
@@ -45,7 +45,6 @@ from quality.rulefile.dqdl.tree import (
     Membership,
     Quantity,
     Rule,
-    Tag,
     Text,
 )
 from quality.rulefile.dqdl.yaml_text import Template, untemplated
@@ -103,17 +102,9 @@ def _metric(type: str, target: str) -> Converter:
         past = looks_back(condition_of(rule))
         if past and not issubclass(REGISTRY[type], MetricRule):
             raise Lost("only bounds of a metric can come from earlier batches")
-        return _bounded(type, named, condition_of(rule), DIFFERS if past else "")
+        return bounded(type, named, condition_of(rule), DIFFERS if past else "")
 
     return convert
-
-
-def _bounded(type: str, named: Mapping[str, Any], condition: Condition, differs: str = "") -> list[Made]:
-    """Entries about one metric: all must hold, or they are joined where one is enough."""
-    one_of = [Entry(type, {**named, **words}, differs=differs) for words in alternatives(condition)]
-    if one_of:
-        return [Joined("any", tuple(one_of), default_id(one_of[0]))]
-    return [Entry(type, {**named, **words}, differs=differs) for words in bounds(condition)]
 
 
 def _is_complete(rule: Rule) -> list[Made]:
@@ -140,7 +131,7 @@ def _column_names(rule: Rule) -> list[Made]:
 
 def _duplicate_row_count(rule: Rule) -> list[Made]:
     named = {"columns": names_of(rule)} if names_of(rule) else {}
-    return _bounded("duplicate_rows", named, condition_of(rule))
+    return bounded("duplicate_rows", named, condition_of(rule))
 
 
 def _column_data_type(rule: Rule) -> list[Made]:
@@ -184,21 +175,6 @@ def _column_length(rule: Rule) -> list[Made]:
             return [Entry("length", {"column": name, **words}, {} if zero else {"nulls": "fail"})]
     length = f"char_length(coalesce({sql.quote(name)}, ''))"
     return [_that(comparison(length, condition, whole_literal), f"{name}.length")]
-
-
-def _referential_integrity(rule: Rule) -> list[Made]:
-    """The share of rows whose key is one of a reference's; a NULL is in none."""
-    (ours, theirs) = (parameter.value for parameter in rule.parameters)
-    found = re.fullmatch(r"([^.]+)\.(?:\{(.*)\}|(.*))", theirs)
-    if found is None:
-        raise Lost("the columns of the reference are written reference.column or reference.{a,b}")
-    columns = [name.strip() for name in ours.split(",")]
-    asked = [name.strip() for name in (found[2] or found[3]).split(",")]
-    if len(columns) != len(asked):
-        raise Lost("as many columns stand on either side")
-    body = {"columns": columns, "reference": found[1], "reference_columns": asked}
-    allowed = tolerance(Tag("threshold", condition_of(rule)))
-    return [Entry("exists_in", body, {"nulls": "fail", **({"tolerance": allowed} if allowed else {})})]
 
 
 def _data_freshness(rule: Rule) -> list[Made]:
@@ -335,7 +311,11 @@ CONVERTERS: dict[str, Converter] = {
     "Kurtosis": _metric("kurtosis", "column"),
     "Mean": _metric("mean", "column"),
     "Range": _metric("value_range", "column"),
-    "ReferentialIntegrity": _referential_integrity,
+    "AggregateMatch": aggregate_match,
+    "DatasetMatch": dataset_match,
+    "ReferentialIntegrity": referential_integrity,
+    "RowCountMatch": of_reference("row_count_match"),
+    "SchemaMatch": of_reference("schema_match"),
     "RowCount": _metric("row_count", ""),
     "Skewness": _metric("skewness", "column"),
     "StandardDeviation": _metric("stddev", "column"),
@@ -349,11 +329,8 @@ CONVERTERS: dict[str, Converter] = {
 if "entropy" in REGISTRY:
     CONVERTERS["Entropy"] = _metric("entropy", "column")
 
-_REFERENCES = "rules that compare with another data set have no form yet"
 #: Why a rule type has no converter.
 MISSING: dict[str, str] = {
-    **dict.fromkeys(("DatasetMatch", "RowCountMatch", "SchemaMatch"), _REFERENCES),
-    "AggregateMatch": "rules that compare two aggregates have no form yet",
     "CustomSql": "rules that are queries have no form yet",
     "DetectAnomalies": "anomalies have no form yet",
     **({} if "entropy" in REGISTRY else {"Entropy": "the metric Entropy has no rule type yet"}),
