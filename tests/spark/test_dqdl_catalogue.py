@@ -207,9 +207,10 @@ CASES: dict[str, list[tuple[str, bool]]] = {
 #: What cannot be judged yet, with an example and the reason that is told.
 REFUSED: dict[str, tuple[str, str]] = {
     "CustomSql": ('"select 1" > 0', "rules that are queries have no form yet"),
-    "DetectAnomalies": ('"RowCount"', "anomalies have no form yet"),
     "Entropy": ('"code" > 1', "the metric Entropy has no rule type yet"),
 }
+#: Becomes the section `anomalies:`, which takes a history: test_verdicts.py has its form, test_anomalies.py what it finds.
+ELSEWHERE = {"DetectAnomalies"}
 COMPOSITES = [
     ('(RowCount = 10) and (IsComplete "id")', True),
     ('(RowCount > 10) or (IsComplete "id")', True),
@@ -275,7 +276,7 @@ def ran(spark, tmp_path_factory):
 
 
 def test_no_form_is_missing():
-    assert CASES.keys() | REFUSED.keys() == TYPES.keys()
+    assert CASES.keys() | REFUSED.keys() | ELSEWHERE == TYPES.keys()
     assert not CASES.keys() & REFUSED.keys()
     assert {text.partition(" ")[0] for text in (*MEASURED, *UNMEASURED)} == ANALYZERS.keys()
 

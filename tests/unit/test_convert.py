@@ -233,7 +233,8 @@ LOST = {
     'Entropy "c" > 1': "the metric Entropy has no rule type yet",
     'AggregateMatch "sum(a)" "avg(ref.a)" > 0.9': "sums and averages are compared, of the batch and then of a reference, each with its like",
     'ReferentialIntegrity "a,b" "ref.x" = 1': "as many columns stand on either side",
-    'DetectAnomalies "RowCount"': "anomalies have no form yet",
+    'DetectAnomalies "CustomSQL" "select 1"': "queries that are only recorded have no form yet",
+    '(DetectAnomalies "RowCount") or (IsComplete "a")': "anomalies are looked for by the section 'anomalies:', in no composite and no string",
 }  # fmt: skip
 
 

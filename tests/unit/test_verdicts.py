@@ -258,3 +258,14 @@ def test_the_page_names_metrics_as_aws_does():
 ))  # fmt: skip
 def test_a_metric_has_the_name_of_aws(key, rule, name):
     assert aws_name(key, rule, "a") == name
+
+
+def test_anomalies_are_looked_for_in_what_is_named(rule_file):
+    text = (
+        'Rules = [ DetectAnomalies "RowCount", DetectAnomalies "ColumnLength" "name", DetectAnomalies of Mean of "a" ]'
+    )
+    found = ours(rule_file, text)
+    assert found.anomalies.metrics == ("Size", "MinLength(name)", "MaxLength(name)", "Mean(a)")
+    assert (found.anomalies.severity, str(found.anomalies.on_fail)) == (Severity.ERROR, "hold")
+    assert [rule.id for rule in found.rules] == ["row_count", "name.min_length", "name.max_length", "a.mean"]
+    assert all(rule.check.bounds.recorded for rule in found.rules)

@@ -48,6 +48,22 @@ def recorded(analyzer: Rule) -> tuple[list[Entry], bool]:
     return entries, False
 
 
+#: Our names of the metrics that DetectAnomalies looks at.
+_WATCHED = {
+    "RowCount": ("Size",), "ColumnCount": ("ColumnCount",), "DistinctValuesCount": ("CountDistinct",),
+    "ColumnLength": ("MinLength", "MaxLength"), "ColumnValues": ("Minimum", "Maximum"), "ColumnCorrelation": ("Correlation",),
+}  # fmt: skip
+
+
+def watched(rule: Rule) -> tuple[list[Entry], list[str]]:
+    """The entries that record what DetectAnomalies looks at, and the names the detector has for it. Raises Lost."""
+    metric, *columns = rule.parameters
+    entries, _ = recorded(Rule(metric.value, tuple(columns)))
+    instance = ",".join(names_of(Rule("", tuple(columns))))
+    names = _WATCHED.get(metric.value, (metric.value,))
+    return entries, [f"{name}({instance})" if instance else name for name in names]
+
+
 def _entry(word: str, target: str, names: list[str]) -> Entry:
     about = {"column": names[0] if names else "", "columns": names}.get(target)
     named = {} if about is None else {target: about}

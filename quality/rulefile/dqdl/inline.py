@@ -14,6 +14,7 @@ from quality.rule_types.base import RowRule
 from quality.rulefile import nodes
 from quality.rulefile.dqdl.losses import Converted
 from quality.rulefile.dqdl.parser import parse
+from quality.rulefile.dqdl.rules_of_ours import MISSING
 from quality.rulefile.dqdl.to_yaml import to_yaml
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import misfit
@@ -120,7 +121,7 @@ def _converted(given: Node) -> list[Node]:
         found = to_yaml(parse(f"Rules = [ {given.value}\n]", WORD), WORD, dataset="dqdl", input_path="dqdl.parquet")
     except RuleFileError as error:
         raise ValueError(f"is not DQDL: {'; '.join(problem.message for problem in error.problems)}") from None
-    lost = _lost(found)
+    lost = [*_lost(found), *([MISSING["DetectAnomalies"]] if "\nanomalies:" in found.text else [])]
     if lost:
         raise ValueError(f"does not carry over: {'; '.join(lost)}")
     return nodes.parse(found.text, WORD).mapping["rules"].items

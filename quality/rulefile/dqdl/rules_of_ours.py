@@ -332,7 +332,7 @@ if "entropy" in REGISTRY:
 #: Why a rule type has no converter.
 MISSING: dict[str, str] = {
     "CustomSql": "rules that are queries have no form yet",
-    "DetectAnomalies": "anomalies have no form yet",
+    "DetectAnomalies": "anomalies are looked for by the section 'anomalies:', in no composite and no string",
     **({} if "entropy" in REGISTRY else {"Entropy": "the metric Entropy has no rule type yet"}),
 }  # fmt: skip
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
-from quality.rulefile.dqdl.analyzers import recorded
+from quality.rulefile.dqdl.analyzers import recorded, watched
 from quality.rulefile.dqdl.check import merged
 from quality.rulefile.dqdl.composites import converted
 from quality.rulefile.dqdl.entries import Entry, Joined, Made, default_id
@@ -41,6 +41,7 @@ class _Writing:
         self.measured: set[str] = set()
         self.kept = 0
         self.profiled = False
+        self.watched: list[str] = []
         self.by_row = any(
             entry.key.lower() in BY_ROW and isinstance(entry.value, str) and entry.value.upper() == "ROW"
             for entry in document.metadata
@@ -65,6 +66,10 @@ class _Writing:
             lines += self.analyzer(analyzer)
         rules = ["rules:", *lines] if self.places else ["rules: []", *lines]
         head += ["profile: true"] if self.profiled else []
+        if self.watched:
+            # as on AWS, an anomaly fails
+            watch = {"metrics": list(dict.fromkeys(self.watched)), "severity": "error"}
+            head.append(f"anomalies: {flow(watch)}")
         outputs = [f"outputs: {flow({'root': root})}"] if root else []
         total = len(asked) + len(document.analyzers or ())
         return Converted(
@@ -98,6 +103,9 @@ class _Writing:
 
     def rule(self, rule: Rule | Composite) -> Iterator[str]:
         """The lines of one rule; a comment stands in the place of one that is lost."""
+        if isinstance(rule, Rule) and rule.type == "DetectAnomalies":
+            yield from self.recording(rule, format_rule(replace(rule, labels=())), watched)
+            return
         shown = format_rule(replace(rule, labels=()))
         try:
             found = converted(rule, by_row=self.by_row)
@@ -112,15 +120,23 @@ class _Writing:
 
     def analyzer(self, analyzer: Rule) -> Iterator[str]:
         """The lines of what an analyzer records."""
-        shown = f"analyzer {format_rule(analyzer, analyzer=True)}"
+        yield from self.recording(analyzer, f"analyzer {format_rule(analyzer, analyzer=True)}", recorded)
+
+    def recording(
+        self, analyzer: Rule, shown: str, read: Callable[[Rule], tuple[list[Entry], bool | list[str]]]
+    ) -> Iterator[str]:
+        """The lines of what is only recorded; `read` tells what else stands in the file: a profile, or what is watched."""
         try:
-            entries, profiled = recorded(analyzer)
+            entries, beside = read(analyzer)
         except Lost as error:
-            self.lose(analyzer.at, shown, str(error))
+            self.lose(analyzer.at, shown if read is recorded else f"'{shown}'", str(error))
             yield from _comment(shown, str(error))
             return
         self.kept += 1
-        self.profiled |= profiled
+        if isinstance(beside, list):
+            self.watched += beside
+        else:
+            self.profiled |= beside
         for entry in entries:
             said = f"{entry.type}: {flow(entry.body)}"
             if said not in self.measured:
