@@ -40,6 +40,7 @@ from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
 from quality.backends.session import session
 from quality.backends.sizing import keeps, sized
+from quality.backends.warming import warming
 from quality.engine import ENGINES, Engine
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
 from quality.localise import QUARANTINED
@@ -125,7 +126,8 @@ def run_batches(
     told = progress or (lambda _words: None)
     if spark is None:
         told("starting Spark")
-    with session(spark, extra=conf, needs=needs(rule_sets, conf)) as own:
+    wanted = needs(rule_sets, conf)
+    with session(spark, extra=conf, needs=wanted) as own, warming(own.spark, wanted=own.owned and "haste" in wanted):
         for rule_set in rule_sets[:: len(batches)]:
             refuse_unparsable(own.spark, rule_set)
             targets.refuse_wrong(rule_set, own.spark)

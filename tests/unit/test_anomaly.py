@@ -249,7 +249,7 @@ def test_three_hundred_metrics_take_a_blink_a_batch():
         Batch(str(n), START + timedelta(days=n), 1000, {s: Point(float(v)) for s, v in zip(names, rng.normal(size=300), strict=True)})
         for n in range(61)
     ]  # fmt: skip
-    began = time.perf_counter()
+    began = time.process_time()
     judge(batches[:-1], batches[-1])
     # 100 ms for each batch walked through is the promise; the machine may be busy
-    assert (time.perf_counter() - began) / 61 < 0.2
+    assert (time.process_time() - began) / 61 < 0.2
