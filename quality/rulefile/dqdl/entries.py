@@ -51,12 +51,8 @@ def names_of(rule: Rule) -> list[str]:
 def default_id(entry: Entry) -> str:
     """As the loader names a rule."""
     named: Any = entry.body if isinstance(entry.body, dict) else {}
-    # a match is named after its key, whose columns are a mapping
-    columns = (
-        list(named.get("key") or ()) or named.get("columns") or [named["column"]]
-        if "column" in named or "columns" in named
-        else []
-    )
+    # a match is named after its key, which pairs columns
+    columns = list(named.get("key") or named.get("columns") or ([named["column"]] if "column" in named else []))
     if len(columns) == 1:
         return f"{columns[0]}.{entry.type}"
     return f"{entry.type}({','.join(columns)})" if columns else entry.type
