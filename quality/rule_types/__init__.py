@@ -7,6 +7,7 @@ from quality.rule_types import (
     dates,
     distributions,
     evolution,
+    files,
     formats,
     names,
     order,
@@ -19,6 +20,7 @@ from quality.rule_types import (
     texts,
     uniqueness,
     values,
+    verdicts,
 )
 from quality.rule_types.base import REGISTRY
 
@@ -30,6 +32,7 @@ __all__ = [
     "dates",
     "distributions",
     "evolution",
+    "files",
     "formats",
     "names",
     "order",
@@ -42,4 +45,5 @@ __all__ = [
     "texts",
     "uniqueness",
     "values",
+    "verdicts",
 ]

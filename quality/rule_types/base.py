@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from quality import sql
 from quality.analyzers import FRACTIONAL, TEXTUAL, Analyzer, base_type, is_numeric
 from quality.errors import RuleDataError, did_you_mean
-from quality.model import Bounds, Column, Scalar
+from quality.model import Bounds, Column, Metric, Scalar
 from quality.rule_types import paths
 from quality.rule_types.args import arguments
 from quality.rule_types.questions import PREFIX, Link, Question
@@ -272,8 +272,8 @@ class RuleType:
     type: ClassVar[str] = ""
     main: ClassVar[str] = ""
     keeps_tolerance: ClassVar[bool] = True
-    #: Whether it can be about some of the rows.
-    takes_where: ClassVar[bool] = True
+    #: Why `where` does not go with it, empty when it does.
+    unfiltered: ClassVar[str] = ""
     #: Whether it is about several columns together, so that it cannot stand under one of them.
     about_several: ClassVar[bool] = False
     #: What arguments are called where the type stands under a column.
@@ -390,7 +390,7 @@ class MetricRule(BatchRule):
 
     def requirement(self) -> str:
         """The bounds."""
-        return f"must be {self.bounds}"
+        return "recorded" if self.bounds.recorded else f"must be {self.bounds}"
 
     def expected(self) -> str:
         """What the result shows as expected."""
@@ -406,3 +406,7 @@ class SchemaRule(BatchRule):
     def differences(self, actual: tuple[Column, ...], declared: tuple[tuple[str, str], ...]) -> list[str]:
         """What is wrong with the columns; `declared` are those of `columns:`, with their types or ''."""
         raise NotImplementedError
+
+    def metric(self, _actual: tuple[Column, ...]) -> Metric | None:
+        """A number that tells the same of the columns, for the history."""
+        return None

@@ -170,7 +170,7 @@ class DriftBounds(MetricRule):
     against: Last = arg(Kind(_parse_last, {"type": "string"}), "the published batches to compare with", Last(7))
 
     type = "drift"
-    takes_where = False
+    unfiltered = "does not go with it: it is about all rows"
     example = "drift: {column: amount, method: psi, against: last 7, at_most: 0.2}"
 
     @property
