@@ -96,7 +96,7 @@ def examples(word):
 MODIFIERS = {
     "where": (
         "i > 0",
-        lambda kind: kind.type != "drift" and kind.type != "verdict" and not issubclass(kind, FileRule),
+        lambda kind: kind.type not in ("drift", "verdict") and not issubclass(kind, FileRule),
     ),
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),
