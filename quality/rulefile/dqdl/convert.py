@@ -12,7 +12,7 @@ from quality.rulefile.dqdl.losses import Converted
 from quality.rulefile.dqdl.parser import MAX_BYTES, parse
 from quality.rulefile.dqdl.to_dqdl import to_dqdl
 from quality.rulefile.dqdl.to_yaml import to_yaml
-from quality.rulefile.imports import dbt, expectations, soda
+from quality.rulefile.imports import dbt, expectations, odcs, soda
 from quality.rulefile.loader import load
 
 #: Languages that are only read: whether a file's content is of it, and how it is read.
@@ -20,6 +20,7 @@ IMPORTERS: dict[str, tuple[Callable[[nodes.Node], bool], Callable[..., Converted
     "expectations": (expectations.is_suite, expectations.to_yaml),
     "soda": (soda.is_checks, soda.to_yaml),
     "dbt": (dbt.is_properties, dbt.to_yaml),
+    "odcs": (odcs.is_contract, odcs.to_yaml),
 }
 
 
@@ -41,7 +42,7 @@ def convert_file(
     origin: str = "",
 ) -> Converted:
     """The file in the language `to`, or in the other one when its name tells its own; `origin` says what its name does not.
-    A suite of Great Expectations (JSON), checks of SodaCL and tests of dbt (YAML) are told by their content, and become YAML.
+    A suite of Great Expectations (JSON), checks of SodaCL, tests of dbt and contracts of ODCS (YAML) are told by their content, and become YAML.
 
     `batch`, `variables` and `allow_env` render the templates of a YAML file; `input_path`, `root` and `dataset` are those of the
     YAML file that comes out. Raises RuleFileError with every mistake of the file, UsageError when it cannot be read or

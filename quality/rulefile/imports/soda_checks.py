@@ -163,10 +163,15 @@ def _failed_rows(given: dict[str, Any]) -> list[Entry]:
         raise Lost(f"its fail condition cannot be used: {'; '.join(sql.problems(condition))}")
     asked = _thresholds("", given) or [(Threshold({"at_most": 0}), {})]
     _refuse(given)
-    test = f"not ({condition})"
-    return [
-        Entry("that", test, {**_tolerance(_most(one, percent=False)), **beside}, "failed-rows") for one, beside in asked
-    ]
+    return [replace(one := failing(condition, limit), beside={**one.beside, **beside}) for limit, beside in asked]
+
+
+def failing(condition: str, limit: Threshold) -> Entry:
+    """So many rows may comply with a condition. Raises Lost."""
+    most = _most(limit, percent=False)
+    if most is None:
+        return Entry("row_count", dict(limit.words()), {"where": condition}, "failed-rows")
+    return Entry("that", f"not ({condition})", _tolerance(most), "failed-rows")
 
 
 def _refuse(given: Mapping[str, Any]) -> None:
@@ -198,12 +203,17 @@ def _other(check: str, given: dict[str, Any], columns: Mapping[str, Mapping[str,
     _refuse(given)
     if not asked:
         raise Lost("it has no threshold")
-    make = _MAKERS.get(metric, _column_metric)
     made = []
     for limit, beside in asked:
-        entry = make(_Asked(metric, arguments, Column(name, keys), _changed(found, limit)))
+        entry = measured(metric, arguments, keys, _changed(found, limit))
         made.append(replace(entry, beside={**entry.beside, **beside}))
     return made
+
+
+def measured(metric: str, arguments: list[str], keys: Mapping[str, Any], limit: Threshold) -> Entry:
+    """The entry that demands a threshold of a metric. Raises Lost."""
+    make = _MAKERS.get(metric, _column_metric)
+    return make(_Asked(metric, arguments, Column(arguments[0] if arguments else "", keys), limit))
 
 
 @dataclass(frozen=True)
