@@ -1,0 +1,51 @@
+"""Several small batches in one frame, told apart by a number: measured by one scan, and judged each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.sql.column import Column as SparkColumn
+
+from quality import verification
+from quality.backends.reading import Batch
+from quality.engine import Engine
+from quality.keys import Frequencies
+from quality.model import RuleResult
+from quality.planner import KeyPass, Plan
+from quality.scan import Scan, Scanned
+
+
+def scanned(batch: Batch, plan: Plan, number: str) -> dict[int, Scanned]:
+    """One job: what the shared scan of a run measures, for each of the batches."""
+    return {group: found for group, (found, _) in scanned_with(batch, plan, number, []).items()}
+
+
+def scanned_with(
+    batch: Batch, plan: Plan, number: str, more: Sequence[tuple[str, SparkColumn]]
+) -> dict[int, tuple[Scanned, list[int]]]:
+    """The same, and beside it the whole numbers that aggregates over columns of the frame give: (column, aggregate)."""
+    scan = Scan(batch, plan, None)
+    measures = scan.measures()
+    inputs = batch.frame.selectExpr(number, *(column for column, _ in more), *scan.inputs())
+    extra = [aggregate.alias(f"b{index}") for index, (_, aggregate) in enumerate(more)]
+    grouped = inputs.groupBy(number).agg(*measures, *extra)
+    places = [f"a{index}" for index in range(len(measures))]
+    found: Any = grouped.select(*places, number, *(f"b{index}" for index in range(len(more))))._jdf.collectAsList()
+    rows = [found.get(index) for index in range(found.size())]
+    return {
+        int(row.get(len(measures))): (
+            scan.read(row),
+            [int(row.get(len(measures) + 1 + index) or 0) for index in range(len(more))],
+        )
+        for row in rows
+    }
+
+
+def judged(
+    engine: Engine, plan: Plan, found: Scanned, keys: Mapping[KeyPass, Frequencies | None]
+) -> Sequence[RuleResult]:
+    """The verdicts of all rules on one of the batches; None stands for one without rows."""
+    none = Frequencies(0, 0, 0, 0, 0)
+    measured = engine.measured(plan, found, {key: one or none for key, one in keys.items()})
+    return verification.judge(plan, measured, plan.columns)
