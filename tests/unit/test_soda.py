@@ -32,7 +32,6 @@ SAME = {
     "missing_count(a) < 3": {"type": "required", "column": "a", "tolerance": {"rows": 2}},
     "missing_percent(a) <= 5%": {"type": "required", "column": "a", "tolerance": {"ratio": 0.05}},
     "missing_count(a) between 0 and 1": {"type": "required", "column": "a", "tolerance": {"rows": 1}},
-    "missing_count(a) between 2 and 4": {"type": "row_count", "bounds": {"at_least": 2, "at_most": 4}, "where": "`a` is null"},
     'missing_count("a b") = 0': {"type": "required", "column": "a b"},
     "duplicate_count(a) = 0": {"type": "unique", "columns": ["a"]},
     "duplicate_count(a, b) < 1": {"type": "unique", "columns": ["a", "b"]},
@@ -53,7 +52,6 @@ SAME = {
     "valid_percent(a) >= 99: {valid values: [1]}": {"type": "in", "column": "a", "values": [1], "nulls": "fail", "tolerance": {"ratio": 0.01}},
     "avg(a) > 1: {valid min: 0}": {"type": "mean", "column": "a", "bounds": {"above": 1}, "where": "`a` is not null and `a` >= 0"},
     "sum(a) > 1: {missing values: [-9]}": {"type": "sum", "column": "a", "bounds": {"above": 1}, "where": "not (`a` is null or `a` in (-9))"},
-    "row_count > 1: {filter: b = 'x'}": {"type": "row_count", "bounds": {"above": 1}, "where": "b = 'x'"},
     "row_count: {warn: when < 5}": {"type": "row_count", "bounds": {"at_least": 5}, "severity": "warning", "on_fail": "keep"},
     "avg(a): {fail: when not between 1 and 2}": {"type": "mean", "column": "a", "bounds": {"at_least": 1, "at_most": 2}},
     "row_count > 1: {attributes: {team: [a, b]}}": {"type": "row_count", "bounds": {"above": 1}},
@@ -93,6 +91,17 @@ def test_what_is_there_with_a_difference_is_said(converted):
     for loss, why in zip(report.losses, DIFFERENT.values(), strict=True):
         assert why in loss.why
     assert report.rules == len(DIFFERENT)
+
+
+def test_rows_that_a_condition_means_are_counted_and_that_none_may_be_there_is_said(converted):
+    counted = {
+        "missing_count(a) between 2 and 4": {"bounds": {"at_least": 2, "at_most": 4}, "where": "`a` is null"},
+        "row_count > 1: {filter: b = 'x'}": {"bounds": {"above": 1}, "where": "b = 'x'"},
+        "valid_count(a) < 3: {valid values: [1]}": {"bounds": {"below": 3}, "where": "`a` is not null and `a` in (1)"},
+    }
+    found, report = converted("".join(f"  - {check}\n" for check in counted))
+    assert [{"bounds": one["bounds"], "where": one["where"]} for one in found] == list(counted.values())
+    assert [(loss.position.line, loss.kept) for loss in report.losses] == [(2, True), (3, True)]
 
 
 def test_a_change_is_a_formula_of_earlier_batches(converted):
@@ -188,7 +197,8 @@ def test_a_file_about_several_data_sets_becomes_the_one_that_is_asked_for(conver
         {"type": "row_count", "bounds": {"above": 5}, "where": "day = '2024-01-01'"},
         {"type": "values", "column": "a", "bounds": {"at_least": 0}, "where": "day = '2024-01-01'"},
     ]
-    assert [(loss.position.line, loss.demand) for loss in report.losses] == [(10, False), (16, False), (19, True)]
+    lost = [loss for loss in report.losses if not loss.kept]
+    assert [(loss.position.line, loss.demand) for loss in lost] == [(10, False), (16, False), (19, True)]
     found, _ = converted(WHOLE, "", dataset="customers")
     assert [rule["type"] for rule in found] == ["row_count", "required"]
     found, _ = converted(WHOLE, "", dataset="cust_new")

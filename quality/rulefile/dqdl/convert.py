@@ -1,4 +1,4 @@
-"""A rule file in the other language: DQDL for YAML, YAML for DQDL."""
+"""A rule file in another language: DQDL for YAML, YAML for DQDL; what is only read, and what is only written."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from quality.rulefile.dqdl.parser import MAX_BYTES, parse
 from quality.rulefile.dqdl.to_dqdl import to_dqdl
 from quality.rulefile.dqdl.to_yaml import to_yaml
 from quality.rulefile.imports import dbt, expectations, odcs, soda
+from quality.rulefile.imports.to_odcs import to_odcs
 from quality.rulefile.loader import load
 
 #: Languages that are only read: whether a file's content is of it, and how it is read.
@@ -53,6 +54,8 @@ def convert_file(
         tree = nodes.parse(_text(Path(path)), str(path))
         for name, (is_it, read) in IMPORTERS.items():
             if name == origin or (not origin and is_it(tree)):
+                if to not in ("", "yaml"):
+                    raise UsageError(f"{path}: it becomes a rule file; convert that to {to}")
                 return read(tree, str(path), **named)
     own = origin or language(path)
     if not to:
@@ -63,9 +66,10 @@ def convert_file(
         to = "dqdl" if own == "yaml" else "yaml"
     if to == own:
         raise UsageError(f"{path} is {to} already")
-    if to == "dqdl":
+    if to in ("dqdl", "odcs"):
         given: Any = {"input_path": input_path, "root": root, "dataset": dataset}
-        return to_dqdl(load(path, batch=batch, variables=variables, allow_env=allow_env, **given))
+        rule_set = load(path, batch=batch, variables=variables, allow_env=allow_env, **given)
+        return to_dqdl(rule_set) if to == "dqdl" else to_odcs(rule_set)
     return to_yaml(parse(_text(Path(path)), str(path)), str(path), **named)
 
 

@@ -17,7 +17,7 @@ from quality.errors import Problem, RuleFileError
 from quality.rulefile import nodes
 from quality.rulefile.dqdl.losses import Converted, Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry, slug
-from quality.rulefile.dqdl.yaml_text import flow
+from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.imports import expectations
 from quality.rulefile.imports.choosing import chosen
 from quality.rulefile.imports.soda_checks import Threshold, failing, measured
@@ -25,6 +25,7 @@ from quality.rulefile.imports.soda_schema import PLAIN_TYPE, TYPES
 from quality.rulefile.imports.writing import Writing
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import MODIFIERS
+from quality.rulefile.templates import is_template
 
 #: The engine whose rules stand in a contract as they stand in a rule file.
 ENGINE = "quality"
@@ -50,13 +51,14 @@ _METRICS = {
     "invalidValues": "invalid",
     "duplicateValues": "duplicate",
 }
-_BOUNDS = {"minimum": "at_least", "exclusiveMinimum": "above", "maximum": "at_most", "exclusiveMaximum": "below"}
-_INTEGERS = {"i8": "tinyint", "i16": "smallint", "i32": "int", "i64": "bigint"}
-_FLOATS = {"f32": "float", "f64": "double"}
+BOUNDS = {"minimum": "at_least", "exclusiveMinimum": "above", "maximum": "at_most", "exclusiveMaximum": "below"}
+INTEGERS = {"i8": "tinyint", "i16": "smallint", "i32": "int", "i64": "bigint"}
+FLOATS = {"f32": "float", "f64": "double"}
 FORMATS = {"email": "email", "uuid": "uuid", "uri": "url", "hostname": "hostname", "ipv4": "ipv4", "ipv6": "ipv6"}
 _COUNTED = re.compile(
     r"\s*select\s+count\s*\(\s*(?:\*|1)\s*\)\s+from\s+[^\s,]+\s+where\s+(.+?)\s*;?\s*", re.IGNORECASE | re.DOTALL
 )
+_CLAUSE = re.compile(r"\b(?:group|order|having|limit|union|join)\b", re.IGNORECASE)
 _OTHER = "rules that compare with another data set have no form yet"
 
 
@@ -160,8 +162,8 @@ def _type(name: str, kind: Any, physical: Any, options: Any) -> list[Entry]:
     format = options.get("format") if isinstance(options, Mapping) else None
     found = {
         "string": "string", "boolean": "boolean", "date": "date", "timestamp": "timestamp",
-        "integer": _INTEGERS.get(str(format), known if known in _INTEGERS.values() else "bigint"),
-        "number": _FLOATS.get(str(format), known if PLAIN_TYPE.fullmatch(known) and known != "string" else "double"),
+        "integer": INTEGERS.get(str(format), known if known in INTEGERS.values() else "bigint"),
+        "number": FLOATS.get(str(format), known if PLAIN_TYPE.fullmatch(known) and known != "string" else "double"),
         "None": known if PLAIN_TYPE.fullmatch(known) else "",
     }.get(str(kind), "")  # fmt: skip
     if not found:
@@ -172,9 +174,9 @@ def _type(name: str, kind: Any, physical: Any, options: Any) -> list[Entry]:
 def _options(name: str, kind: str, given: Any) -> Iterator[tuple[str, str, Callable[[], list[Entry]]]]:
     """What `logicalTypeOptions` demand: the words, the one whose line is told, and how they become entries."""
     options = dict(given) if isinstance(given, Mapping) else {}
-    bounds = {_BOUNDS[word]: options.pop(word) for word in _BOUNDS if word in options}
+    bounds = {BOUNDS[word]: options.pop(word) for word in BOUNDS if word in options}
     if bounds:
-        first = next(word for word in _BOUNDS if word in given)
+        first = next(word for word in BOUNDS if word in given)
         made = (
             partial(_refuse, "times of day have no form yet")
             if kind == "time"
@@ -193,7 +195,7 @@ def _options(name: str, kind: str, given: Any) -> Iterator[tuple[str, str, Calla
             partial(_one, Entry("length", {"column": name, **lengths})),
         )
     for word, value in options.items():
-        if not (word == "format" and str(value) in (*_INTEGERS, *_FLOATS)):
+        if not (word == "format" and str(value) in (*INTEGERS, *FLOATS)):
             yield word, word, partial(_option, name, word, value)
 
 
@@ -275,6 +277,7 @@ def _custom(given: Mapping[str, Any]) -> list[Entry]:
             raise Lost(f"its implementation cannot be read: {error.problems[0].message}") from None
     body = body if isinstance(body, Mapping) else {}
     if engine == ENGINE:
+        body = _templated(body)
         types = [word for word in body if word not in MODIFIERS]
         if len(types) != 1:
             raise Lost("its implementation is no rule")
@@ -285,6 +288,15 @@ def _custom(given: Mapping[str, Any]) -> list[Entry]:
             str(body.get("type") or body.get("expectation_type")), kwargs if isinstance(kwargs, Mapping) else {}
         )
     raise Lost(f"rules of the engine '{engine}' have no form here")
+
+
+def _templated(value: Any) -> Any:
+    """A rule of ours, in whose texts templates are meant."""
+    if isinstance(value, Mapping):
+        return {word: _templated(one) for word, one in value.items()}
+    if isinstance(value, list):
+        return [_templated(one) for one in value]
+    return Template(value) if isinstance(value, str) and is_template(value) else value
 
 
 def _limit(given: Mapping[str, Any]) -> Threshold:
@@ -324,7 +336,15 @@ def _sql(given: Mapping[str, Any], column: str) -> Entry:
     if counted is None:
         raise Lost("rules that are queries have no form yet")
     condition = re.sub(r"\$?\{(?:property|column)\}", lambda _: sql.quote(column), counted[1])
-    wrong = sql.problems(condition)
-    if wrong or re.search(r"\b(?:group|order|having|limit|union|join)\b", condition, re.IGNORECASE):
+    good, limit = _negated(condition), _limit(given)
+    if not good and (sql.problems(condition) or _CLAUSE.search(condition)):
         raise Lost("rules that are queries have no form yet, but for the number of rows with a condition")
-    return failing(condition, _limit(given))
+    made = failing(condition, limit)
+    return replace(made, body=good) if made.type == "that" and good else made
+
+
+def _negated(condition: str) -> str:
+    """What is negated as a whole, '' when it is something else."""
+    found = re.fullmatch(r"not\s*\((.*)\)", condition.strip(), re.IGNORECASE | re.DOTALL)
+    # the bracket that opens first must be the one that closes last
+    return found[1] if found and not sql.problems(found[1]) else ""

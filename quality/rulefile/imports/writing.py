@@ -16,6 +16,9 @@ from quality.rulefile.lint import mistakes
 from quality.rulefile.ruleforms import slug
 from quality.rulefile.sections import guess_format
 
+#: Bounds that no row at all may not satisfy.
+_LEAST = ("at_least", "above", "equals")
+
 
 @dataclass(frozen=True)
 class _Demand:
@@ -46,7 +49,8 @@ class Writing:
             self.demands.append(self._lost(line, what, str(error)))
             return
         place = Position(line, 1)
-        losses = tuple(Loss(self.file, place, f"'{what}'", e.differs, kept=True) for e in entries if e.differs)
+        told = (differs for entry in entries for differs in (entry.differs, _idle(entry)) if differs)
+        losses = tuple(Loss(self.file, place, f"'{what}'", differs, kept=True) for differs in told)
         lines = tuple(text for entry in entries for text in self._lines(entry))
         self.demands.append(_Demand(line, what, lines, losses))
 
@@ -112,6 +116,19 @@ class Writing:
         numbered = f"{base}.{self.ids[base]}"
         self.ids[numbered] = 1
         return {"id": numbered}
+
+
+def _idle(entry: Entry) -> str:
+    """Rows that a filter means are counted, and there must be some: without any the rule says nothing here."""
+    bounds = {word: value for word, value in entry.body.items() if word in _LEAST} if entry.type == "row_count" else {}
+    wants = any(
+        value > 0 or (word == "above" and value == 0) for word, value in bounds.items() if not isinstance(value, str)
+    )
+    return (
+        "where there is no such row at all it does not apply here, and does not fail"
+        if wants and "where" in entry.beside
+        else ""
+    )
 
 
 def _with_columns(entry: Entry) -> Entry:
