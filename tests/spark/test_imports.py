@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -11,7 +12,7 @@ from quality.rulefile.dqdl.convert import convert_file
 
 VALUES = ["ab", "ab", "c", "n/a", None, None, "", "x1", "x2", "longer", "9", "AB"]
 NUMBERS = [1, 2, 2, 5, None, -1, 7, 8, 9, 100, 0, None]
-CONFIGS = {
+CONFIGS: dict[str, tuple[Callable[[str], bool], Callable[[str], bool] | None]] = {
     "": (lambda _: False, None),
     "{valid values: [ab, c], missing values: [n/a]}": (lambda v: v == "n/a", lambda v: v in ("ab", "c")),
     "{valid regex: '^x[0-9]$'}": (lambda _: False, lambda v: v[:1] == "x" and v[1:].isdigit() and len(v) == 2),
@@ -27,7 +28,7 @@ def soda(metric, config):
     missing = [v for v in VALUES if v is None or is_missing(v)]
     there = [v for v in VALUES if v is not None and not is_missing(v)]
     kind, _, unit = metric.partition("_")
-    if kind == "missing":
+    if is_valid is None or kind == "missing":
         count = len(missing)
     else:
         valid = sum(is_valid(v) for v in there)

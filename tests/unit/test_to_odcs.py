@@ -117,6 +117,18 @@ def test_every_rule_type_comes_back_as_it_was(there_and_back):
     assert made.rules == made.total == len(types)
 
 
+def test_bounds_of_a_value_are_options_and_come_back_as_one_rule(there_and_back):
+    text = "columns:\n  a: {type: int, between: [1, 5]}\n  b: {type: double, above: 0, at_most: 9, equals: 3}\n  c: {between: [1, 5]}\n"
+    _, table, _, after = there_and_back(text)
+    options = [one.get("logicalTypeOptions") for one in table["properties"]]
+    assert options == [{"format": "i32", "minimum": 1, "maximum": 5}, {"exclusiveMinimum": 0, "maximum": 9}, None]
+    # a column without a type has no options that fit
+    assert [one["implementation"].keys() for one in table["quality"]] == [{"equals"}, {"between"}]
+    assert [rule.get("bounds") for rule in said(after) if rule["type"] == "values"] == [
+        {"at_least": 1, "at_most": 5}, {"above": 0, "at_most": 9},
+    ]  # fmt: skip
+
+
 def test_a_pattern_of_the_whole_value_is_anchored_and_that_is_said(there_and_back):
     _, table, made, after = there_and_back("rules:\n  - matches: {column: a, pattern: 'x|y'}\n")
     (quality,) = table["properties"][0]["quality"]

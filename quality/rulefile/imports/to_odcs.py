@@ -2,6 +2,7 @@
 
 What the standard has words for is said in them: types, what is required or unique, the primary key, the options of a logical
 type, library metrics, and counts of rows in SQL. Any other rule stands there as it is, as a custom rule of the engine `quality`.
+The bounds of a value come back as one rule `values`, whichever rules they were.
 """
 
 from __future__ import annotations
@@ -19,7 +20,20 @@ from quality.rule_types.rules import Rule, RuleSet, default_id, default_on_fail
 from quality.rule_types.schema import Malformed
 from quality.rule_types.statistics import RowCount
 from quality.rule_types.uniqueness import Key, Unique
-from quality.rule_types.values import ContainsMatch, In, Length, Matches, NotIn, Type, Values
+from quality.rule_types.values import (
+    Above,
+    AtLeast,
+    AtMost,
+    Below,
+    Between,
+    ContainsMatch,
+    In,
+    Length,
+    Matches,
+    NotIn,
+    Type,
+    Values,
+)
 from quality.rulefile.dqdl.losses import Converted, Loss
 from quality.rulefile.dqdl.tree import Position
 from quality.rulefile.imports.odcs import BOUNDS, ENGINE, FLOATS, FORMATS, INTEGERS, OPERATORS
@@ -197,6 +211,10 @@ def _options(check: Any) -> dict[str, Any]:
         return {{"at_least": "minLength", "at_most": "maxLength"}[word]: value for word, value in check.bounds.terms}
     if isinstance(check, Values) and not check.bounds.past and set(dict(check.bounds.terms)) <= set(_BOUND_OPTIONS):
         return {_BOUND_OPTIONS[word]: value for word, value in check.bounds.terms}
+    if isinstance(check, Between):
+        return {"minimum": check.range[0], "maximum": check.range[1]}
+    if isinstance(check, (Above, AtLeast, AtMost, Below)):
+        return {_BOUND_OPTIONS[check.type]: check.value}
     if isinstance(check, ContainsMatch):
         return {"pattern": check.pattern}
     names = {ours: theirs for theirs, ours in FORMATS.items()}
