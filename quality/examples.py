@@ -20,7 +20,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
-from quality import many, planner
+from quality import planner, verification
 from quality.backends.parsing import refuse_unparsable
 from quality.backends.reading import Batch, reason
 from quality.backends.session import session
@@ -37,7 +37,7 @@ from quality.rule_types.rules import Example, Rule, RuleSet
 from quality.rule_types.values import Type
 from quality.rulefile import load
 from quality.rulefile.examples import judges_rows
-from quality.scan import Scanned
+from quality.scan import Scan, Scanned
 from quality.sql import quote
 
 _EXAMPLE = RESERVED_PREFIX + "example"
@@ -261,7 +261,7 @@ def _judge_group(engine: Engine, rule_set: RuleSet, cases: list[_Case], own: Map
     rules = {rule.id: rule for case in cases for rule in case.rules}
     plan = planner.plan(replace(rule_set, rules=tuple(rules.values())), batch.row, batch.text)
     plan = engine.analyse(batch.frame, plan)
-    scanned = many.scanned(batch, plan, _EXAMPLE)
+    scanned = _scan(batch, plan)
     keys = frequencies_of(batch.frame, plan.key_passes, _EXAMPLE)
     return [
         _told(engine, plan, case, scanned[number], {key: keys[key].get(number) for key in keys})
@@ -273,6 +273,17 @@ def _strict(rule: Rule) -> Rule:
     return replace(rule, tolerance=Tolerance()) if judges_rows(type(rule.check)) else rule
 
 
+def _scan(batch: Batch, plan: Plan) -> dict[int, Scanned]:
+    """One job: what the shared scan of a run measures, for each example."""
+    scan = Scan(batch, plan, None)
+    measures = scan.measures()
+    inputs = batch.frame.selectExpr(_EXAMPLE, *scan.inputs())
+    grouped = inputs.groupBy(_EXAMPLE).agg(*measures)
+    found: Any = grouped.select(*(f"a{index}" for index in range(len(measures))), _EXAMPLE)._jdf.collectAsList()
+    rows = [found.get(index) for index in range(found.size())]
+    return {int(row.get(len(measures))): scan.read(row) for row in rows}
+
+
 def _told(
     engine: Engine,
     plan: Plan,
@@ -280,7 +291,9 @@ def _told(
     scanned: Scanned,
     keys: Mapping[KeyPass, Frequencies | None],
 ) -> Told:
-    verdicts = many.judged(engine, plan, scanned, keys)
+    none = Frequencies(0, 0, 0, 0, 0)
+    measured = engine.measured(plan, scanned, {key: found or none for key, found in keys.items()})
+    verdicts = verification.judge(plan, measured, plan.columns)
     wanted = {rule.id for rule in case.rules}
     own = [verdict for verdict in verdicts if verdict.id in wanted]
     if not own:
