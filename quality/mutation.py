@@ -187,7 +187,7 @@ def _mutated(engine: Engine, rule_set: RuleSet, batch: str, how: tuple[int, floa
     with one_task(engine.spark, interpreted=count * 50 <= _INTERPRETED):
         small = replace(read, frame=sample, small=True)
         plan = lookback.with_past(planned(engine, store, rule_set, small, pinned), store, live, batch, at, engine.spark)
-        plan = engine.analyse(sample, plan)
+        plan = many.measurable(small, engine.analyse(sample, plan))
         found = mutants(
             read.columns, read.row.raw, _keys(plan), _different(sample, read.columns), count, text=read.text
         )
@@ -277,7 +277,7 @@ def _columns(column: Column, batch: Batch, values: Mapping[int, str]) -> list[st
 def _judged(
     engine: Engine, plan: Plan, batch: Batch, found: Sequence[Mutant], how: tuple[str, int, bool, float, int]
 ) -> Mutated:
-    scans = many.scanned_with(batch, plan, _MUTANT, [(_CHANGED, F.expr(f"count_if({_CHANGED})"))])
+    scans = many.scanned(batch, plan, _MUTANT, [(_CHANGED, F.expr(f"count_if({_CHANGED})"))])
     keys = frequencies_of(batch.frame, plan.key_passes, _MUTANT)
 
     def verdicts(number: int) -> dict[str, Any]:
