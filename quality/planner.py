@@ -14,7 +14,7 @@ from functools import cached_property
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
-from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
+from quality.rule_types.base import MALFORMED, KeyRule, Link, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
@@ -90,13 +90,14 @@ class MetricCheck:
 @dataclass(frozen=True)
 class Pass:
     """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys,
-    kept when it reads none of the input but the rows that an earlier pass kept.
+    kept when it reads none of the input but the rows that an earlier pass kept. `of` is the reference that is read instead.
     `rules` are the ids of those that force it, none when every run makes it."""
 
     width: str
     purpose: str
     rules: tuple[str, ...] = ()
     shuffles: int = 0
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,7 @@ class Plan:
         metrics = _ids(check for check in self.metric_checks if not check.key)
         apart = _ids(self.measured_apart)
         reading = [Pass("wide", "finding the columns")] * self.reading_scans
+        reading += self._reference_steps()
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
         if self.together:
             writing = "judging rows and writing each to its side"
@@ -191,6 +193,16 @@ class Plan:
         scan = Pass("wide", f"{what}, keeping the rows" if self.kept else what, (*removes, *keeps, *metrics))
         later = (*keys, Pass("wide", "writing passed rows"), *sides)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
+
+    def _reference_steps(self) -> list[Pass]:
+        asking: dict[Link, list[str]] = {}
+        for check in self.row_checks:
+            for link in check.rule.check.links():
+                asking.setdefault(link, []).append(check.rule.id)
+        return [
+            Pass("narrow", f"reading keys {', '.join(link.reference_columns)}", tuple(rules), 1, link.reference)
+            for link, rules in asking.items()
+        ]
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = _ids(check for check in self.row_checks if check.key == key)
@@ -263,12 +275,17 @@ def _ids(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
 
 
 def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
-    """Raise EngineError when the plan reads the batch more often than allowed, with the rules that make it so."""
+    """Raise EngineError when the plan reads the batch, and references, more often than allowed, with the rules that make it
+    so."""
     reading = [step for step in plan.steps if step.width != "kept"]
     if max_scans is None or len(reading) <= max_scans:
         return
     lines = "".join(f"\n  {describe_pass(step)}" for step in reading)
-    raise EngineError(f"the plan reads the batch up to {len(reading)} times, {max_scans} allowed:{lines}")
+    others = sum(bool(step.of) for step in reading)
+    more = f" and references {others} times" if others else ""
+    raise EngineError(
+        f"the plan reads the batch up to {len(reading) - others} times{more}, {max_scans} allowed:{lines}"
+    )
 
 
 def describe_pass(step: Pass) -> str:
@@ -277,7 +294,8 @@ def describe_pass(step: Pass) -> str:
         f" and {more} more" if (more := len(step.rules) - _SHOWN_RULES) > 0 else ""
     )
     shuffle = ", one shuffle" if step.shuffles else ""
-    return f"{step.width}: {step.purpose}{shuffle}" + (f" (for {shown})" if shown else "")
+    of = f" of reference {step.of}" if step.of else ""
+    return f"{step.width}: {step.purpose}{of}{shuffle}" + (f" (for {shown})" if shown else "")
 
 
 def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (), reading_scans: int = 0) -> Plan:

@@ -99,14 +99,15 @@ def writes_together(batch: Batch, store: Store, plan: Plan, *, needs_file: bool,
     """Whether one pass can write all sides.
 
     Failing rows are read back to be explained, so the rows must say everything a rule asks: not the line of a text, nor
-    the file. The files of the sides are renamed to their places, which a bucket cannot do. Deequ's own runner makes
+    the file, nor what a reference knows. The files of the sides are renamed to their places, which a bucket cannot do. Deequ's own runner makes
     passes of its own.
     """
     names = {column.name.lower() for column in batch.columns}
     readable = not batch.text and not needs_file and len(names) == len(batch.columns)
     local = isinstance(store, LocalStore) or (isinstance(store, HadoopStore) and store.root.startswith("hdfs:"))
     # of a small batch the passes cost less than the jobs
-    return readable and local and bool(plan.row_checks) and not by_runner and not batch.small
+    asks = any(check.rule.check.links() for check in plan.row_checks)
+    return readable and local and not asks and bool(plan.row_checks) and not by_runner and not batch.small
 
 
 # apart

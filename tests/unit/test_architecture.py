@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "quality").rglob("*.py"))
 LAYERS = (
     "errors", "formulas", "model", "sql", "sensitive", "casts", "analyzers anomaly", "rule_types", "rulefile", "tally", "profiles", "suggesting", "planner", "verification",
     "backends jars",
-    "keys", "scan", "tally_scan", "profiling", "engine", "rows", "storage", "corrections", "referenced", "history_reader", "suggestion", "lookback", "targets", "history",
+    "keys", "scan", "tally_scan", "profiling", "engine", "rows", "storage", "references", "corrections", "referenced", "history_reader", "suggestion", "lookback", "targets", "history",
     "report", "exploring", "results", "anomalies", "slices", "localise", "culprits", "sides", "publishing", "runs", "examples", "windows", "streams", "versions",
     "quarantine", "standing", "returning", "redrive",
     "mutants", "many", "mutation",
