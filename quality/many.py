@@ -16,15 +16,25 @@ from quality.planner import KeyPass, Plan
 from quality.scan import Scan, Scanned
 
 
-def scanned(batch: Batch, plan: Plan, number: str) -> dict[int, Scanned]:
-    """One job: what the shared scan of a run measures, for each of the batches."""
-    return {group: found for group, (found, _) in scanned_with(batch, plan, number, []).items()}
+def measurable(batch: Batch, plan: Plan) -> Plan:
+    """The plan less the rules whose metrics take passes of their own; those cannot be told."""
+    scanned = {check.rule.id for check in Scan(batch, plan, None).metric_checks}
+    others = {
+        check.rule.id: "it takes passes of its own, which are not made here"
+        for check in plan.metric_checks
+        if check.rule.id not in scanned
+        and check.key is None
+        and check.analyzer.source != "counts"
+        and check.analyzer.name != "Size"
+    }
+    return plan.without(others)
 
 
-def scanned_with(
-    batch: Batch, plan: Plan, number: str, more: Sequence[tuple[str, SparkColumn]]
+def scanned(
+    batch: Batch, plan: Plan, number: str, more: Sequence[tuple[str, SparkColumn]] = ()
 ) -> dict[int, tuple[Scanned, list[int]]]:
-    """The same, and beside it the whole numbers that aggregates over columns of the frame give: (column, aggregate)."""
+    """One job: what the shared scan of a run measures, for each of the batches, and beside it the whole numbers that
+    aggregates over columns of the frame give: (column, aggregate)."""
     scan = Scan(batch, plan, None)
     measures = scan.measures()
     inputs = batch.frame.selectExpr(number, *(column for column, _ in more), *scan.inputs())

@@ -32,6 +32,7 @@ from quality.keys import frequencies_of
 from quality.model import Column, RuleStatus
 from quality.mutants import DUPLICATES, NULLS, TABLE, TRUNCATED, Mutant, chosen, hit, mutants
 from quality.planner import Plan
+from quality.references import References
 from quality.results import Progress
 from quality.rule_types.base import MALFORMED, RESERVED_PREFIX, KeyRule
 from quality.rule_types.rules import RuleSet
@@ -170,6 +171,8 @@ def mutate(
             return _mutated(engine, replace(rule_set, profile=False), batch, (rows, share, seed), told)
         except (PySparkException, Py4JJavaError) as error:
             raise EngineError(f"Spark gave up on the faults: {reason(error)}") from error
+        finally:
+            engine.release()
 
 
 def _mutated(engine: Engine, rule_set: RuleSet, batch: str, how: tuple[int, float, int], told: Progress) -> Mutated:
@@ -184,24 +187,22 @@ def _mutated(engine: Engine, rule_set: RuleSet, batch: str, how: tuple[int, floa
     sample, count, whole = _sample(engine.spark, read, limit, seed)
     if not count:
         raise InputError("the batch has no row that a fault could be put into")
+    references = References(engine, store, rule_set)
+    references.pin()
     with one_task(engine.spark, interpreted=count * 50 <= _INTERPRETED):
         small = replace(read, frame=sample, small=True)
-        plan = lookback.with_past(planned(engine, store, rule_set, small, pinned), store, live, batch, at, engine.spark)
-        plan = engine.analyse(sample, plan)
-        found = mutants(
-            read.columns, read.row.raw, _keys(plan), _different(sample, read.columns), count, text=read.text
-        )
+        linked = references.attach(small, counting=False)
+        plan = planned(engine, store, rule_set, linked, pinned)
+        plan = lookback.with_past(plan, store, live, batch, at, engine.spark)
+        plan = many.measurable(linked, engine.analyse(linked.frame, plan))
+        different = _different(sample, read.columns)
+        found = mutants(read.columns, read.row.raw, _keys(plan), different, count, text=read.text)
         fewer = max(_LEAST_ROWS, _MOST_ROWS // (len(found) + 1))
         if count > fewer:
             sample, count, whole = sample.where(f"{_ROW} < {fewer}"), fewer, False
         told(f"judging {len(found)} faults")
-        return _judged(
-            engine,
-            plan,
-            replace(small, frame=_frame(sample, read, found, count, share, seed)),
-            found,
-            (batch, count, whole, share, seed),
-        )
+        every = replace(small, frame=_frame(sample, read, found, count, share, seed))
+        return _judged(engine, plan, references.attach(every), found, (batch, count, whole, share, seed))
 
 
 def _sample(spark: SparkSession, batch: Batch, limit: int, seed: int) -> tuple[DataFrame, int, bool]:
@@ -277,7 +278,7 @@ def _columns(column: Column, batch: Batch, values: Mapping[int, str]) -> list[st
 def _judged(
     engine: Engine, plan: Plan, batch: Batch, found: Sequence[Mutant], how: tuple[str, int, bool, float, int]
 ) -> Mutated:
-    scans = many.scanned_with(batch, plan, _MUTANT, [(_CHANGED, F.expr(f"count_if({_CHANGED})"))])
+    scans = many.scanned(batch, plan, _MUTANT, [(_CHANGED, F.expr(f"count_if({_CHANGED})"))])
     keys = frequencies_of(batch.frame, plan.key_passes, _MUTANT)
 
     def verdicts(number: int) -> dict[str, Any]:

@@ -103,12 +103,24 @@ def test_properties_of_objects_are_paths(converted):
     assert found == [{"type": "required", "column": "a.b"}]
 
 
+def test_relationships_ask_references_that_are_declared(converted):
+    found, report = converted(
+        "{name: a, relationships: [{to: b.c}]}",
+        head=HEAD + "    relationships: [{type: foreignKey, from: [orders.x, orders.y], to: [d.x, d.z]}]\n",
+    )
+    assert found == [
+        {"type": "exists_in", "columns": ["a"], "reference": "b", "reference_columns": ["c"]},
+        {"type": "exists_in", "columns": ["x", "y"], "reference": "d", "reference_columns": ["x", "z"]},
+    ]
+    assert [loss.what for loss in report.losses if loss.kept] == ["reference 'd'", "reference 'b'"]
+
+
 LOST = {
     "the type 'time'": "{name: a, logicalType: time}",
     "times of day": "{name: a, logicalTypeOptions: {minimum: '10:00'}, logicalType: time}",
     "the format 'dd.MM.yyyy'": "{name: a, logicalTypeOptions: {format: dd.MM.yyyy}}",
     "in an array": "{name: a, items: {logicalType: string}}",
-    "compare with another data set": "{name: a, relationships: [{to: b.c}]}",
+    "named as 'object.column'": "{name: a, relationships: [{to: schema/b/properties/c}]}",
     "it is prose": "{name: a, quality: [{type: text, description: true names}]}",
     "engine 'soda'": "{name: a, quality: [{type: custom, engine: soda, implementation: 'type: x'}]}",
     "rules that are queries": "{name: a, quality: [{type: sql, query: select max(a) from b, mustBe: 1}]}",

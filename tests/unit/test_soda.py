@@ -128,7 +128,7 @@ LOST = {
     "filter cannot be used": "row_count > 0: {filter: 'a; drop'}",
     "fail condition cannot": "failed rows: {fail condition: 'a > (select 1)'}",
     "queries": "failed rows: {fail query: select 1}",
-    "another data set": "values in (a) must exist in other (b)",
+    "another data set": "row_count same as other",
     "'anomalies'": "anomaly detection for row_count",
     "the format 'date iso 8601'": "invalid_count(a) = 0: {valid format: date iso 8601}",
     "defined by SQL": "surface > 5: {surface expression: sum(a)}",
@@ -145,6 +145,18 @@ def test_what_has_no_equal_is_listed_with_its_reason_and_line(converted):
         assert why in loss.why
         assert f"# because {loss.why}" in report.text
     assert (report.rules, report.total) == (1, len(LOST) + 1)
+
+
+def test_a_reference_is_declared_where_a_check_asks_it(converted):
+    found, report = converted(
+        "  - values in (a, b) must exist in dim (x, b)\n  - values in a must not exist in dim a\n"
+    )
+    own, of_dim = {"columns": ["a", "b"], "reference_columns": ["x", "b"]}, {"reference": "dim"}
+    assert found == [
+        {"type": "exists_in", **own, **of_dim},
+        {"type": "not", "parts": [{"exists_in": {"columns": ["a"], **of_dim}}]},
+    ]
+    assert [(loss.what, loss.kept) for loss in report.losses] == [("reference 'dim'", True)]
 
 
 def test_every_key_of_validity_has_a_meaning():

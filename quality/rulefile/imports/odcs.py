@@ -22,7 +22,7 @@ from quality.rulefile.imports import expectations
 from quality.rulefile.imports.choosing import chosen
 from quality.rulefile.imports.soda_checks import Threshold, failing, measured
 from quality.rulefile.imports.soda_schema import PLAIN_TYPE, TYPES
-from quality.rulefile.imports.writing import Writing
+from quality.rulefile.imports.writing import Writing, exists_in
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import MODIFIERS
 from quality.rulefile.templates import is_template
@@ -59,7 +59,6 @@ _COUNTED = re.compile(
     r"\s*select\s+count\s*\(\s*(?:\*|1)\s*\)\s+from\s+[^\s,]+\s+where\s+(.+?)\s*;?\s*", re.IGNORECASE | re.DOTALL
 )
 _CLAUSE = re.compile(r"\b(?:group|order|having|limit|union|join)\b", re.IGNORECASE)
-_OTHER = "rules that compare with another data set have no form yet"
 
 
 def is_contract(tree: Node) -> bool:
@@ -111,7 +110,7 @@ def _table(writing: Writing, table: Node) -> None:
         columns = [name for _, _, name in sorted(keys, key=lambda key: key[0])]
         writing.add(keys[0][1], "primaryKey", lambda: [Entry("key", {"columns": columns})])
     for node in _items(table, "relationships"):
-        writing.add(node.line, "a relationship", partial(_refuse, _OTHER))
+        writing.add(node.line, "a relationship", partial(_relationship, node.plain(), ""))
     for node in _items(table, "quality"):
         _quality(writing, node, "")
 
@@ -134,7 +133,7 @@ def _property(writing: Writing, node: Node, above: str) -> list[tuple[int, int, 
     for words, line, made in _options(name, str(kind), options):
         writing.add(lines.get(line, node.line), f"{words} of '{name}'", made)
     for one in _items(node, "relationships"):
-        writing.add(one.line, f"a relationship of '{name}'", partial(_refuse, _OTHER))
+        writing.add(one.line, f"a relationship of '{name}'", partial(_relationship, one.plain(), name))
     for one in _items(node, "quality"):
         _quality(writing, one, name)
     for one in _items(node, "properties"):
@@ -222,6 +221,25 @@ def _option(name: str, word: str, value: Any) -> list[Entry]:
     if word == "uniqueItems" and value is True:
         return [Entry("that", f"size(array_distinct({column})) = size({column})", about=f"{name}.{word}")]
     raise Lost("it has no form yet")
+
+
+def _relationship(given: Any, column: str) -> list[Entry]:
+    """A foreign key: `to` names columns of one other object as `object.column`."""
+    given = given if isinstance(given, Mapping) else {}
+    ours, theirs = [
+        [str(name) for name in (value if isinstance(value, list) else [value])]
+        for value in (given.get("from") or column, given.get("to") or "")
+    ]
+    pairs = [name.rpartition(".") for name in theirs]
+    if given.get("type", "foreignKey") != "foreignKey" or not all(
+        re.fullmatch(r"[\w-]+\.[\w-]+", name) for name in theirs
+    ):
+        raise Lost("only a foreign key to columns that are named as 'object.column' has a form")
+    if len({other for other, _, _ in pairs}) != 1 or len(ours) != len(theirs):
+        raise Lost("its columns are not those of one object, as many on either side")
+    # a column of the object itself is named with or without it
+    names = [name.rpartition(".")[2] if not column else name for name in ours]
+    return [Entry("exists_in", exists_in(names, pairs[0][0], [name for _, _, name in pairs])["exists_in"])]
 
 
 # quality
@@ -340,7 +358,7 @@ def _sql(given: Mapping[str, Any], column: str) -> Entry:
     if not good and (sql.problems(condition) or _CLAUSE.search(condition)):
         raise Lost("rules that are queries have no form yet, but for the number of rows with a condition")
     made = failing(condition, limit)
-    return replace(made, body=good) if made.type == "that" and good else made
+    return replace(made, body=good, about="") if made.type == "that" and good else made
 
 
 def _negated(condition: str) -> str:

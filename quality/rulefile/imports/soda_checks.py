@@ -20,6 +20,7 @@ from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry
 from quality.rulefile.imports.soda_schema import schema
 from quality.rulefile.imports.soda_values import KEYS, Column, Part
+from quality.rulefile.imports.writing import exists_in, reference_name
 
 #: How a check is shown and sampled; nothing that it demands.
 _UNHEARD = {"identity", "samples limit", "samples columns", "collect failed rows", "title", "description"}
@@ -47,6 +48,10 @@ _CHECK = re.compile(
     r"(?:change(?:\s+(?P<how>avg|min|max)\s+last\s+(?P<count>\d+)|\s+same day last (?P<same>\w+))?"
     r"(?P<percent>\s+percent)?\s+for\s+)?"
     r"(?P<metric>[A-Za-z_][^\s<>=()\[\],]*)\s*(?:\((?P<args>[^)]*)\))?\s*(?P<threshold>.*)"
+)
+_REFERENCE = re.compile(
+    r"values in\s+(?P<ours>\([^)]*\)|\S+)\s+must\s+(?P<not>not\s+)?exist in\s+(?P<other>\"[^\"]+\"|`[^`]+`|\S+)\s+"
+    r"(?P<theirs>\([^)]*\)|\S+)\s*"
 )
 _ARGUMENT = re.compile(r"\s*(\"[^\"]*\"|`[^`]*`|[^,]+)\s*(?:,|\Z)")
 _SAMPLE = "Soda's is of a sample (division by n - 1), here it is of the whole (division by n)"
@@ -180,6 +185,10 @@ def _refuse(given: Mapping[str, Any]) -> None:
 
 
 def _other(check: str, given: dict[str, Any], columns: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
+    found = _REFERENCE.fullmatch(check)
+    if found:
+        _refuse(given)
+        return [_exists(found)]
     for start, why in _NONE.items():
         if check.startswith(start):
             raise Lost(why)
@@ -214,6 +223,16 @@ def measured(metric: str, arguments: list[str], keys: Mapping[str, Any], limit: 
     """The entry that demands a threshold of a metric. Raises Lost."""
     make = _MAKERS.get(metric, _column_metric)
     return make(_Asked(metric, arguments, Column(arguments[0] if arguments else "", keys), limit))
+
+
+def _exists(check: re.Match[str]) -> Entry:
+    ours, theirs = (
+        [name.strip().strip('"`') for name in check[group].strip("() ").split(",")] for group in ("ours", "theirs")
+    )
+    rule = exists_in(ours, check["other"].strip('"`'), theirs)
+    if check["not"]:
+        return Entry("not", [rule], about=f"{ours[0]}.not_in_{reference_name(check['other'])}")
+    return Entry("exists_in", rule["exists_in"])
 
 
 @dataclass(frozen=True)
@@ -416,7 +435,6 @@ _MAKERS: dict[str, Callable[[_Asked], Entry]] = {
 }  # fmt: skip
 #: Why a check has no form, by how it begins.
 _NONE = {
-    "values in": "rules that compare with another data set have no form yet",
     "row_count same as": "rules that compare with another data set have no form yet",
     "anomaly score": "anomalies are not a rule: see the section 'anomalies' of a rule file",
     "anomaly detection": "anomalies are not a rule: see the section 'anomalies' of a rule file",

@@ -81,7 +81,16 @@ class _Writing:
         demands = [rule for rule in self.rules.rules if not isinstance(rule.check, Malformed)]
         self.sections()
         # options go by the type, wherever that stands
+        kept = 0
         for rule in sorted(demands, key=lambda rule: not isinstance(rule.check, Type)):
+            if rule.check.links():
+                self.lose(
+                    rule.location,
+                    f"rule '{rule.id}'",
+                    "it asks another data set, and a contract does not say where that lies",
+                )
+                continue
+            kept += 1
             if _waits(entry(rule)) or not (_is_plain(rule) and self.as_property(rule)):
                 self.as_quality(rule)
             if rule.examples:
@@ -95,7 +104,7 @@ class _Writing:
             "schema": [table],
         }  # fmt: skip
         losses = tuple(sorted(self.losses, key=lambda loss: loss.position))
-        return Converted(dumped(contract), losses, len(demands), len(demands))
+        return Converted(dumped(contract), losses, kept, len(demands))
 
     def sections(self) -> None:
         """What a rule file says besides its rules."""
