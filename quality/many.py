@@ -17,7 +17,7 @@ from quality.scan import Scan, Scanned
 
 
 def measurable(batch: Batch, plan: Plan) -> Plan:
-    """The plan less the rules whose metrics take passes of their own; those cannot be told."""
+    """The plan less the rules that take passes of their own; those cannot be told."""
     scanned = {check.rule.id for check in Scan(batch, plan, None).metric_checks}
     others = {
         check.rule.id: "it takes passes of its own, which are not made here"
@@ -27,6 +27,9 @@ def measurable(batch: Batch, plan: Plan) -> Plan:
         and check.analyzer.source != "counts"
         and check.analyzer.name != "Size"
     }
+    others |= {rule.id: "groups are not measured here" for rule in plan.rules if getattr(rule, "group_by", ())}
+    own = "its bounds come from the batch itself, and are not measured here"
+    others |= {check.rule.id: own for check in getattr(plan, "unsettled", ())}
     return plan.without(others)
 
 

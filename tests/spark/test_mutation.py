@@ -156,8 +156,10 @@ def test_a_person_reads_a_line_for_each_column(mutated):
 def test_a_typed_batch_keeps_its_types_and_its_nested_columns(quick, tmp_path):
     frame = quick.sql("select id, 'x' as s, map(1, 2) as m, array(1) as a, date'2024-01-01' as d from range(20)")
     frame.coalesce(1).write.parquet(str(tmp_path / "in.parquet"))
+    quick.sql("select 'x' as s").write.parquet(str(tmp_path / "known.parquet"))
     path = tmp_path / "t.yml"
-    rules = "rules:\n  - required: {column: m}\n  - equals: {column: d, value: '2024-01-01'}\n  - between: {column: id, range: [0, 99]}\n"
+    rules = f"references: {{known: {{path: '{tmp_path / 'known.parquet'}'}}}}\nrules:\n  - exists_in: {{column: s, reference: known}}\n"
+    rules += "  - required: {column: m}\n  - equals: {column: d, value: '2024-01-01'}\n  - between: {column: id, range: [0, 99]}\n"
     path.write_text(
         f"version: 1\ndataset: t\ninput: {{path: '{tmp_path / 'in.parquet'}'}}\noutputs: {{root: '{tmp_path / 'out'}'}}\n{rules}",
         encoding="utf-8",
@@ -172,7 +174,8 @@ def test_a_typed_batch_keeps_its_types_and_its_nested_columns(quick, tmp_path):
         "sentinel 1900-01-01", "a year older in every row", "a year in the future",
     }  # fmt: skip
     assert told["id", "x 1000"] == told["id", "sentinel -99"] == {"id.between"}
-    assert told["a", "null"] == set()
+    assert told["a", "null"] == told["s", "null"] == set()
+    assert told["s", "typo"] == told["s", "blank"] == {"s.exists_in"}
 
 
 @pytest.mark.parametrize(
