@@ -28,6 +28,8 @@ def measurable(batch: Batch, plan: Plan) -> Plan:
         and check.analyzer.name != "Size"
     }
     others |= {rule.id: "groups are not measured here" for rule in plan.rules if getattr(rule, "group_by", ())}
+    whole = "it holds the whole batch against another data set, which is not done here"
+    others |= {c.rule.id: whole for c in plan.metric_checks if getattr(c.rule.check, "reference", "")}
     own = "its bounds come from the batch itself, and are not measured here"
     others |= {check.rule.id: own for check in getattr(plan, "unsettled", ())}
     return plan.without(others)

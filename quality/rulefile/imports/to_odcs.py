@@ -37,6 +37,7 @@ from quality.rule_types.values import (
 from quality.rulefile.dqdl.losses import Converted, Loss
 from quality.rulefile.dqdl.tree import Position
 from quality.rulefile.imports.odcs import BOUNDS, ENGINE, FLOATS, FORMATS, INTEGERS, OPERATORS
+from quality.rulefile.imports.writing import references_of
 from quality.rulefile.lint import dumped, entry
 from quality.rulefile.loader import parsed
 from quality.rulefile.ruleforms import slug
@@ -83,7 +84,7 @@ class _Writing:
         # options go by the type, wherever that stands
         kept = 0
         for rule in sorted(demands, key=lambda rule: not isinstance(rule.check, Type)):
-            if rule.check.links():
+            if any(references_of(entry(rule))):
                 self.lose(
                     rule.location,
                     f"rule '{rule.id}'",

@@ -52,7 +52,7 @@ class Writing:
             self.demands.append(self._lost(line, what, str(error)))
             return
         place = Position(line, 1)
-        for name in (name for entry in entries for name in _references(entry.body)):
+        for name in (name for entry in entries for name in references_of(entry.body)):
             self.references.setdefault(name, line)
         told = (differs for entry in entries for differs in (entry.differs, _idle(entry)) if differs)
         losses = tuple(Loss(self.file, place, f"'{what}'", differs, kept=True) for differs in told)
@@ -143,16 +143,16 @@ def _idle(entry: Entry) -> str:
     )
 
 
-def _references(body: Any) -> Iterator[str]:
+def references_of(body: Any) -> Iterator[str]:
     """The names of data sets that a rule points at."""
     if isinstance(body, dict):
         if isinstance(body.get("reference"), str):
             yield body["reference"]
         for value in body.values():
-            yield from _references(value)
+            yield from references_of(value)
     elif isinstance(body, list):
         for one in body:
-            yield from _references(one)
+            yield from references_of(one)
 
 
 def reference_name(text: str) -> str:
