@@ -203,6 +203,13 @@ checks:
 """
 
 
+def test_variables_are_given_by_the_file_or_the_command(converted):
+    checks = "  - row_count > ${least}:\n      filter: day >= ${first}\n"
+    head = "variables: {least: 5, first: '1'}\nchecks for orders:\n"
+    found, _ = converted(checks, head, variables={"first": "date'2024-01-01'"})
+    assert found == [{"type": "row_count", "bounds": {"above": 5}, "where": "day >= date'2024-01-01'"}]
+
+
 def test_a_file_about_several_data_sets_becomes_the_one_that_is_asked_for(converted):
     found, report = converted(WHOLE, "", dataset="orders")
     assert found == [

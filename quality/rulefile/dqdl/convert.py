@@ -45,7 +45,8 @@ def convert_file(
     """The file in the language `to`, or in the other one when its name tells its own; `origin` says what its name does not.
     A suite of Great Expectations (JSON), checks of SodaCL, tests of dbt and contracts of ODCS (YAML) are told by their content, and become YAML.
 
-    `batch`, `variables` and `allow_env` render the templates of a YAML file; `input_path`, `root` and `dataset` are those of the
+    `batch`, `variables` and `allow_env` render the templates of a YAML file, `variables` those of checks of SodaCL
+    too; `input_path`, `root` and `dataset` are those of the
     YAML file that comes out. Raises RuleFileError with every mistake of the file, UsageError when it cannot be read or
     the language cannot be told.
     """
@@ -56,7 +57,8 @@ def convert_file(
             if name == origin or (not origin and is_it(tree)):
                 if to not in ("", "yaml"):
                     raise UsageError(f"{path}: it becomes a rule file; convert that to {to}")
-                return read(tree, str(path), **named)
+                values = {"variables": variables} if read is soda.to_yaml else {}
+                return read(tree, str(path), **named, **values)
     own = origin or language(path)
     if not to:
         if not own:

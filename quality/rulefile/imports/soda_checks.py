@@ -82,7 +82,7 @@ def entries(check: str, config: Mapping[str, Any], columns: Mapping[str, Mapping
     """The entries that demand together what a check does. `columns` are configurations of the whole data set, `where` its
     filter. Raises Lost."""
     if any("${" in text for text in _texts([check, config, where])):
-        raise Lost("its variable (${...}) has no value here; write the value, or give it under 'variables'")
+        raise Lost("its variable (${...}) has no value here; give it under 'variables' or by --var")
     given = {key: value for key, value in config.items() if key not in _UNHEARD}
     beside = _beside(given, where)
     if check == "schema":
