@@ -180,6 +180,19 @@ def test_alerts_are_two_rules_of_one_name_with_two_ids(converted):
     ]
 
 
+def test_what_a_schema_check_demands_stands_or_falls_by_itself(converted):
+    text = "  - schema:\n      name: shape\n      warn:\n        when required column missing: [a]\n        when columns dance: [b]\n"
+    found, report = converted(f"{text}      fail:\n        when forbidden column present: ['pii_%', c]\n")
+    assert [rule["type"] for rule in found] == ["columns_absent", "column_names", "columns_exist"]
+    assert [loss.what for loss in report.losses] == ["'schema: shape, when columns dance'"]
+    assert (report.rules, report.total) == (2, 3)
+
+
+def test_an_alert_with_several_conditions_is_a_rule_for_each(converted):
+    found, _ = converted("  - row_count:\n      warn:\n        when > 100\n        when < 10\n")
+    assert [rule["bounds"] for rule in found] == [{"at_most": 100}, {"at_least": 10}]
+
+
 WHOLE = """\
 variables:
   least: 5

@@ -109,9 +109,12 @@ class _Reading:
             body = next(iter(node.mapping.values())).plain()
             config = body if isinstance(body, dict) else {}
         what = f"{text}: {config['name']}" if text in ("schema", "failed rows") and "name" in config else text
-        writing.add(
-            node.line, what, partial(entries, self.filled(text), self.filled(config), columns, self.filled(where))
-        )
+        filled = self.filled(config)
+        # what a schema check demands are demands of their own
+        parts = _demands(filled) if text == "schema" else [("", filled)]
+        for named, part in parts:
+            made = partial(entries, self.filled(text), part, columns, self.filled(where))
+            writing.add(node.line, f"{what}{named}", made)
 
     def filled(self, value: Any) -> Any:
         """The value with the variables that the file gives a value."""
@@ -174,6 +177,17 @@ class _Reading:
             found = _HEADER.fullmatch(self.filled(header))
             if found and found["what"] == what:
                 yield header, found, node
+
+
+def _demands(config: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """A schema check once for each thing that it demands, with its name."""
+    others = {key: value for key, value in config.items() if key not in ("fail", "warn")}
+    found = [
+        (f", {key}", {**others, word: {key: value}})
+        for word in ("fail", "warn")
+        for key, value in (config[word].items() if isinstance(config.get(word), dict) else ())
+    ]
+    return found or [("", config)]
 
 
 def _plain(name: str) -> str:

@@ -132,11 +132,12 @@ def _thresholds(text: str, given: dict[str, Any]) -> list[tuple[Threshold, dict[
     found = [(threshold(text), dict[str, Any]())] if text else []
     for word, severity in _ALERTS.items():
         if word in given:
-            asked = str(given.pop(word)).strip()
-            failing = threshold(asked.removeprefix("when").strip())
-            found.append(
-                (replace(failing, outside=not failing.outside), {} if severity == "error" else {"severity": severity})
-            )
+            # several are one text, each with its own 'when'
+            asked = str(given.pop(word)).strip().removeprefix("when")
+            for one in re.split(r"\bwhen\b", asked):
+                failing = threshold(one)
+                holds = replace(failing, outside=not failing.outside)
+                found.append((holds, {} if severity == "error" else {"severity": severity}))
     return found
 
 
