@@ -25,6 +25,7 @@ from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
 from quality.errors import EngineError, InputError, did_you_mean
 from quality.keys import Frequencies, KeyCounter
+from quality.matches import Match
 from quality.model import Metric
 from quality.planner import KeyPass, MetricCheck, Plan, RowCheck
 from quality.profiles import Profile
@@ -114,7 +115,7 @@ class Engine:
             _ = frame.where(condition).schema
         except (AnalysisException, ParseException) as error:
             if len(wanted) == 1:
-                errors[wanted[0][0]] = _in_words(error, frame.columns)
+                errors[wanted[0][0]] = in_words(error, frame.columns)
                 return
             middle = len(wanted) // 2
             self._analyse(frame, wanted[:middle], errors)
@@ -237,22 +238,22 @@ class Engine:
         """The rules as Deequ Checks, evaluated on the metrics that were measured."""
         if self.deequ is None:
             return []
-        demands = [self._row_demand(self.deequ, check, findings.measured) for check in findings.plan.row_checks]
+        demands = [self._row_demand(check, findings.measured) for check in findings.plan.row_checks]
         for check in findings.plan.metric_checks:
             demands += self._metric_demand(self.deequ, check, findings.measured)
         return self.deequ.evaluate(name, [demand for demand in demands if demand])
 
     @staticmethod
-    def _row_demand(deequ: Deequ, check: RowCheck, measured: Measured) -> Demand | None:
+    def _row_demand(check: RowCheck, measured: Measured) -> Demand | None:
         counts = measured.counts.get(check.rule.id)
         if counts is None or not counts.scope:
             return None
-        metric = deequ.from_counts(deequ.real(check.analyzer), counts.scope - counts.failed, counts.scope)
         tolerance = check.rule.tolerance
         allowed = max(int(Decimal(repr(tolerance.ratio)) * counts.scope), tolerance.rows)
         least = (counts.scope - min(allowed, counts.scope)) / counts.scope
         hint = check.rule.check.requirement()
-        return Demand(check.rule.id, check.rule.severity, check.analyzer, metric, (("at_least", least),), hint)
+        found = (counts.scope - counts.failed, counts.scope)
+        return Demand(check.rule.id, check.rule.severity, check.analyzer, found, (("at_least", least),), hint)
 
     @staticmethod
     def _metric_demand(deequ: Deequ, check: MetricCheck, measured: Measured) -> list[Demand]:
@@ -262,13 +263,12 @@ class Engine:
         assert isinstance(rule.check, MetricRule)
         if rule.check.bounds.past or any(isinstance(bound, str) for _, bound in rule.check.bounds.terms):
             return []
-        java = deequ.real(check.analyzer)
-        value = _deequ_metric(deequ, java, check.analyzer, metric)
+        value = _deequ_metric(deequ, check.analyzer, metric)
         terms = tuple((word, float(bound)) for word, bound in rule.check.bounds.terms)
         return [Demand(rule.id, rule.severity, check.analyzer, value, terms, rule.check.requirement())]
 
 
-def _in_words(error: AnalysisException | ParseException, columns: Sequence[str]) -> str:
+def in_words(error: AnalysisException | ParseException, columns: Sequence[str]) -> str:
     """Why Spark cannot analyse an expression, in the steward's words."""
     kind = str(error.getErrorClass() or "")
     if kind.startswith("UNRESOLVED_COLUMN"):
@@ -281,18 +281,23 @@ def _in_words(error: AnalysisException | ParseException, columns: Sequence[str])
     return re.sub(r";? *line \d+ pos \d+;?$", "", reason(error))
 
 
-def _deequ_metric(deequ: Deequ, java: Any, analyzer: Analyzer, metric: Metric) -> Any:
-    if analyzer.name == "Size":
-        return deequ.from_size(java, int(metric.value))
+def _deequ_metric(deequ: Deequ, analyzer: Analyzer, metric: Metric) -> Any:
     if analyzer.source == "counts":
-        return deequ.from_counts(java, metric.numerator or 0, metric.denominator or 0)
+        return metric.numerator or 0, metric.denominator or 0
+    if analyzer.name == "Size":
+        return deequ.from_size(deequ.real(analyzer), int(metric.value))
     if analyzer.state:
-        return deequ.from_state(java, analyzer.state, float(metric.value))
+        return deequ.from_state(deequ.real(analyzer), analyzer.state, float(metric.value))
     return deequ.from_value(metric.key, float(metric.value))
 
 
 def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Metric:
     analyzer = check.analyzer
+    if isinstance(analyzer, Match):
+        measured = scanned.metrics.get(check.rule.id)
+        if analyzer.answer is None:
+            return Metric(analyzer.key, None)
+        return analyzer.metric(measured.value if measured else scanned.scopes[check.scope])
     if analyzer.name == "Size":
         return Metric(analyzer.key, scanned.scopes[check.scope])
     if analyzer.source == "counts":

@@ -275,6 +275,8 @@ class RuleResult:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     #: What most failing rows have in common.
     slice: Mapping[str, Any] | None = None
+    #: What rows of another data set are not those of the batch.
+    match: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The rule's entry in the result JSON."""
@@ -302,6 +304,7 @@ class RuleResult:
             "message": self.message,
             "location": self.location,
             **({"slice": dict(self.slice)} if self.slice else {}),
+            **({"match": dict(self.match)} if self.match else {}),
         }
 
 

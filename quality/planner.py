@@ -14,8 +14,9 @@ from functools import cached_property
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
-from quality.rule_types.base import MALFORMED, KeyRule, Link, MetricRule, Row, RowRule, SchemaRule
+from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
+from quality.rule_types.questions import Link, Pairs, Question, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
@@ -116,7 +117,7 @@ class Passes:
 @dataclass(frozen=True)
 class Plan:
     """What will run. `errors` holds, by rule id, why a rule cannot be judged against this batch; `together`: one pass
-    writes every side; `small`: the batch is one partition, so that nothing is shuffled; `kept`: the first pass
+    writes every side; not `writes`: it measures alone; `small`: the batch is one partition, so that nothing is shuffled; `kept`: the first pass
     keeps the rows on local disks, and no other reads the input; `tally`: one aggregate counts rule
     bits and profiles columns, also beside a write; `several`: the batch is in several files, so that failing rows are looked for
     in each when a rule fails."""
@@ -131,6 +132,7 @@ class Plan:
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
+    writes: bool = True
     small: bool = False
     kept: bool = False
     tally: bool = False
@@ -161,13 +163,13 @@ class Plan:
         """The passes one by one, and why each is made."""
         what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
         last = [Pass("kept" if self.kept else "narrow", what, _ids(self.row_checks), shuffles)]
-        return (*self._steps, *(last if self.several and self.row_checks else ()))
+        return (*self._steps, *(last if self.writes and self.several and self.row_checks else ()))
 
     @property
     def _steps(self) -> tuple[Pass, ...]:
         removes = _ids(check for check in self.row_checks if check.rule.quarantines)
         keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
-        metrics = _ids(check for check in self.metric_checks if not check.key)
+        metrics = _ids(c for c in self.metric_checks if not c.key and c.analyzer.source != "reference")
         apart = _ids(self.measured_apart)
         reading = [Pass("wide", "finding the columns")] * self.reading_scans
         reading += self._reference_steps()
@@ -191,18 +193,34 @@ class Plan:
         ]
         what = "counting failing rows and measuring metrics" + (", profiling" if self.profiles else "")
         scan = Pass("wide", f"{what}, keeping the rows" if self.kept else what, (*removes, *keeps, *metrics))
-        later = (*keys, Pass("wide", "writing passed rows"), *sides)
+        later = (*keys, Pass("wide", "writing passed rows"), *sides) if self.writes else tuple(keys)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
 
-    def _reference_steps(self) -> list[Pass]:
-        asking: dict[Link, list[str]] = {}
-        for check in self.row_checks:
-            for link in check.rule.check.links():
-                asking.setdefault(link, []).append(check.rule.id)
-        return [
-            Pass("narrow", f"reading keys {', '.join(link.reference_columns)}", tuple(rules), 1, link.reference)
-            for link, rules in asking.items()
-        ]
+    def _reference_steps(self) -> Iterator[Pass]:
+        asking: dict[Question, list[str]] = {}
+        for rule in (*(check.rule for check in self.row_checks), *(check.rule for check in self.metric_checks)):
+            for question in rule.check.questions(rule.where):
+                asking.setdefault(question, []).append(rule.id)
+        totals: dict[str, list[str]] = {}
+        for question, rules in asking.items():
+            name = question.reference
+            if isinstance(question, Link):
+                purpose = f"reading keys {', '.join(question.reference_columns)}"
+                yield Pass("narrow", purpose, tuple(rules), 1, name)
+            elif isinstance(question, Pairs):
+                keys = ", ".join(ours for ours, _ in question.key)
+                yield Pass("narrow", f"pairing rows by {keys} with reference {name}", tuple(rules), 1)
+                yield Pass(
+                    "narrow",
+                    f"reading {', '.join(theirs for _, theirs in question.key)} and what is compared",
+                    tuple(rules),
+                    0,
+                    name,
+                )
+            elif isinstance(question, Total):
+                totals.setdefault(name, []).extend(rules)
+        for name, rules in totals.items():
+            yield Pass("narrow", "counting rows and measuring metrics", tuple(rules), 0, name)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = _ids(check for check in self.row_checks if check.key == key)
@@ -212,7 +230,7 @@ class Plan:
             yield Pass("narrow", f"counting keys of {names} as if they were sorted", (*rows, *metrics))
         yield Pass("narrow", f"counting keys of {names}", (*rows, *metrics), 0 if self.small else 1)
         # otherwise they come from the same shuffle
-        if self.small and rows:
+        if self.small and rows and self.writes:
             yield Pass("narrow", f"finding doubled keys of {names}", rows)
         elif key.whole and not self.small:
             yield Pass("narrow", f"looking closer at doubled keys of {names}", (*rows, *metrics), 1)
@@ -405,7 +423,7 @@ def _analyzer(rule: Rule, check: RowRule, row: Row, complies: str, skipped: list
 
 
 def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
-    analyzer = check.analyzer(rule.where)
+    analyzer = check.held(row, rule.where)
     if analyzer.source == "keys" and not analyzer.columns:
         # a key of no columns is the whole row
         analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))

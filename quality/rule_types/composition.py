@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from quality.errors import did_you_mean
 from quality.rule_types.args import BOUND_WORDS, Kind, arg, arguments, is_required, shown, yaml_name
-from quality.rule_types.base import REGISTRY, KeyRule, Link, Row, RowRule, RuleType
+from quality.rule_types.base import REGISTRY, KeyRule, Row, RowRule, RuleType
+from quality.rule_types.questions import Question
 from quality.sql import conjunction, disjunction
 
 #: How deep compositions may stand in each other.
@@ -124,9 +125,9 @@ class _Composition(RowRule):
         """Those of the parts."""
         return self._each(part.patterns() for part in self.parts)
 
-    def links(self) -> tuple[Link, ...]:
+    def questions(self, where: str = "") -> tuple[Question, ...]:
         """Those of the parts."""
-        return tuple(dict.fromkeys(link for part in self.parts for link in part.links()))
+        return tuple(dict.fromkeys(question for part in self.parts for question in part.questions(where)))
 
     def nan_columns(self) -> tuple[str, ...]:
         """Those of the parts."""

@@ -354,6 +354,9 @@ class RuleReader:
             if word not in allowed:
                 place = Node(None, node.file, node.line)
                 what = f"'{word}' is not an argument of '{kind.type}'" if word else f"'{kind.type}' takes no bare value"
+                if word == "reference":
+                    self.problems.add(place, f"{what}; values of another data set are those of 'exists_in'")
+                    continue
                 self.problems.add(
                     place, f"{what}; {did_you_mean(word, [*allowed, *MODIFIERS] if at is node else allowed)}"
                 )
