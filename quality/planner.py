@@ -16,9 +16,11 @@ from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
+from quality.rule_types.files import FileRule
 from quality.rule_types.questions import Link, Pairs, Question, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
+from quality.rule_types.verdicts import Verdict
 from quality.sensitive import Hiding, Sensitive
 from quality.sql import conjunction
 
@@ -129,6 +131,9 @@ class Plan:
     row_checks: tuple[RowCheck, ...] = ()
     metric_checks: tuple[MetricCheck, ...] = ()
     schema_rules: tuple[Rule, ...] = ()
+    file_rules: tuple[Rule, ...] = ()
+    #: Judged last, by the verdicts on others.
+    verdict_rules: tuple[Rule, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
@@ -163,7 +168,20 @@ class Plan:
         """The passes one by one, and why each is made."""
         what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
         last = [Pass("kept" if self.kept else "narrow", what, _ids(self.row_checks), shuffles)]
-        return (*self._steps, *(last if self.writes and self.several and self.row_checks else ()))
+        return (*self._hashing, *self._steps, *(last if self.writes and self.several and self.row_checks else ()))
+
+    @property
+    def _hashing(self) -> Iterator[Pass]:
+        """The bytes of files are read once for each place and hash."""
+        needed: dict[tuple[str, str], list[str]] = {}
+        for rule in self.file_rules:
+            assert isinstance(rule.check, FileRule)
+            hashed = rule.check.hashed
+            places = [rule.check.path, *([rule.check.other] if rule.check.other else [])] if hashed else []
+            for place in dict.fromkeys(places):
+                needed.setdefault((place, hashed), []).append(rule.id)
+        for (place, hashed), ids in needed.items():
+            yield Pass("wide", f"hashing the files of {place or 'the batch'} ({hashed})", tuple(ids))
 
     @property
     def _steps(self) -> tuple[Pass, ...]:
@@ -265,11 +283,19 @@ class Plan:
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
-        return replace(self, metric_checks=(), schema_rules=(), tally=False)
+        return replace(self, metric_checks=(), schema_rules=(), file_rules=(), verdict_rules=(), tally=False)
 
     def only_apart(self) -> Plan:
         """The plan of the metrics that no tally has."""
-        return replace(self, row_checks=(), metric_checks=self.measured_apart, schema_rules=(), tally=False)
+        return replace(
+            self,
+            row_checks=(),
+            metric_checks=self.measured_apart,
+            schema_rules=(),
+            file_rules=(),
+            verdict_rules=(),
+            tally=False,
+        )
 
     def without_apart(self) -> Plan:
         """The plan less the metrics that no tally has."""
@@ -325,6 +351,8 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     row_checks: list[RowCheck] = []
     metric_checks: list[MetricCheck] = []
     schema_rules: list[Rule] = []
+    file_rules: list[Rule] = []
+    verdict_rules: list[Rule] = []
     errors: dict[str, str] = {}
     rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
     for rule in rules:
@@ -340,22 +368,27 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
                 )
             elif isinstance(rule.check, MetricRule):
                 metric_checks.append(_metric_check(rule, rule.check, row, well_formed))
+            elif isinstance(rule.check, FileRule):
+                file_rules.append(rule)
+            elif isinstance(rule.check, Verdict):
+                verdict_rules.append(rule)
             else:
                 schema_rules.append(rule)
         except RuleDataError as error:
             errors[rule.id] = str(error)
-    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules))
+    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(file_rules), tuple(verdict_rules))
     return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
 
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:
     """Each rule over many columns as one for each of them; a rule that is written for a column takes the place of that one.
-    A rule that finds no column stays as it is."""
+    A rule that finds no column stays as it is, unless it only records."""
     written = [*rules]
     taken = {rule.id.lower() for rule in written}
     for rule in written:
         found = [rule.of_column(name) for name in rule.over.select(columns)] if rule.over else []
-        yield from [one for one in found if one.id.lower() not in taken] if found else [rule]
+        nothing = [] if rule.over and getattr(getattr(rule.check, "bounds", None), "recorded", False) else [rule]
+        yield from [one for one in found if one.id.lower() not in taken] if found else nothing
 
 
 def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:

@@ -33,6 +33,12 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         "schema_rules": [
             {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.schema_rules
         ],
+        "file_rules": [
+            {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.file_rules
+        ],
+        "verdict_rules": [
+            {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.verdict_rules
+        ],
         "errors": dict(plan.errors),
     }
 
@@ -99,5 +105,6 @@ def _batch_lines(plan: Plan) -> list[str]:
         for c in plan.metric_checks
     ]
     return lines + [
-        f"  {r.id}  [{r.severity}]  {r.check.requirement()}; failing: {failing_does(r)}" for r in plan.schema_rules
+        f"  {r.id}  [{r.severity}]  {r.check.requirement()}; failing: {failing_does(r)}"
+        for r in (*plan.schema_rules, *plan.file_rules, *plan.verdict_rules)
     ]
