@@ -77,6 +77,7 @@ def measure_and_write(context: Context, batch: Batch, plan: Plan) -> Written:
         batch = keep(context.spark, with_file(batch) if plan.several else batch)
         context.engine.kept.append(batch.frame)
     try:
+        plan = context.engine.settled(batch, plan)
         written = _together(context, batch, plan) if plan.together else None
         written = written or _apart(context, batch, replace(plan, together=False))
         return replace(written, slices=_localised(context, batch, written))
@@ -109,7 +110,7 @@ def writes_together(batch: Batch, store: Store, plan: Plan, *, needs_file: bool,
     readable = not batch.text and not needs_file and len(names) == len(batch.columns)
     local = isinstance(store, LocalStore) or (isinstance(store, HadoopStore) and store.root.startswith("hdfs:"))
     # of a small batch the passes cost less than the jobs
-    asks = any(check.rule.check.links() for check in plan.row_checks)
+    asks = any(check.rule.check.questions() for check in plan.row_checks)
     return readable and local and not asks and bool(plan.row_checks) and not by_runner and not batch.small
 
 
@@ -239,6 +240,8 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
             return None
     found = beside.merged(scanned) if beside and scanned else beside or scanned
     assert found is not None
+    found = engine.with_own(batch, plan, found)
+    plan = plan.without(found.errors)
     with context.step("reasons", "explaining failing rows"):
         return _explained(context, batch, plan, found, frequencies, _files(context, context.folder("passed")))
 

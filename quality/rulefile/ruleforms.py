@@ -23,6 +23,7 @@ from quality.rule_types.args import (
 )
 from quality.rule_types.base import KeyRule, RowRule, RuleType
 from quality.rule_types.custom import That
+from quality.rule_types.files import FileRule
 from quality.rule_types.rules import EXPECTED, Rule, default_id, default_on_fail
 from quality.rulefile.bounding import MIN_HISTORY_SCHEMA, misfitting_bound, parse_min_history, with_min_history
 from quality.rulefile.canonical import plain
@@ -354,6 +355,9 @@ class RuleReader:
             if word not in allowed:
                 place = Node(None, node.file, node.line)
                 what = f"'{word}' is not an argument of '{kind.type}'" if word else f"'{kind.type}' takes no bare value"
+                if word == "reference":
+                    self.problems.add(place, f"{what}; values of another data set are those of 'exists_in'")
+                    continue
                 self.problems.add(
                     place, f"{what}; {did_you_mean(word, [*allowed, *MODIFIERS] if at is node else allowed)}"
                 )
@@ -443,6 +447,10 @@ def _takes_nulls(kind: type[RuleType]) -> bool:
 
 def misfit(kind: type[RuleType], word: str, value: Any) -> str:
     """Why a modifier does not go with a rule type, empty when it does."""
+    if word == "where" and kind.unfiltered:
+        return kind.unfiltered
+    if issubclass(kind, FileRule) and kind.each and word == "tolerance":
+        return ""
     if not issubclass(kind, RowRule):
         if word in ("tolerance", "nulls", "nan"):
             return "goes with rules about rows; this one is about the batch: widen its bounds instead"

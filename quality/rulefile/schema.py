@@ -9,9 +9,10 @@ from quality.model import OnFail, Severity
 from quality.rule_types import REGISTRY
 from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required, yaml_name
 from quality.rule_types.base import RowRule, RuleType
+from quality.rule_types.files import FileRule
 from quality.rulefile.anomalies import SEASONS, STRATEGIES
 from quality.rulefile.choosing import CHOICE_SCHEMA, takes_many
-from quality.rulefile.references import REFERENCE_KEYS
+from quality.rulefile.references import JDBC_KEYS, REFERENCE_KEYS
 from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema
 from quality.rulefile.sections import FORMATS, TABLE_FORMATS
 from quality.rulefile.streams import ON_HELD, STARTS
@@ -94,7 +95,8 @@ def _input() -> Schema:
 
 
 def _reference() -> Schema:
-    properties = {**_input()["properties"], "dataset": _TEXT}
+    jdbc = {**dict.fromkeys(JDBC_KEYS, _TEXT), "options": {"type": "object"}}
+    properties = {**_input()["properties"], "dataset": _TEXT, "jdbc": _closed(jdbc, required=["url"])}
     return _closed({word: properties[word] for word in REFERENCE_KEYS})
 
 
@@ -171,7 +173,7 @@ def _modifiers(kind: type[RuleType]) -> Schema:
     """Those that go with the type: a rule about the batch has no rows to tolerate or to quarantine."""
     found = modifiers_schema()
     if not issubclass(kind, RowRule):
-        for word in ("tolerance", "nulls", "nan"):
+        for word in ("nulls", "nan") if issubclass(kind, FileRule) and kind.each else ("tolerance", "nulls", "nan"):
             found.pop(word)
         found["on_fail"] = {"enum": [str(OnFail.HOLD), str(OnFail.KEEP)]}
     elif not kind.nulls_apply:
