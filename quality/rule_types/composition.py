@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from quality.errors import did_you_mean
 from quality.rule_types.args import BOUND_WORDS, Kind, arg, arguments, is_required, parse_sql, shown, yaml_name
-from quality.rule_types.base import REGISTRY, KeyRule, Row, RowRule, RuleType
+from quality.rule_types.base import REGISTRY, Row, RowRule, RuleType
 from quality.rule_types.questions import Question
 from quality.sql import conjunction, disjunction
 
@@ -27,7 +27,7 @@ def parse_part(value: Any, depth: int = 0) -> RowRule:
     kind = REGISTRY.get(word)
     if kind is None:
         raise ValueError(f"names '{word}', which is not a rule type; {did_you_mean(word, _parts())}")
-    if not issubclass(kind, RowRule) or issubclass(kind, KeyRule) or not kind.well_formed_only:
+    if not issubclass(kind, RowRule) or not kind.by_row or not kind.well_formed_only:
         raise ValueError(f"cannot hold '{word}': its verdict is not about one row by itself")
     if depth > _DEEPEST:
         raise ValueError(f"is more than {_DEEPEST} rules deep")
@@ -55,9 +55,7 @@ def _given(value: Any) -> str:
 
 
 def _parts() -> list[str]:
-    return sorted(
-        word for word, kind in REGISTRY.items() if issubclass(kind, RowRule) and not issubclass(kind, KeyRule)
-    )
+    return sorted(word for word, kind in REGISTRY.items() if issubclass(kind, RowRule) and kind.by_row)
 
 
 def _bare(kind: type[RuleType], body: Any) -> dict[str, Any]:

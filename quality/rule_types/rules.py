@@ -116,9 +116,9 @@ def default_id(check: RuleType) -> str:
 
 
 def batches_asked(check: RuleType) -> int:
-    """How many earlier batches the bounds of a rule ask for."""
+    """How many earlier batches a rule or its bounds ask for."""
     bounds = getattr(check, "bounds", None)
-    return bounds.batches if isinstance(bounds, Bounds) else 0
+    return max(getattr(check, "batches", 0), bounds.batches if isinstance(bounds, Bounds) else 0)
 
 
 def default_on_fail(check: RuleType, severity: Severity) -> OnFail:

@@ -14,7 +14,7 @@ import pytest
 
 import quality
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import BatchRule, KeyRule, RowRule, SchemaRule
+from quality.rule_types.base import BatchRule, RowRule, SchemaRule
 from quality.rule_types.files import FileRule
 from quality.rule_types.verdicts import Verdict
 from quality.rulefile.lint import lint
@@ -59,8 +59,8 @@ TOGETHER = (
     ("null is skipped", "keep"),
     ("nan", "quarantine"),
 )
-#: Lines that cannot be read exist in text formats alone.
-ELSEWHERE = {"malformed"}
+#: Lines that cannot be read exist in text formats alone, drift where there are earlier batches.
+ELSEWHERE = {"malformed", "drift"}
 #: Types with a `column` and others beside it: one rule is about one set of columns.
 ABOUT_SEVERAL = {"compare", "sum_equals"}
 
@@ -119,7 +119,7 @@ def is_allowed(kind: str, variant: str) -> bool:
     """Whether a modifier goes with a type, as the documentation has it."""
     cls = REGISTRY[kind]
     if variant in ("all", "any", "not"):
-        return issubclass(cls, RowRule) and not issubclass(cls, KeyRule)
+        return issubclass(cls, RowRule) and cls.by_row
     if variant == "quarantine":
         return not issubclass(cls, BatchRule)
     (word,) = [word for word in MODIFIERS[variant] if word in oracle.MODIFIERS] or ["where"]

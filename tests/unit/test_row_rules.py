@@ -12,7 +12,7 @@ from quality.errors import RuleFileError
 from quality.model import Column
 from quality.planner import row_check
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import KeyRule, Row, RowRule
+from quality.rule_types.base import Row, RowRule
 from quality.rule_types.files import FileRule
 from quality.rulefile import lint
 
@@ -94,7 +94,10 @@ def examples(word):
 
 #: Modifiers, and who can carry them beside everyone: rules about rows, rows whose NULL another says nothing about.
 MODIFIERS = {
-    "where": ("i > 0", lambda kind: kind.type != "verdict" and not issubclass(kind, FileRule)),
+    "where": (
+        "i > 0",
+        lambda kind: kind.type not in ("drift", "verdict") and not issubclass(kind, FileRule),
+    ),
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),
     "owner": ("someone", lambda kind: True),
@@ -122,7 +125,9 @@ def test_every_rule_type_takes_a_modifier_or_says_why_not(rule_file, word, modif
 @pytest.mark.parametrize("word", [w for w, k in REGISTRY.items() if issubclass(k, RowRule) and w != "malformed"])
 def test_every_row_rule_can_be_a_part_or_is_refused(rule_file, word):
     text = yaml.safe_dump([{"not": [examples(word)]}])
-    if issubclass(REGISTRY[word], KeyRule):
+    kind = REGISTRY[word]
+    assert issubclass(kind, RowRule)
+    if not kind.by_row:
         with pytest.raises(RuleFileError, match=f"cannot hold '{word}'"):
             loaded(rule_file, text)
     else:
