@@ -36,10 +36,11 @@ def made(spark, tmp_path_factory):
     for n in range(1, 11):
         (place / "in" / f"2024-01-{n:02d}.csv").write_text("\n".join([HEADER, *lines(n)]) + "\n")
     pq.write_table(pa.table({"city": ["Rome", "Oslo", "Bern", "Kyiv"]}), place / "cities.parquet")
+    (place / "zips.csv").write_text("\n".join(["plz", *(f"{n:05d}" for n in range(10_000))]) + "\n")
     found = suggest_files(
         f"{place}/in/{{{{ batch }}}}.csv",
         dataset="orders",
-        references={"cities": f"{place}/cities.parquet"},
+        references={"cities": f"{place}/cities.parquet", "zips": f"{place}/zips.csv"},
         spark=spark,
     )
     (place / "rules.yml").write_text(found.text)
@@ -47,13 +48,16 @@ def made(spark, tmp_path_factory):
 
 
 def test_the_file_says_types_and_what_was_planted(made):
-    _, found = made
+    place, found = made
     assert "zip: {type: string}" in found.text
     assert "amount: {type: double}" in found.text
     assert "sent: {type: timestamp}" in found.text
     said = {(one.type, one.columns) for one in found.suite.suggestions}
     assert {("key", ("id",)), ("in", ("state",)), ("matches", ("code",)), ("required", ("state", "sent"))} <= said
     assert ("freshness", ("day",)) in said
+    # the cities are listed by a rule of their own, the many codes are looked up
+    assert f"\nreferences:\n  zips: {{path: {place}/zips.csv, options: {{header: true}}}}\n" in found.text
+    assert "exists_in: {columns: [zip], reference: zips, reference_columns: [plz]}" in found.text
     report = lint(str(made[0] / "rules.yml"))
     assert (report.problems, report.warnings) == ((), ())
 
