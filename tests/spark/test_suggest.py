@@ -12,6 +12,8 @@ import pytest
 import quality
 from quality import cli
 from quality.errors import UsageError
+from quality.rule_types.relations import ExistsIn
+from quality.rulefile import load
 from quality.rulefile.lint import lint
 from quality.suggesting.judging import breaks
 from quality.suggestion import suggest_files
@@ -56,8 +58,10 @@ def test_the_file_says_types_and_what_was_planted(made):
     assert {("key", ("id",)), ("in", ("state",)), ("matches", ("code",)), ("required", ("state", "sent"))} <= said
     assert ("freshness", ("day",)) in said
     # the cities are listed by a rule of their own, the many codes are looked up
-    assert f"\nreferences:\n  zips: {{path: {place}/zips.csv, options: {{header: true}}}}\n" in found.text
-    assert "exists_in: {columns: [zip], reference: zips, reference_columns: [plz]}" in found.text
+    rule_set = load(str(place / "rules.yml"), batch="2024-01-01")
+    assert [(one.name, one.input.path) for one in rule_set.references] == [("zips", (f"{place}/zips.csv",))]
+    asking = [rule.check for rule in rule_set.rules if rule.check.type == "exists_in"]
+    assert asking == [ExistsIn(("zip",), "zips", ("plz",))]
     report = lint(str(made[0] / "rules.yml"))
     assert (report.problems, report.warnings) == ((), ())
 
