@@ -19,10 +19,12 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from quality import drifting, further
 from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
+from quality.distributions import Drift
 from quality.errors import EngineError, InputError, did_you_mean
 from quality.keys import Frequencies, KeyCounter
 from quality.matches import Match
@@ -30,7 +32,6 @@ from quality.model import Metric
 from quality.planner import KeyPass, MetricCheck, Plan, RowCheck
 from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
-from quality.rule_types.rules import RuleSet
 from quality.scan import Scan, Scanned
 from quality.sql import quote
 from quality.tally_scan import TallyScan
@@ -127,13 +128,29 @@ class Engine:
         """Every count and metric the rules need. The plan has been analysed."""
         # the first pass that is made keeps the rows for all others
         self.launched.wide += batch.kept
+        plan = self.settled(batch, plan)
         try:
             scanned = self.scan(batch, plan)
         except (PySparkException, Py4JJavaError) as error:
             self._refuse_unreadable(batch, error)
             scanned = self._bisect(batch, plan, error)
+        scanned = self.with_own(batch, plan, scanned)
         plan = plan.without(scanned.errors)
         return self.findings(plan, scanned, self.frequencies(batch, plan))
+
+    def settled(self, batch: Batch, plan: Plan) -> Plan:
+        """The plan with the bounds that come from the batch itself: a narrow pass, or two. A rule whose bounds cannot be
+        measured ends in an error, alone."""
+        while checks := plan.unsettled:
+            self.launched.narrow += not batch.kept
+            try:
+                found = further.bounds(batch, checks)
+            except (PySparkException, Py4JJavaError) as error:
+                self._refuse_unreadable(batch, error)
+                plan = plan.without({check.rule.id: reason(error) for check in checks})
+            else:
+                plan = plan.settled(found, batch.row)
+        return plan
 
     def frequencies(self, batch: Batch, plan: Plan) -> dict[KeyPass, Frequencies]:
         """How often the keys of every key pass occur: a narrow pass for each."""
@@ -144,6 +161,19 @@ class Engine:
 
         counter = KeyCounter(self.spark, launch, self.kept)
         return {key: counter.count(batch, key) for key in plan.key_passes}
+
+    def with_own(self, batch: Batch, plan: Plan, scanned: Scanned) -> Scanned:
+        """What was scanned, with the metrics that take passes of their own; a rule whose pass fails ends in an error, alone."""
+        metrics, errors = dict(scanned.metrics), dict(scanned.errors)
+        for own in plan.own_passes:
+            checks = [c for c in plan.metric_checks if c.own == own and c.rule.id not in errors]
+            self.launched.narrow += 0 if batch.kept else 1 if batch.small else own.reads
+            self.launched.shuffles += 0 if batch.small else own.shuffles
+            try:
+                metrics |= further.measure(batch, own, checks)
+            except (PySparkException, Py4JJavaError) as error:
+                errors |= {check.rule.id: reason(error) for check in checks}
+        return replace(scanned, metrics=metrics, errors=errors)
 
     def findings(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Findings:
         """What the passes found, by rule."""
@@ -166,9 +196,9 @@ class Engine:
             return TallyScan(batch, plan, deequ, aggregate, verdicts=verdicts)
         return Scan(batch, plan, deequ, verdicts=verdicts)
 
-    def tallies(self, rule_set: RuleSet, *, small: bool) -> bool:
+    def tallies(self, plan: Plan, *, small: bool) -> bool:
         """Whether the tally is to count: of a small batch it would not pay, unless there is a profile to make."""
-        if not (rule_set.profile or (self.kind == "deequ" and not small)):
+        if not (plan.sketches or (self.kind == "deequ" and not small)):
             return False
         found = tally(self.spark)
         if found:
@@ -261,7 +291,11 @@ class Engine:
         if metric is None or isinstance(metric.value, (str, date, type(None))) or not check.analyzer.deequ:
             return []
         assert isinstance(rule.check, MetricRule)
-        if rule.check.bounds.past or any(isinstance(bound, str) for _, bound in rule.check.bounds.terms):
+        if (
+            rule.check.bounds.recorded
+            or rule.check.bounds.past
+            or any(isinstance(bound, str) for _, bound in rule.check.bounds.terms)
+        ):
             return []
         value = _deequ_metric(deequ, check.analyzer, metric)
         terms = tuple((word, float(bound)) for word, bound in rule.check.bounds.terms)
@@ -300,6 +334,10 @@ def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, 
         return analyzer.metric(measured.value if measured else scanned.scopes[check.scope])
     if analyzer.name == "Size":
         return Metric(analyzer.key, scanned.scopes[check.scope])
+    if isinstance(analyzer, Drift):
+        if check.reference is None or scanned.profile is None:
+            return Metric(analyzer.key, None)
+        return drifting.measured(analyzer, check.reference, scanned.profile)
     if analyzer.source == "counts":
         scope = scanned.scopes[check.scope]
         return ratio_metric(analyzer, scope - scanned.failed[check.rule.id], scope)

@@ -1,117 +1,51 @@
 """From a rule set and the columns of a batch to a plan: what is asked of each row, which metrics are measured, in how
-many passes. Pure: no Spark, so a plan can be printed, compared and tested without one.
-
-A row rule has a scope S (`where`, and not NULL when `nulls: skip`) and a predicate P. Composition inside P is Kleene;
-the NULL policy is applied once, outermost. `complies` and `scope` are never NULL, so that a row lands on one side.
+many passes. Pure: no Spark, so a plan can be printed, compared and tested without one. What single rules become stands in
+`quality.checks`, whose names that others ask for can be had here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
+from quality.checks import (
+    WHOLE,
+    WORD_BITS,
+    KeyPass,
+    MetricCheck,
+    RowCheck,
+    hiding_of,
+    ids_of,
+    metric_check,
+    refuse_hidden,
+    row_check,
+    settled,
+)
 from quality.errors import EngineError, RuleDataError
-from quality.model import Column, Nulls
-from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
-from quality.rule_types.completeness import Required
+from quality.model import Column
+from quality.passes import OwnPass, Pass, Passes, describe_pass
+from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaRule
+from quality.rule_types.files import FileRule
+from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.questions import Link, Pairs, Question, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
-from quality.rule_types.schema import Malformed
-from quality.sensitive import Hiding, Sensitive
-from quality.sql import conjunction
+from quality.rule_types.verdicts import Verdict
 
-#: Rules of one mask word: a bit each in a bigint, sign bit left alone.
-WORD_BITS = 62
-#: Types of which 64 neighbours are counted at once.
-WHOLE = ("tinyint", "smallint", "int", "bigint")
-#: Rules that are named for a pass; the others are counted.
-_SHOWN_RULES = 3
-
-
-@dataclass(frozen=True)
-class KeyPass:
-    """A count of keys: one shuffle of the key columns of the rows in scope that have a key. `whole`: the key is one whole
-    number, which is counted in two steps."""
-
-    columns: tuple[str, ...]
-    references: tuple[str, ...]
-    scope: str
-    whole: bool = False
-
-    @property
-    def any_part(self) -> str:
-        """SQL: some part of the key is not NULL."""
-        return " or ".join(f"{ref} is not null" for ref in self.references)
-
-    @property
-    def incomplete(self) -> str:
-        """SQL: some part of the key is NULL."""
-        return " or ".join(f"{ref} is null" for ref in self.references)
-
-
-@dataclass(frozen=True)
-class RowCheck:
-    """A row rule as SQL. `scope` and `complies` are never NULL. For a key rule `complies` says only what the row tells
-    by itself; `key` is the pass that finds its duplicates."""
-
-    rule: Rule
-    scope: str
-    complies: str
-    value: str
-    analyzer: Analyzer
-    key: KeyPass | None = None
-    #: How the value is hidden in reasons.
-    hiding: Hiding | None = None
-
-    @property
-    def fails(self) -> str:
-        """SQL: the row is in scope and does not comply."""
-        return f"({self.scope}) and not ({self.complies})" if self.scope != "true" else f"not ({self.complies})"
-
-
-@dataclass(frozen=True)
-class MetricCheck:
-    """A rule that demands bounds of a metric, with the scope its rows are counted in."""
-
-    rule: Rule
-    analyzer: Analyzer
-    scope: str
-    references: tuple[str, ...]
-    key: KeyPass | None = None
-    #: The part of a column's tally that is the metric.
-    tallied: str = ""
-    #: Where bounds that come from earlier batches come from; why they do not apply yet, or cannot be told.
-    origin: str = ""
-    waiting: str = ""
-    unsure: str = ""
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys,
-    kept when it reads none of the input but the rows that an earlier pass kept. `of` is the reference that is read instead.
-    `rules` are the ids of those that force it, none when every run makes it."""
-
-    width: str
-    purpose: str
-    rules: tuple[str, ...] = ()
-    shuffles: int = 0
-    of: str = ""
-
-
-@dataclass(frozen=True)
-class Passes:
-    """Passes over the batch: wide ones read (nearly) all columns, narrow ones only keys."""
-
-    wide: int
-    narrow: int
-    shuffles: int
-
-    def to_dict(self) -> dict[str, int]:
-        """As the result JSON has it."""
-        return {"wide": self.wide, "narrow": self.narrow, "shuffles": self.shuffles}
+__all__ = [
+    "WHOLE",
+    "WORD_BITS",
+    "KeyPass",
+    "MetricCheck",
+    "Plan",
+    "RowCheck",
+    "describe_pass",
+    "expanded",
+    "plan",
+    "refuse_over_budget",
+    "row_check",
+    "schema_differences",
+]
 
 
 @dataclass(frozen=True)
@@ -129,6 +63,9 @@ class Plan:
     row_checks: tuple[RowCheck, ...] = ()
     metric_checks: tuple[MetricCheck, ...] = ()
     schema_rules: tuple[Rule, ...] = ()
+    file_rules: tuple[Rule, ...] = ()
+    #: Judged last, by the verdicts on others.
+    verdict_rules: tuple[Rule, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
@@ -152,6 +89,11 @@ class Plan:
         passes = [*(c.key for c in self.row_checks), *(c.key for c in self.metric_checks)]
         return tuple(key for key in dict.fromkeys(passes) if key)
 
+    @cached_property
+    def own_passes(self) -> tuple[OwnPass, ...]:
+        """The passes that metrics need of their own, in order of first use."""
+        return tuple(own for own in dict.fromkeys(check.own for check in self.metric_checks) if own)
+
     @property
     def passes(self) -> Passes:
         """How many passes will be needed, or at most so many: a side is not written when no row is on it."""
@@ -162,18 +104,33 @@ class Plan:
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
         what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
-        last = [Pass("kept" if self.kept else "narrow", what, _ids(self.row_checks), shuffles)]
-        return (*self._steps, *(last if self.writes and self.several and self.row_checks else ()))
+        last = [Pass("kept" if self.kept else "narrow", what, ids_of(self.row_checks), shuffles)]
+        return (*self._hashing, *self._steps, *(last if self.writes and self.several and self.row_checks else ()))
+
+    @property
+    def _hashing(self) -> Iterator[Pass]:
+        """The bytes of files are read once for each place and hash."""
+        needed: dict[tuple[str, str], list[str]] = {}
+        for rule in self.file_rules:
+            assert isinstance(rule.check, FileRule)
+            hashed = rule.check.hashed
+            places = [rule.check.path, *([rule.check.other] if rule.check.other else [])] if hashed else []
+            for place in dict.fromkeys(places):
+                needed.setdefault((place, hashed), []).append(rule.id)
+        for (place, hashed), ids in needed.items():
+            yield Pass("wide", f"hashing the files of {place or 'the batch'} ({hashed})", tuple(ids))
 
     @property
     def _steps(self) -> tuple[Pass, ...]:
-        removes = _ids(check for check in self.row_checks if check.rule.quarantines)
-        keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
-        metrics = _ids(c for c in self.metric_checks if not c.key and c.analyzer.source != "reference")
-        apart = _ids(self.measured_apart)
-        reading = [Pass("wide", "finding the columns")] * self.reading_scans
-        reading += self._reference_steps()
+        removes = ids_of(check for check in self.row_checks if check.rule.quarantines)
+        keeps = ids_of(check for check in self.row_checks if not check.rule.quarantines)
+        bounds = [*self._bound_steps()]
+        measured = (c for c in self.metric_checks if not (c.key or c.own) and c.analyzer.source != "reference")
+        metrics = ids_of(measured)
+        apart = ids_of(self.measured_apart)
+        reading = [*[Pass("wide", "finding the columns")] * self.reading_scans, *self._reference_steps(), *bounds]
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
+        keys += [step for own in self.own_passes for step in self._own_steps(own)]
         if self.together:
             writing = "judging rows and writing each to its side"
             if not self.tally:
@@ -195,6 +152,24 @@ class Plan:
         scan = Pass("wide", f"{what}, keeping the rows" if self.kept else what, (*removes, *keeps, *metrics))
         later = (*keys, Pass("wide", "writing passed rows"), *sides) if self.writes else tuple(keys)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
+
+    def _bound_steps(self) -> Iterator[Pass]:
+        checks = [(check, check.rule.check) for check in self.row_checks]
+        for number in (1, 2):
+            rules = tuple(
+                check.rule.id for check, rule in checks if isinstance(rule, NoOutliers) and rule.rounds >= number
+            )
+            if rules:
+                what = (
+                    "finding the bounds of outliers" if number == 1 else "finding how far values are from their median"
+                )
+                yield Pass("kept" if self.kept else "narrow", what, rules)
+
+    def _own_steps(self, own: OwnPass) -> Iterator[Pass]:
+        rules = ids_of(check for check in self.metric_checks if check.own == own)
+        if own.reads > 1 and not self.small:
+            yield Pass("narrow", f"sampling, before {own.purpose}", rules)
+        yield Pass("narrow", own.purpose, rules, 0 if self.small else own.shuffles)
 
     def _reference_steps(self) -> Iterator[Pass]:
         asking: dict[Question, list[str]] = {}
@@ -223,8 +198,8 @@ class Plan:
             yield Pass("narrow", "counting rows and measuring metrics", tuple(rules), 0, name)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
-        rows = _ids(check for check in self.row_checks if check.key == key)
-        metrics = _ids(check for check in self.metric_checks if check.key == key)
+        rows = ids_of(check for check in self.row_checks if check.key == key)
+        metrics = ids_of(check for check in self.metric_checks if check.key == key)
         names = ", ".join(key.columns)
         if self.sorts(key):
             yield Pass("narrow", f"counting keys of {names} as if they were sorted", (*rows, *metrics))
@@ -237,8 +212,18 @@ class Plan:
 
     @property
     def profiles(self) -> bool:
-        """Whether the batch is profiled."""
-        return self.tally and self.rule_set.profile
+        """Whether columns of the batch are profiled."""
+        return self.tally and self.sketches
+
+    def sketched(self, columns: Iterable[Column]) -> tuple[Column, ...]:
+        """Those of the columns that are profiled: all, or those whose sketches a rule compares with earlier ones."""
+        compared = {check.analyzer.columns[0] for check in self.metric_checks if check.analyzer.source == "profile"}
+        return tuple(column for column in columns if self.rule_set.profile or column.name in compared)
+
+    @property
+    def sketches(self) -> bool:
+        """Whether columns have to be profiled."""
+        return bool(self.sketched(self.columns))
 
     @property
     def measured_apart(self) -> tuple[MetricCheck, ...]:
@@ -263,13 +248,34 @@ class Plan:
         """How many earlier batches the bounds ask for: their metrics are read from the history."""
         return max((batches_asked(check.rule.check) for check in self.metric_checks), default=0)
 
+    @property
+    def unsettled(self) -> tuple[RowCheck, ...]:
+        """The checks whose bounds are still to be measured."""
+        rules = ((check, check.rule.check) for check in self.row_checks)
+        return tuple(check for check, rule in rules if isinstance(rule, NoOutliers) and not rule.limits)
+
+    def settled(self, found: Mapping[str, Sequence[float | None]], row: Row) -> Plan:
+        """The plan with what was measured for the bounds of checks, by rule id."""
+        return replace(
+            self,
+            row_checks=tuple(settled(c, found[c.rule.id], row) if c.rule.id in found else c for c in self.row_checks),
+        )
+
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
-        return replace(self, metric_checks=(), schema_rules=(), tally=False)
+        return replace(self, metric_checks=(), schema_rules=(), file_rules=(), verdict_rules=(), tally=False)
 
     def only_apart(self) -> Plan:
         """The plan of the metrics that no tally has."""
-        return replace(self, row_checks=(), metric_checks=self.measured_apart, schema_rules=(), tally=False)
+        return replace(
+            self,
+            row_checks=(),
+            metric_checks=self.measured_apart,
+            schema_rules=(),
+            file_rules=(),
+            verdict_rules=(),
+            tally=False,
+        )
 
     def without_apart(self) -> Plan:
         """The plan less the metrics that no tally has."""
@@ -288,10 +294,6 @@ class Plan:
         )
 
 
-def _ids(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
-    return tuple(check.rule.id for check in checks)
-
-
 def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
     """Raise EngineError when the plan reads the batch, and references, more often than allowed, with the rules that make it
     so."""
@@ -306,16 +308,6 @@ def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
     )
 
 
-def describe_pass(step: Pass) -> str:
-    """A pass in one line: its width, what for, and the first of the rules that force it."""
-    shown = ", ".join(step.rules[:_SHOWN_RULES]) + (
-        f" and {more} more" if (more := len(step.rules) - _SHOWN_RULES) > 0 else ""
-    )
-    shuffle = ", one shuffle" if step.shuffles else ""
-    of = f" of reference {step.of}" if step.of else ""
-    return f"{step.width}: {step.purpose}{of}{shuffle}" + (f" (for {shown})" if shown else "")
-
-
 def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (), reading_scans: int = 0) -> Plan:
     """Compile every rule against the columns of the batch; one that does not fit becomes an error, alone.
 
@@ -325,6 +317,8 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     row_checks: list[RowCheck] = []
     metric_checks: list[MetricCheck] = []
     schema_rules: list[Rule] = []
+    file_rules: list[Rule] = []
+    verdict_rules: list[Rule] = []
     errors: dict[str, str] = {}
     rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
     for rule in rules:
@@ -335,105 +329,33 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
                 row_checks.append(
                     replace(
                         row_check(rule, rule.check, row, well_formed),
-                        hiding=_hiding(rule.check, rule_set.sensitive),
+                        hiding=hiding_of(rule.check, rule_set.sensitive),
                     )
                 )
             elif isinstance(rule.check, MetricRule):
-                metric_checks.append(_metric_check(rule, rule.check, row, well_formed))
+                metric_checks.append(metric_check(rule, rule.check, row, well_formed))
+                refuse_hidden(metric_checks[-1], rule_set.sensitive)
+            elif isinstance(rule.check, FileRule):
+                file_rules.append(rule)
+            elif isinstance(rule.check, Verdict):
+                verdict_rules.append(rule)
             else:
                 schema_rules.append(rule)
         except RuleDataError as error:
             errors[rule.id] = str(error)
-    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules))
+    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(file_rules), tuple(verdict_rules))
     return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
 
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:
     """Each rule over many columns as one for each of them; a rule that is written for a column takes the place of that one.
-    A rule that finds no column stays as it is."""
+    A rule that finds no column stays as it is, unless it only records."""
     written = [*rules]
     taken = {rule.id.lower() for rule in written}
     for rule in written:
         found = [rule.of_column(name) for name in rule.over.select(columns)] if rule.over else []
-        yield from [one for one in found if one.id.lower() not in taken] if found else [rule]
-
-
-def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:
-    """The rule's scope and verdict as SQL. Raises RuleDataError when it does not fit the columns."""
-    scope = [well_formed if check.well_formed_only else "", _where(rule)]
-    key, skipped = None, list[str]()
-    if isinstance(check, KeyRule):
-        key = _key_pass(check.columns(), row, scope)
-        complies = f"not ({key.incomplete})" if check.complete else "true"
-    else:
-        predicate = _with_nan(check.predicate(row), rule, check, row)
-        nulls = check.null_references(row)
-        complies = _complies(predicate, nulls, rule, check)
-        if rule.nulls == Nulls.SKIP:
-            skipped = [f"{ref} is not null" for ref in nulls] or [f"({predicate}) is not null"]
-    analyzer = _analyzer(rule, check, row, complies, skipped)
-    return RowCheck(rule, conjunction([*scope, *skipped]), complies, check.shown_value(row), analyzer, key)
-
-
-def _hiding(check: RowRule, sensitive: Sensitive) -> Hiding | None:
-    """How the value in the reasons is hidden: it is that of the first column, of a malformed line the whole line."""
-    if isinstance(check, Malformed):
-        return sensitive.any_how()
-    return sensitive.how(check.columns()[0]) if check.columns() else None
-
-
-def _key_pass(columns: tuple[str, ...], row: Row, scope: list[str]) -> KeyPass:
-    for name in columns:
-        if "map<" in row.type(name):
-            raise RuleDataError(f"column '{name}' is {row.type(name)}: maps cannot be compared, so they are no key")
-    whole = len(columns) == 1 and row.type(columns[0]) in WHOLE
-    key = KeyPass(columns, tuple(row.ref(name) for name in columns), "", whole)
-    # a key that is NULL in all its parts is none: it has no duplicates and no share in the metrics of keys
-    return replace(key, scope=conjunction([*scope, key.any_part]))
-
-
-def _where(rule: Rule) -> str:
-    # a NULL filter takes the row out of scope, as WHERE does
-    return f"coalesce(({rule.where}), false)" if rule.where else ""
-
-
-def _with_nan(predicate: str, rule: Rule, check: RowRule, row: Row) -> str:
-    floats = [row.ref(name) for name in check.nan_columns() if base_type(row.type(name)) in FRACTIONAL]
-    if not rule.nan_passes or not floats:
-        return predicate
-    return f"{' or '.join(f'isnan({ref})' for ref in floats)} or ({predicate})"
-
-
-def _complies(predicate: str, nulls: list[str], rule: Rule, check: RowRule) -> str:
-    if check.is_free:
-        return f"coalesce(({predicate}), {'true' if rule.nulls == Nulls.PASS else 'false'})"
-    sure = f"coalesce(({predicate}), false)"
-    missing = " or ".join(f"{ref} is null" for ref in nulls)
-    if not missing or rule.nulls == Nulls.SKIP:
-        return sure
-    return f"({missing}) or {sure}" if rule.nulls == Nulls.PASS else f"not ({missing}) and {sure}"
-
-
-def _analyzer(rule: Rule, check: RowRule, row: Row, complies: str, skipped: list[str]) -> Analyzer:
-    if isinstance(check, Required):
-        return Completeness((row.find(check.column).name,), rule.where)
-    predicate = check.predicate(row) if isinstance(check, KeyRule) else complies
-    where = conjunction([rule.where, *skipped]) if rule.where or skipped else ""
-    return Compliance(tuple(check.columns()), where, instance=rule.id, predicate=predicate)
-
-
-def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
-    analyzer = check.held(row, rule.where)
-    if analyzer.source == "keys" and not analyzer.columns:
-        # a key of no columns is the whole row
-        analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))
-    for name in analyzer.columns:
-        analyzer.check_type(name, row.type(name))
-    references = tuple(row.ref(name) for name in analyzer.columns)
-    scope = conjunction([well_formed, _where(rule)])
-    key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
-    tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(references) == 1 else ""
-    return MetricCheck(rule, analyzer, scope, references, key, tallied)
+        nothing = [] if rule.over and getattr(getattr(rule.check, "bounds", None), "recorded", False) else [rule]
+        yield from [one for one in found if one.id.lower() not in taken] if found else nothing
 
 
 def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:

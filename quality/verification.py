@@ -27,7 +27,9 @@ from quality.model import (
 )
 from quality.planner import MetricCheck, Plan, RowCheck, schema_differences
 from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
+from quality.rule_types.files import FileCount, FileRule, Found
 from quality.rule_types.rules import Rule, RuleSet
+from quality.rule_types.verdicts import Verdict
 from quality.sensitive import MASKED, tells, without_value
 
 
@@ -44,7 +46,7 @@ class Measured:
     """What the engine found out about a batch.
 
     `rows` are all rows read, `malformed` the lines that could not be read; `counts` by rule id; `metrics` and `scopes`
-    (rows the metric's filter leaves) by rule id; `errors` by rule id.
+    (rows the metric's filter leaves) by rule id; `errors` by rule id; `files` by rule id, None when nobody looked for any.
     """
 
     rows: int
@@ -53,6 +55,7 @@ class Measured:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     scopes: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Found] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,25 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
             verdicts[metric_check.rule.id] = _judge_metric(metric_check, measured, plan.rule_set)
     for rule in plan.schema_rules:
         verdicts[rule.id] = _judge_schema(rule, plan, columns)
-    return [verdicts.get(rule.id) or could_not_tell(rule, errors.get(rule.id, "was not run")) for rule in plan.rules]
+    for rule in plan.file_rules:
+        verdicts[rule.id] = _judge_files(rule, measured, plan.rule_set)
+    for rule in plan.rules:
+        if rule.id not in verdicts:
+            verdicts[rule.id] = could_not_tell(rule, errors.get(rule.id, "was not run"))
+    return joined(plan, [verdicts[rule.id] for rule in plan.rules])
+
+
+def joined(plan: Plan, results: Sequence[RuleResult]) -> list[RuleResult]:
+    """The verdicts, with those that join others made of what these are now."""
+    found = {result.id: result for result in results}
+    for rule in plan.verdict_rules:
+        found[rule.id] = _judge_verdict(rule, found)
+    return [found[result.id] for result in results]
 
 
 def could_not_tell(rule: Rule, why: str) -> RuleResult:
     """A rule that cannot be judged against this batch."""
-    expected = str(rule.check.bounds) if isinstance(rule.check, MetricRule) else rule.check.requirement()
+    expected = rule.check.expected() if isinstance(rule.check, MetricRule) else rule.check.requirement()
     return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}")
 
 
@@ -137,17 +153,20 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     secret = tells(metric, check.analyzer.columns, rule_set.sensitive, scope)
     found = {"metric": without_value(metric) if secret else metric, "rows_in_scope": scope}
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
+    expected = rule.check.expected()
     match = check.analyzer if isinstance(check.analyzer, Match) else None
     if match and match.answer is not None:
         found["match"] = match.to_dict()
     if scope == 0 and not _counts_rows(check):
-        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), "no row in scope", **found)
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, "no row in scope", **found)
     unsure = check.unsure or _unresolved(check, bounds, metric)
     if unsure:
-        return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {unsure}", **found)
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {unsure}", **found)
     if check.waiting:
-        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
-    expected = f"{bounds} ({check.origin})" if check.origin else str(bounds)
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, check.waiting, **found)
+    if bounds.recorded:
+        return _recorded(rule, metric, found)
+    expected += f" ({check.origin})" if check.origin else ""
     if metric.value is None or isinstance(metric.value, str):
         why = match.nothing if match else f"{what} {_missing(metric, scope, secret=secret)}"
         return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}", **found)
@@ -162,17 +181,28 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
         return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {what} is {shown}; {error}", **found)
     shown = MASKED if secret else _shown(metric.value)
     message = "" if holds else f"{what} is {shown}, must be {expected}{_share(metric)}"
+    if metric.detail and not holds and not any(rule_set.sensitive.how(name) for name in check.analyzer.columns):
+        message = f"{rule.column}: {metric.detail}; {rule.check.requirement()}"
     if message and match and not secret and (told := match.told(metric)):
         message += f": {told}"
     return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, expected, message, **found)
 
 
+def _recorded(rule: Rule, metric: Metric, found: Mapping[str, Any]) -> RuleResult:
+    """A metric that nothing is demanded of."""
+    if metric.value is None:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, "recorded", "no value to measure", **found)
+    return _result(rule, RuleStatus.PASSED, "recorded", "", **found)
+
+
 def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
-    """Why bounds of earlier batches cannot be held against the metric."""
+    """Why what comes from earlier batches cannot be held against the metric."""
     if (check.origin or check.waiting) and _is_moment(metric.value):
         return f"functions of earlier batches are about numbers, and {metric.key.name} is {metric.text}"
     if bounds.past and not check.waiting:
         return f"the history was not read, and the bounds come from it: {bounds}"
+    if check.analyzer.source == "profile" and check.reference is None and not check.waiting:
+        return "the history was not read, and the column is compared with it"
     return ""
 
 
@@ -230,7 +260,36 @@ def _judge_schema(rule: Rule, plan: Plan, columns: tuple[Column, ...]) -> RuleRe
     differences = schema_differences(rule, plan, columns)
     status = RuleStatus.FAILED if differences else RuleStatus.PASSED
     shown = "; ".join(differences[:20]) + ("; ..." if len(differences) > 20 else "")
-    return _result(rule, status, expected, shown)
+    return _result(rule, status, expected, shown, metric=rule.check.metric(columns))
+
+
+def _judge_files(rule: Rule, measured: Measured, rule_set: RuleSet) -> RuleResult:
+    assert isinstance(rule.check, FileRule)
+    expected = rule.check.requirement() + (f" (up to {rule.tolerance} may fail)" if rule.tolerance else "")
+    if measured.files is None:
+        return _result(
+            rule, RuleStatus.NOT_APPLICABLE, expected, "it is about files as they arrive; none are looked at here"
+        )
+    found = measured.files.get(rule.id) or Found(error="nobody looked for its files")
+    place = rule.check.path or "the batch"
+    if found.error or not (found.files or isinstance(rule.check, FileCount)):
+        why = found.error or f"no file of {place} is meant"
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}")
+    judged = rule.check.judged(found.files, found.others, rule.tolerance, rule_set.input.timezone)
+    if judged.holds:
+        return _result(rule, RuleStatus.PASSED, expected, "", metric=judged.metric)
+    return _result(rule, RuleStatus.FAILED, expected, f"{place}: {judged.message}", metric=judged.metric)
+
+
+def _judge_verdict(rule: Rule, verdicts: Mapping[str, RuleResult]) -> RuleResult:
+    assert isinstance(rule.check, Verdict)
+    unknown = [name for name in rule.check.named() if name not in verdicts]
+    if unknown:
+        return could_not_tell(rule, f"there is no verdict on a rule '{unknown[0]}'")
+    status = rule.check.combined({name: found.status for name, found in verdicts.items()})
+    told = ", ".join(f"{name} {str(verdicts[name].status).replace('_', ' ')}" for name in rule.check.named())
+    why = {RuleStatus.PASSED: "", RuleStatus.ERROR: f"could not tell: {told}"}.get(status, told)
+    return _result(rule, status, rule.check.requirement(), why)
 
 
 def too_many(rows: RowCounts, quarantined_above: float) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from quality.model import OnFail, Severity
-from quality.planner import Plan, describe_pass
+from quality.passes import describe_pass
+from quality.planner import Plan
 from quality.rule_types.rules import Rule, batches_asked
 
 
@@ -32,6 +33,12 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         "earlier_batches": plan.batches,
         "schema_rules": [
             {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.schema_rules
+        ],
+        "file_rules": [
+            {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.file_rules
+        ],
+        "verdict_rules": [
+            {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.verdict_rules
         ],
         "errors": dict(plan.errors),
     }
@@ -99,5 +106,6 @@ def _batch_lines(plan: Plan) -> list[str]:
         for c in plan.metric_checks
     ]
     return lines + [
-        f"  {r.id}  [{r.severity}]  {r.check.requirement()}; failing: {failing_does(r)}" for r in plan.schema_rules
+        f"  {r.id}  [{r.severity}]  {r.check.requirement()}; failing: {failing_does(r)}"
+        for r in (*plan.schema_rules, *plan.file_rules, *plan.verdict_rules)
     ]

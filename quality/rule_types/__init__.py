@@ -5,9 +5,13 @@ from quality.rule_types import (
     composition,
     custom,
     dates,
+    distributions,
     evolution,
+    files,
     formats,
     names,
+    order,
+    outliers,
     patterns,
     relations,
     schema,
@@ -16,6 +20,7 @@ from quality.rule_types import (
     texts,
     uniqueness,
     values,
+    verdicts,
 )
 from quality.rule_types.base import REGISTRY
 
@@ -25,9 +30,13 @@ __all__ = [
     "composition",
     "custom",
     "dates",
+    "distributions",
     "evolution",
+    "files",
     "formats",
     "names",
+    "order",
+    "outliers",
     "patterns",
     "relations",
     "schema",
@@ -36,4 +45,5 @@ __all__ = [
     "texts",
     "uniqueness",
     "values",
+    "verdicts",
 ]

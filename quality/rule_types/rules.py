@@ -37,14 +37,17 @@ class Selector:
         return [column.name for column in columns if self._takes(column)]
 
     def _takes(self, column: Column) -> bool:
-        if self.type:
-            return base_type(column.type) in KINDS[self.type]
+        if self.type and base_type(column.type) not in KINDS[self.type]:
+            return False
+        if self.type and not self.matching:
+            return True
         if self.matching:
             return re.fullmatch(self.matching, column.name, re.IGNORECASE) is not None
         return fnmatchcase(column.name.lower(), self.glob.lower())
 
     def __str__(self) -> str:
-        return self.glob or (f"matching {self.matching}" if self.matching else f"type {self.type}")
+        said = [f"matching {self.matching}"] if self.matching else []
+        return self.glob or " of ".join([*said, *([f"type {self.type}"] if self.type else [])])
 
 
 #: What an example can be of: rows that comply, rows that do not, rows that are out of the rule's scope.
@@ -113,9 +116,9 @@ def default_id(check: RuleType) -> str:
 
 
 def batches_asked(check: RuleType) -> int:
-    """How many earlier batches the bounds of a rule ask for."""
+    """How many earlier batches a rule or its bounds ask for."""
     bounds = getattr(check, "bounds", None)
-    return bounds.batches if isinstance(bounds, Bounds) else 0
+    return max(getattr(check, "batches", 0), bounds.batches if isinstance(bounds, Bounds) else 0)
 
 
 def default_on_fail(check: RuleType, severity: Severity) -> OnFail:

@@ -23,6 +23,7 @@ from quality.rule_types.args import (
 )
 from quality.rule_types.base import KeyRule, RowRule, RuleType
 from quality.rule_types.custom import That
+from quality.rule_types.files import FileRule
 from quality.rule_types.rules import EXPECTED, Rule, default_id, default_on_fail
 from quality.rulefile.bounding import MIN_HISTORY_SCHEMA, misfitting_bound, parse_min_history, with_min_history
 from quality.rulefile.canonical import plain
@@ -446,6 +447,10 @@ def _takes_nulls(kind: type[RuleType]) -> bool:
 
 def misfit(kind: type[RuleType], word: str, value: Any) -> str:
     """Why a modifier does not go with a rule type, empty when it does."""
+    if word == "where" and kind.unfiltered:
+        return kind.unfiltered
+    if issubclass(kind, FileRule) and kind.each and word == "tolerance":
+        return ""
     if not issubclass(kind, RowRule):
         if word in ("tolerance", "nulls", "nan"):
             return "goes with rules about rows; this one is about the batch: widen its bounds instead"

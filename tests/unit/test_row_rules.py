@@ -12,7 +12,8 @@ from quality.errors import RuleFileError
 from quality.model import Column
 from quality.planner import row_check
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import KeyRule, Row, RowRule
+from quality.rule_types.base import Row, RowRule
+from quality.rule_types.files import FileRule
 from quality.rulefile import lint
 
 COLUMNS = tuple(
@@ -93,11 +94,14 @@ def examples(word):
 
 #: Modifiers, and who can carry them beside everyone: rules about rows, rows whose NULL another says nothing about.
 MODIFIERS = {
-    "where": ("i > 0", lambda kind: True),
+    "where": (
+        "i > 0",
+        lambda kind: kind.type not in ("drift", "verdict") and not issubclass(kind, FileRule),
+    ),
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),
     "owner": ("someone", lambda kind: True),
-    "tolerance": ("1%", lambda kind: issubclass(kind, RowRule)),
+    "tolerance": ("1%", lambda kind: issubclass(kind, RowRule) or getattr(kind, "each", False)),
     "nulls": ("fail", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply),
     "nan": ("pass", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply and kind.type != "that"),
 }
@@ -107,7 +111,9 @@ MODIFIERS = {
 @pytest.mark.parametrize("modifier", MODIFIERS)
 def test_every_rule_type_takes_a_modifier_or_says_why_not(rule_file, word, modifier):
     value, takes = MODIFIERS[modifier]
-    entry = yaml.safe_dump([{**examples(word), modifier: value}])
+    # a verdict is on rules before it
+    named = [{"row_count": {"at_least": 1}, "id": id} for id in ("enough_rows", "holiday")]
+    entry = yaml.safe_dump([*(named if word == "verdict" else []), {**examples(word), modifier: value}])
     if not takes(REGISTRY[word]):
         with pytest.raises(RuleFileError, match=f": '{modifier}' of '{word}'"):
             loaded(rule_file, entry)
@@ -119,7 +125,9 @@ def test_every_rule_type_takes_a_modifier_or_says_why_not(rule_file, word, modif
 @pytest.mark.parametrize("word", [w for w, k in REGISTRY.items() if issubclass(k, RowRule) and w != "malformed"])
 def test_every_row_rule_can_be_a_part_or_is_refused(rule_file, word):
     text = yaml.safe_dump([{"not": [examples(word)]}])
-    if issubclass(REGISTRY[word], KeyRule):
+    kind = REGISTRY[word]
+    assert issubclass(kind, RowRule)
+    if not kind.by_row:
         with pytest.raises(RuleFileError, match=f"cannot hold '{word}'"):
             loaded(rule_file, text)
     else:
