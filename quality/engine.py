@@ -331,7 +331,7 @@ def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, 
         measured = scanned.metrics.get(check.rule.id)
         if analyzer.answer is None:
             return Metric(analyzer.key, None)
-        return analyzer.metric(measured.value if measured else scanned.scopes[check.scope])
+        return analyzer.beside(measured.value if measured else scanned.scopes[check.scope])
     if analyzer.name == "Size":
         return Metric(analyzer.key, scanned.scopes[check.scope])
     if isinstance(analyzer, Drift):

@@ -65,7 +65,7 @@ class Match(Analyzer):
     reference: str = ""
     answer: Any = field(default=None, compare=False)
 
-    def metric(self, here: Any) -> Metric:
+    def beside(self, here: Any) -> Metric:
         """The metric, by what was measured in the batch."""
         raise NotImplementedError
 
@@ -91,7 +91,7 @@ class RowCountMatch(Match):
         """The reference is what it is about."""
         return MetricKey("Dataset", self.name, self.reference, self.where)
 
-    def metric(self, here: Any) -> Metric:
+    def beside(self, here: Any) -> Metric:
         """`here` are the rows in scope."""
         value = here / self.answer if self.answer else (None if here else 1.0)
         return Metric(self.key, value, numerator=here, denominator=self.answer)
@@ -133,7 +133,7 @@ class AggregateMatch(Match):
         """As of a sum."""
         return "decimal(38,0)" if self.function == "sum" and base_type(type_name) in INTEGRAL else ""
 
-    def metric(self, here: Any) -> Metric:
+    def beside(self, here: Any) -> Metric:
         """`here` is the aggregate of the batch."""
         return Metric(self.key, _ratio(here, self.answer))
 
@@ -187,7 +187,7 @@ class SchemaMatch(Match):
         """The reference is what it is about."""
         return MetricKey("Dataset", self.name, self.reference, self.where)
 
-    def metric(self, here: Any) -> Metric:
+    def beside(self, here: Any) -> Metric:
         """Known from the columns."""
         value = self.answer.same / self.answer.whole if self.answer.whole else 1.0
         return Metric(self.key, value, numerator=self.answer.same, denominator=self.answer.whole)
@@ -217,7 +217,7 @@ class DatasetMatch(Match):
         """What pairs rows, and what the share is of."""
         return (("key", self.paired_by), ("of", "batch" if self.of_batch else "either"))
 
-    def metric(self, here: Any) -> Metric:
+    def beside(self, here: Any) -> Metric:
         """`here` are the rows in scope."""
         found: Compared = self.answer
         same = here - found.different - found.missing_there - found.doubled

@@ -62,6 +62,7 @@ def quartiles():
 CORRELATION = pearson(range(10), PAY)
 VARIANCE, SKEWNESS, KURTOSIS = moment(2), moment(3) / moment(2) ** 1.5, moment(4) / moment(2) ** 2 - 3
 ONCE = sum(count == 1 for count in COUNTS.values())
+ENTROPY = -sum(count / PRESENT * math.log(count / PRESENT) for count in COUNTS.values())
 UNIQUENESS, RATIO = ONCE / PRESENT, ONCE / len(COUNTS)
 
 
@@ -141,6 +142,10 @@ CASES: dict[str, list[tuple[str, bool]]] = {
     ],
     "DistinctValuesCount": [(f'"code" = {len(COUNTS)}', True), ('"code" not between 1 and 100', False)],
     "DuplicateRowCount": [("= 0", True), ('"country" = 0', False)],
+    "Entropy": [
+        (f'"code" between {ENTROPY - 0.01} and {ENTROPY + 0.01}', True),
+        ('"code" > 3', ENTROPY > 3),
+    ],
     "FileFreshness": [
         ('"{place}" > (now() - 24 hours)', True),
         ('"{place}" < "2020-01-01"', False),
@@ -207,7 +212,6 @@ CASES: dict[str, list[tuple[str, bool]]] = {
 #: What cannot be judged yet, with an example and the reason that is told.
 REFUSED: dict[str, tuple[str, str]] = {
     "CustomSql": ('"select 1" > 0', "rules that are queries have no form yet"),
-    "Entropy": ('"code" > 1', "the metric Entropy has no rule type yet"),
 }
 #: Becomes the section `anomalies:`, which takes a history: test_verdicts.py has its form, test_anomalies.py what it finds.
 ELSEWHERE = {"DetectAnomalies"}
@@ -227,6 +231,7 @@ MEASURED: dict[str, dict[tuple[str, str], Any]] = {
     'Mean "pay"': {("Mean", "pay"): MEAN},
     'Sum "pay"': {("Sum", "pay"): sum(PAY)},
     'StandardDeviation "pay"': {("StandardDeviation", "pay"): math.sqrt(VARIANCE)},
+    'Entropy "code"': {("Entropy", "code"): ENTROPY},
     'DistinctValuesCount "code"': {("CountDistinct", "code"): len(COUNTS)},
     'UniqueValueRatio "code"': {("UniqueValueRatio", "code"): RATIO},
     'ColumnLength "code"': {("MinLength", "code"): 0, ("MaxLength", "code"): 9},
@@ -237,7 +242,6 @@ MEASURED: dict[str, dict[tuple[str, str], Any]] = {
     'Distribution "age"': {},
 }
 UNMEASURED = {
-    'Entropy "code"': "the metric Entropy has no rule type yet",
     'CustomSql "select 1"': "queries that are only recorded have no form yet",
 }
 

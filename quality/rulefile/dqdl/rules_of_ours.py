@@ -327,9 +327,6 @@ CONVERTERS: dict[str, Converter] = {
     "ZerosCount": _metric("zeros_count", "column"),
 }
 
-if "entropy" in REGISTRY:
-    CONVERTERS["Entropy"] = _metric("entropy", "column")
-
 #: Why a rule type has no converter.
 MISSING: dict[str, str] = {
     "CustomSql": "rules that are queries have no form yet",
