@@ -62,7 +62,7 @@ TOGETHER = (
 #: Lines that cannot be read exist in text formats alone, drift where there are earlier batches.
 ELSEWHERE = {"malformed", "drift"}
 #: Types with a `column` and others beside it: one rule is about one set of columns.
-ABOUT_SEVERAL = {"compare", "sum_equals"}
+ABOUT_SEVERAL = {"compare", "sum_equals", "gaps", "monotonic"}
 
 
 def plain_rules() -> dict[str, dict[str, Any]]:
