@@ -19,14 +19,16 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from quality import group_scan
 from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
 from quality.errors import EngineError, InputError, did_you_mean
+from quality.grouping import Group, too_many_groups
 from quality.keys import Frequencies, KeyCounter
 from quality.model import Metric
-from quality.planner import KeyPass, MetricCheck, Plan, RowCheck
+from quality.planner import GroupPass, KeyPass, MetricCheck, Plan, RowCheck
 from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
 from quality.rule_types.rules import RuleSet
@@ -59,6 +61,18 @@ class Findings:
     measured: Measured
     frequencies: Mapping[KeyPass, Frequencies] = field(default_factory=dict)
     profile: Profile | None = None
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What was measured of each group, by rule, or why it could not be."""
+
+    measured: Mapping[str, Mapping[Group, Measured]] = field(default_factory=dict)
+    ungrouped: Mapping[str, str] = field(default_factory=dict)
+
+    def merged(self, other: Groups) -> Groups:
+        """Both together."""
+        return Groups({**self.measured, **other.measured}, {**self.ungrouped, **other.ungrouped})
 
 
 class Engine:
@@ -95,7 +109,8 @@ class Engine:
     def analyse(self, frame: DataFrame, plan: Plan) -> Plan:
         """The plan less the rules whose SQL Spark cannot resolve against the batch. No job runs."""
         wanted = [(check.rule.id, [check.scope, check.complies, f"{check.value} is null"]) for check in plan.row_checks]
-        wanted += [(check.rule.id, [check.scope, *self._aggregate_texts(check)]) for check in plan.metric_checks]
+        metrics = (*plan.metric_checks, *plan.group_checks)
+        wanted += [(check.rule.id, [check.scope, *self._aggregate_texts(check)]) for check in metrics]
         errors: dict[str, str] = {}
         self._analyse(frame, wanted, errors)
         return plan.without(errors)
@@ -132,7 +147,7 @@ class Engine:
             self._refuse_unreadable(batch, error)
             scanned = self._bisect(batch, plan, error)
         plan = plan.without(scanned.errors)
-        return self.findings(plan, scanned, self.frequencies(batch, plan))
+        return self.findings(plan, scanned, self.frequencies(batch, plan), self.groups(batch, plan))
 
     def frequencies(self, batch: Batch, plan: Plan) -> dict[KeyPass, Frequencies]:
         """How often the keys of every key pass occur: a narrow pass for each."""
@@ -144,9 +159,44 @@ class Engine:
         counter = KeyCounter(self.spark, launch, self.kept)
         return {key: counter.count(batch, key) for key in plan.key_passes}
 
-    def findings(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Findings:
+    def groups(self, batch: Batch, plan: Plan) -> Groups:
+        """What is measured in each group of rows: a pass for each set of columns that rules are grouped by."""
+        found = Groups()
+        for part in plan.group_passes:
+            found = found.merged(self._in_groups(batch, plan, part))
+        return found
+
+    def _in_groups(self, batch: Batch, plan: Plan, part: GroupPass) -> Groups:
+        def launch(shuffles: int) -> None:
+            self.launched.narrow += not batch.kept
+            self.launched.shuffles += shuffles
+
+        try:
+            grouped = group_scan.measure(batch, plan, part, launch)
+        except group_scan.TooManyGroupsError:
+            first = part.scopes[0]
+            if len(part.scopes) == 1:
+                return Groups(ungrouped=dict.fromkeys(part.rules, too_many_groups(part.columns)))
+            # those of one rule may be few
+            one, others = part.only(lambda check: check.scope == first), part.only(lambda check: check.scope != first)
+            return self._in_groups(batch, plan, one).merged(self._in_groups(batch, plan, others))
+        except (PySparkException, Py4JJavaError) as error:
+            if len(part.rules) == 1:
+                return Groups(ungrouped={part.rules[0]: reason(error)})
+            half = set(part.rules[: len(part.rules) // 2])
+            one, others = (part.only(lambda c, w=w: (c.rule.id in half) == w) for w in (True, False))  # type: ignore[misc]
+            return self._in_groups(batch, plan, one).merged(self._in_groups(batch, plan, others))
+        own = group_scan.plan_of(plan, part)
+        measured = {group: self.measured(own, of.scanned, of.frequencies) for group, of in grouped.items()}
+        return Groups(dict.fromkeys(part.rules, measured))
+
+    def findings(
+        self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies], groups: Groups
+    ) -> Findings:
         """What the passes found, by rule."""
-        return Findings(plan, self.measured(plan, scanned, frequencies), frequencies, scanned.profile)
+        measured = self.measured(plan, scanned, frequencies)
+        measured = replace(measured, groups=groups.measured, ungrouped=groups.ungrouped)
+        return Findings(plan, measured, frequencies, scanned.profile)
 
     def scan(self, batch: Batch, plan: Plan, *, verdicts: bool = True) -> Scanned:
         """One pass over the columns that are needed. Without `verdicts` the failing rows of row rules are not counted.
@@ -245,7 +295,8 @@ class Engine:
     @staticmethod
     def _row_demand(deequ: Deequ, check: RowCheck, measured: Measured) -> Demand | None:
         counts = measured.counts.get(check.rule.id)
-        if counts is None or not counts.scope:
+        # a tolerance of groups is none of the whole batch
+        if counts is None or not counts.scope or check.by:
             return None
         metric = deequ.from_counts(deequ.real(check.analyzer), counts.scope - counts.failed, counts.scope)
         tolerance = check.rule.tolerance

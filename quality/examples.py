@@ -270,6 +270,8 @@ def _judge_group(engine: Engine, rule_set: RuleSet, cases: list[_Case], own: Map
 
 
 def _strict(rule: Rule) -> Rule:
+    # the rows of an example are one group
+    rule = replace(rule, group_by=())
     return replace(rule, tolerance=Tolerance()) if judges_rows(type(rule.check)) else rule
 
 

@@ -100,6 +100,9 @@ def batches(store: Store, found: Sequence[CommitRecord], spark: SparkSession | N
     points: dict[str, dict[Series, Point]] = {}
     sketches: dict[str, dict[Series, bytes]] = {}
     for run, row in rows:
+        if row["segment"]:
+            # the metric of a group that a rule asked for: of some batches, and of their worst groups alone
+            continue
         series, point = metric_of(row)
         points.setdefault(run, {})[series] = point
         if (content := readable(row.get("sketch"))) is not None:

@@ -86,7 +86,9 @@ def _to_explain(context: Context, findings: Findings, files: Sides) -> list[RowC
         for check in plan.row_checks
         if (plan.several or flags or check.rule.quarantines)
         and (count := counts[check.rule.id]).failed >= LEAST_ROWS
-        and (not check.rule.tolerance.allows(count.failed, count.scope) or (held and check.rule.quarantines))
+        and (
+            check.by or not check.rule.tolerance.allows(count.failed, count.scope) or (held and check.rule.quarantines)
+        )
     ]
     return sorted(found, key=lambda check: -counts[check.rule.id].failed)[:MOST_RULES]
 

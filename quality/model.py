@@ -202,13 +202,15 @@ class Column:
 
 @dataclass(frozen=True)
 class MetricKey:
-    """What identifies a metric: entity (Dataset, Column, Multicolumn), name, instance; filter and parameters set variants apart."""
+    """What identifies a metric: entity (Dataset, Column, Multicolumn), name, instance; filter and parameters set variants apart.
+    `segment` is the group of rows it is of, by column; none for all rows."""
 
     entity: str
     name: str
     instance: str
     filter: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
+    segment: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -275,6 +277,10 @@ class RuleResult:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     #: What most failing rows have in common.
     slice: Mapping[str, Any] | None = None
+    #: Of a rule that is judged per group: the columns, how many groups there are and how each ended, and their metrics.
+    group_by: tuple[str, ...] = ()
+    group_counts: Mapping[str, int] = field(default_factory=dict)
+    segments: tuple[Metric, ...] = field(default=(), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The rule's entry in the result JSON."""
@@ -302,6 +308,7 @@ class RuleResult:
             "message": self.message,
             "location": self.location,
             **({"slice": dict(self.slice)} if self.slice else {}),
+            **({"group_by": [*self.group_by], "group_counts": dict(self.group_counts)} if self.group_by else {}),
         }
 
 

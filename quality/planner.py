@@ -7,7 +7,7 @@ the NULL policy is applied once, outermost. `complies` and `scope` are never NUL
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -63,6 +63,8 @@ class RowCheck:
     key: KeyPass | None = None
     #: How the value is hidden in reasons.
     hiding: Hiding | None = None
+    #: SQL of the columns whose values make the groups it is judged in.
+    by: tuple[str, ...] = ()
 
     @property
     def fails(self) -> str:
@@ -85,6 +87,43 @@ class MetricCheck:
     origin: str = ""
     waiting: str = ""
     unsure: str = ""
+    #: SQL of the columns whose values make the groups it is judged in.
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupPass:
+    """What is measured in each group of some columns: one grouped aggregate for all rules that share them, and one count
+    for each key."""
+
+    columns: tuple[str, ...]
+    by: tuple[str, ...]
+    row_checks: tuple[RowCheck, ...] = ()
+    metric_checks: tuple[MetricCheck, ...] = ()
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The ids of its rules."""
+        return (*_ids(self.row_checks), *_ids(self.metric_checks))
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The distinct scopes of its rules."""
+        checks: tuple[RowCheck | MetricCheck, ...] = (*self.row_checks, *self.metric_checks)
+        return tuple(dict.fromkeys(check.scope for check in checks))
+
+    @property
+    def key_passes(self) -> tuple[KeyPass, ...]:
+        """The keys that are counted in each group."""
+        return tuple(key for key in dict.fromkeys(check.key for check in self.metric_checks) if key)
+
+    def only(self, wanted: Callable[[RowCheck | MetricCheck], bool]) -> GroupPass:
+        """The pass for some of its rules."""
+        return replace(
+            self,
+            row_checks=tuple(check for check in self.row_checks if wanted(check)),
+            metric_checks=tuple(check for check in self.metric_checks if wanted(check)),
+        )
 
 
 @dataclass(frozen=True)
@@ -127,6 +166,8 @@ class Plan:
     row_checks: tuple[RowCheck, ...] = ()
     metric_checks: tuple[MetricCheck, ...] = ()
     schema_rules: tuple[Rule, ...] = ()
+    #: Metrics that are measured in each group alone.
+    group_checks: tuple[MetricCheck, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
@@ -149,6 +190,20 @@ class Plan:
         passes = [*(c.key for c in self.row_checks), *(c.key for c in self.metric_checks)]
         return tuple(key for key in dict.fromkeys(passes) if key)
 
+    @cached_property
+    def group_passes(self) -> tuple[GroupPass, ...]:
+        """The passes over groups, one for each set of columns, in order of first use."""
+        checks: list[RowCheck | MetricCheck] = [*(c for c in self.row_checks if c.by), *self.group_checks]
+        found = {check.by: GroupPass(check.rule.group_by, check.by) for check in reversed(checks)}
+        return tuple(
+            replace(
+                found[by],
+                row_checks=tuple(check for check in self.row_checks if check.by == by),
+                metric_checks=tuple(check for check in self.group_checks if check.by == by),
+            )
+            for by in dict.fromkeys(check.by for check in checks)
+        )
+
     @property
     def passes(self) -> Passes:
         """How many passes will be needed, or at most so many: a side is not written when no row is on it."""
@@ -159,8 +214,17 @@ class Plan:
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
         what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
-        last = [Pass("kept" if self.kept else "narrow", what, _ids(self.row_checks), shuffles)]
-        return (*self._steps, *(last if self.several and self.row_checks else ()))
+        width = "kept" if self.kept else "narrow"
+        last = [Pass(width, what, _ids(self.row_checks), shuffles)]
+        groups = [replace(step, width=width) for part in self.group_passes for step in self._group_steps(part)]
+        return (*self._steps, *groups, *(last if self.several and self.row_checks else ()))
+
+    def _group_steps(self, part: GroupPass) -> Iterator[Pass]:
+        groups, shuffles = f"each group of {', '.join(part.columns)}", 0 if self.small else 1
+        yield Pass("narrow", f"measuring {groups}", part.rules, shuffles)
+        for key in part.key_passes:
+            rules = _ids(check for check in part.metric_checks if check.key == key)
+            yield Pass("narrow", f"counting keys of {', '.join(key.columns)} in {groups}", rules, 2 * shuffles)
 
     @property
     def _steps(self) -> tuple[Pass, ...]:
@@ -235,7 +299,7 @@ class Plan:
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
-        return replace(self, metric_checks=(), schema_rules=(), tally=False)
+        return replace(self, metric_checks=(), group_checks=(), schema_rules=(), tally=False)
 
     def only_apart(self) -> Plan:
         """The plan of the metrics that no tally has."""
@@ -254,6 +318,7 @@ class Plan:
             self,
             row_checks=tuple(check for check in self.row_checks if check.rule.id not in errors),
             metric_checks=tuple(check for check in self.metric_checks if check.rule.id not in errors),
+            group_checks=tuple(check for check in self.group_checks if check.rule.id not in errors),
             errors={**self.errors, **errors},
         )
 
@@ -288,6 +353,7 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     well_formed = f"not {MALFORMED}" if text else ""
     row_checks: list[RowCheck] = []
     metric_checks: list[MetricCheck] = []
+    group_checks: list[MetricCheck] = []
     schema_rules: list[Rule] = []
     errors: dict[str, str] = {}
     rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
@@ -300,15 +366,17 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
                     replace(
                         row_check(rule, rule.check, row, well_formed),
                         hiding=_hiding(rule.check, rule_set.sensitive),
+                        by=_by(rule, row),
                     )
                 )
             elif isinstance(rule.check, MetricRule):
-                metric_checks.append(_metric_check(rule, rule.check, row, well_formed))
+                measured = replace(_metric_check(rule, rule.check, row, well_formed), by=_by(rule, row))
+                (group_checks if measured.by else metric_checks).append(measured)
             else:
                 schema_rules.append(rule)
         except RuleDataError as error:
             errors[rule.id] = str(error)
-    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules))
+    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(group_checks))
     return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
 
 
@@ -354,6 +422,13 @@ def _key_pass(columns: tuple[str, ...], row: Row, scope: list[str]) -> KeyPass:
     key = KeyPass(columns, tuple(row.ref(name) for name in columns), "", whole)
     # a key that is NULL in all its parts is none: it has no duplicates and no share in the metrics of keys
     return replace(key, scope=conjunction([*scope, key.any_part]))
+
+
+def _by(rule: Rule, row: Row) -> tuple[str, ...]:
+    for name in rule.group_by:
+        if base_type(row.type(name)) in ("map", "array", "struct"):
+            raise RuleDataError(f"column '{name}' is {row.type(name)}: groups are told by single values")
+    return tuple(row.ref(name) for name in rule.group_by)
 
 
 def _where(rule: Rule) -> str:

@@ -23,7 +23,7 @@ from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
 from quality.backends.sizing import keep
-from quality.engine import Findings
+from quality.engine import Findings, Groups
 from quality.errors import StorageError
 from quality.keys import Frequencies
 from quality.localise import localised, with_file
@@ -210,6 +210,7 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
         joined = [frequencies[check.key] for check in plan.row_checks if check.key]
         if any(found.duplicated and found.doubled is None for found in joined):
             return None
+        groups = engine.groups(batch, plan)
     with context.step("split", "judging, splitting and writing rows"):
         marked = duplicates(batch.frame, plan.row_checks, frequencies)
         engine.launched.wide += 1
@@ -221,7 +222,8 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
     found = beside.merged(scanned) if beside and scanned else beside or scanned
     assert found is not None
     with context.step("reasons", "explaining failing rows"):
-        return _explained(context, batch, plan, found, frequencies, _files(context, context.folder("passed")))
+        known = (found, frequencies, groups)
+        return _explained(context, batch, plan, known, _files(context, context.folder("passed")))
 
 
 def _give_up(context: Context, error: BaseException) -> None:
@@ -262,10 +264,10 @@ def _explained(
     context: Context,
     batch: Batch,
     plan: Plan,
-    scanned: Scanned,
-    frequencies: Mapping[KeyPass, Frequencies],
+    known: tuple[Scanned, Mapping[KeyPass, Frequencies], Groups],
     staged: tuple[DataFile, ...],
 ) -> Written:
+    scanned, frequencies, groups = known
     by_side = {side: tuple(file for file in staged if f"/{_SIDE}={side}/" in file.path) for side in (0, 1, 2)}
     failing = (*by_side[1], *by_side[2])
     files: dict[str, tuple[DataFile, ...]] = {"passed": (), "quarantine": (), "flags": ()}
@@ -273,7 +275,7 @@ def _explained(
     few = replace(batch, frame=_read(context, failing, batch.columns)) if failing else None
     failed = Scan(few, plan.only_rows(), None).run().failed if few else {c.rule.id: 0 for c in plan.row_checks}
     scanned = replace(scanned, failed={**scanned.failed, **failed})
-    findings = context.engine.findings(plan, scanned, frequencies)
+    findings = context.engine.findings(plan, scanned, frequencies, groups)
     if few:
         sides = split(few, findings, _origin(context))
         flags = context.rule_set.outputs.flags

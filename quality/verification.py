@@ -4,13 +4,14 @@ stored metrics can be judged again by changed rules."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from quality.analyzers import Analyzer
+from quality.grouping import Group, over_groups
 from quality.model import (
     BatchStatus,
     Bounds,
@@ -52,6 +53,9 @@ class Measured:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     scopes: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    #: Of rules that are judged in groups, by id: what was found of each group; or why groups cannot be told.
+    groups: Mapping[str, Mapping[Group, Measured]] = field(default_factory=dict)
+    ungrouped: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,14 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
     for check in plan.row_checks:
         if check.rule.id not in errors:
             verdicts[check.rule.id] = _judge_rows(check, measured.counts[check.rule.id])
+            if check.by:
+                verdicts[check.rule.id] = _rows_in_groups(check, measured, verdicts[check.rule.id])
     for metric_check in plan.metric_checks:
         if metric_check.rule.id not in errors:
             verdicts[metric_check.rule.id] = _judge_metric(metric_check, measured, plan.rule_set)
+    for metric_check in plan.group_checks:
+        if metric_check.rule.id not in errors:
+            verdicts[metric_check.rule.id] = _metric_in_groups(metric_check, measured, plan.rule_set)
     for rule in plan.schema_rules:
         verdicts[rule.id] = _judge_schema(rule, plan, columns)
     return [verdicts.get(rule.id) or could_not_tell(rule, errors.get(rule.id, "was not run")) for rule in plan.rules]
@@ -158,6 +167,26 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     shown = MASKED if secret else _shown(metric.value)
     message = "" if holds else f"{what} is {shown}, must be {expected}{_share(metric)}"
     return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, expected, message, **found)
+
+
+def _rows_in_groups(check: RowCheck, measured: Measured, whole: RuleResult) -> RuleResult:
+    """The tolerance is one of each group; which rows fail is no matter of groups."""
+    rule = check.rule
+    if rule.id in measured.ungrouped:
+        why = f"could not tell: {measured.ungrouped[rule.id]}"
+        return replace(whole, status=RuleStatus.ERROR, message=why, group_by=rule.group_by)
+    found = {g: _judge_rows(check, of.counts[rule.id]) for g, of in measured.groups.get(rule.id, {}).items()}
+    return over_groups(rule, whole, found)
+
+
+def _metric_in_groups(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> RuleResult:
+    rule = check.rule
+    if rule.id in measured.ungrouped:
+        return replace(could_not_tell(rule, measured.ungrouped[rule.id]), group_by=rule.group_by)
+    assert isinstance(rule.check, MetricRule)
+    whole = _result(rule, RuleStatus.NOT_APPLICABLE, str(rule.check.bounds), "")
+    found = {g: _judge_metric(check, of, rule_set) for g, of in measured.groups.get(rule.id, {}).items()}
+    return over_groups(rule, whole, found)
 
 
 def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:

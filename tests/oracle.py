@@ -31,7 +31,7 @@ SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
     "not_equals": operator.ne,
 }
 WORDS = (*SIGNS, "between")
-MODIFIERS = ("name", "where", "nulls", "nan", "tolerance", "severity", "on_fail")
+MODIFIERS = ("name", "where", "nulls", "nan", "tolerance", "severity", "on_fail", "group_by")
 #: A malformed line: a row that holds the line under this key and nothing else.
 LINE = "\0line"
 #: The texts of a text format before they became values, by column.
@@ -57,6 +57,8 @@ def rule_type(rule: Mapping[str, Any]) -> str:
 
 def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expected:
     """The verdict on a rule, written as in a rule file in its long form."""
+    if "group_by" in rule:
+        return _in_groups(rule, rows, twins)
     word = rule_type(rule)
     arguments = rule[word] if isinstance(rule[word], dict) else {}
     well_formed = [index for index, row in enumerate(rows) if LINE not in row]
@@ -73,6 +75,26 @@ def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expecte
     if word in (*PREDICATES, *SEVERAL, *COMPOSITIONS):
         return _row_rule(rule, word, arguments, rows, inside, twins)
     return _metric_rule(word, arguments, "where" in rule, [rows[i] for i in inside])
+
+
+def groups(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> dict[tuple[Any, ...], Expected]:
+    """The verdict on each group that has a row in scope."""
+    alone = {word: value for word, value in rule.items() if word != "group_by"}
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        if LINE not in row:
+            found.setdefault(tuple(column_value(row, name) for name in rule["group_by"]), []).append(row)
+    judged = {key: judge(alone, of, twins) for key, of in found.items()}
+    return {key: expected for key, expected in judged.items() if expected.scope}
+
+
+def _in_groups(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expected:
+    alone = {word: value for word, value in rule.items() if word != "group_by"}
+    whole, found = judge(alone, rows, twins), [one.status for one in groups(rule, rows, twins).values()]
+    status = next((word for word in ("failed", "error", "passed") if word in found), "not_applicable")
+    if whole.failed is None:
+        return Expected(status, whole.scope, None, None)
+    return Expected(status, whole.scope, whole.failed, whole.value, whole.failing)
 
 
 # rules about rows

@@ -196,6 +196,8 @@ class RuleType:
     keeps_tolerance: ClassVar[bool] = True
     #: Whether it is about several columns together, so that it cannot stand under one of them.
     about_several: ClassVar[bool] = False
+    #: Why `group_by` does not go with it, empty when it does.
+    ungrouped: ClassVar[str] = "it is about the batch as a whole"
     example: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -242,6 +244,7 @@ class RuleType:
 class RowRule(RuleType):
     """A rule that gives each row in scope a verdict."""
 
+    ungrouped = ""
     #: False when the predicate itself speaks of NULL, so that no NULL policy comes between.
     nulls_apply: ClassVar[bool] = True
     #: Whether it names no column, so that it is the result whose NULL the NULL policy is about, as in a SQL CHECK.
@@ -273,6 +276,7 @@ class KeyRule(RowRule):
 
     keeps_tolerance = False
     nulls_apply = False
+    ungrouped = "a key is one of the whole batch; for one within groups name their columns in the key too"
     #: Whether a key with a NULL part fails (a primary key) or is no duplicate (unique).
     complete: ClassVar[bool] = False
 
@@ -289,6 +293,7 @@ class BatchRule(RuleType):
 class MetricRule(BatchRule):
     """A batch rule that demands bounds of a metric."""
 
+    ungrouped = ""
     bounds: Bounds
 
     def analyzer(self, where: str) -> Analyzer:
@@ -303,6 +308,7 @@ class MetricRule(BatchRule):
 class SchemaRule(BatchRule):
     """A batch rule judged from the columns of the batch alone."""
 
+    ungrouped = "every group of rows has the same columns"
     #: Whether it compares with the columns of the published batch before this one, not with those of `columns:`.
     from_past: ClassVar[bool] = False
 

@@ -81,6 +81,8 @@ class Rule:
     canonical: Mapping[str, Any] = field(default_factory=dict)
     over: Selector | None = None
     examples: tuple[Example, ...] = ()
+    #: The columns whose values make the groups it is judged in.
+    group_by: tuple[str, ...] = ()
 
     def of_column(self, name: str) -> Rule:
         """One of the rules that a rule over many columns stands for."""

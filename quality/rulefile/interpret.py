@@ -22,6 +22,7 @@ from quality.rulefile.examples import check_examples
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
 from quality.rulefile.streams import read_stream
+from quality.sensitive import Sensitive
 
 SECTIONS = (
     "version", "dataset", "description", "owner", "vars", "extends", "input", "defaults", "key", "columns", "rules",
@@ -52,6 +53,8 @@ def interpret(
     columns = _column_types(tree, rules)
     declared = {name.lower(): kind for name, kind in (*columns, *source.schema)}
     check_examples(rules, declared, problems)
+    sensitive = sections.read_sensitive(tree, problems)
+    _refuse_sensitive_groups(rules, sensitive, problems)
     anomalies = read_anomalies(tree, problems)
     canonical = _canonical(source, tree, dataset, rules)
     rule_set = RuleSet(
@@ -68,7 +71,7 @@ def interpret(
         anomalies=anomalies,
         vars=dict(variables),
         batch=batch or "",
-        sensitive=sections.read_sensitive(tree, problems),
+        sensitive=sensitive,
         description=problems.text(tree, "description"),
         owner=problems.text(tree, "owner"),
         canonical={**canonical, **({"anomalies": anomalies.canonical} if anomalies else {})},
@@ -220,6 +223,15 @@ def _refuse_clashes(rules: list[Rule], problems: Problems) -> None:
             here = other.location.file == rule.location.file
             place = f"in line {other.location.line}" if here else str(other.location)
             message = f"two rules are called '{rule.id}' (the other {place}); give one of them another 'name'"
+            problems.found.append(Problem(rule.location.file, rule.location.line, message))
+
+
+def _refuse_sensitive_groups(rules: list[Rule], sensitive: Sensitive, problems: Problems) -> None:
+    """A group is told by its value, in results and history."""
+    for rule in rules:
+        secret = next((name for name in rule.group_by if sensitive.how(name)), "")
+        if secret:
+            message = f"'group_by' of '{rule.check.type}': column '{secret}' is sensitive, and groups are told by their values"
             problems.found.append(Problem(rule.location.file, rule.location.line, message))
 
 

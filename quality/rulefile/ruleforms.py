@@ -15,6 +15,7 @@ from quality.rule_types.args import (
     BOUND_WORDS,
     arguments,
     is_required,
+    parse_columns,
     parse_ratio,
     parse_sql,
     parse_text,
@@ -23,14 +24,14 @@ from quality.rule_types.args import (
 )
 from quality.rule_types.base import KeyRule, RowRule, RuleType
 from quality.rule_types.custom import That
-from quality.rule_types.rules import EXPECTED, Rule, default_id, default_on_fail
+from quality.rule_types.rules import EXPECTED, Rule, batches_asked, default_id, default_on_fail
 from quality.rulefile.bounding import MIN_HISTORY_SCHEMA, misfitting_bound, parse_min_history, with_min_history
 from quality.rulefile.canonical import plain
 from quality.rulefile.choosing import Choice, choices, over, renamed, takes_many
 from quality.rulefile.examples import read_examples
 from quality.rulefile.nodes import Node
 
-JUDGING = ("where", "tolerance", "severity", "on_fail", "nulls", "nan", "min_history")
+JUDGING = ("where", "group_by", "tolerance", "severity", "on_fail", "nulls", "nan", "min_history")
 METADATA = ("description", "owner", "tags", "dimension", "labels")
 MODIFIERS = ("name", "id", *JUDGING, *METADATA, "examples")
 DEFAULTS = ("severity", "tolerance", "nulls", "nan", "min_history")
@@ -153,6 +154,7 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "name": parse_text,
     "id": parse_text,
     "where": parse_sql,
+    "group_by": parse_columns,
     "tolerance": parse_tolerance,
     "severity": _word(Severity),
     "on_fail": _word(OnFail),
@@ -295,6 +297,10 @@ class RuleReader:
         if wrong:
             self.problems.add(modifiers["min_history"], f"'min_history' of '{kind.type}': {wrong}")
             return []
+        if values.get("group_by") and batches_asked(check):
+            why = "bounds that look at earlier batches are about the whole batch; write numbers, or two rules"
+            self.problems.add(modifiers["group_by"], f"'group_by' of '{kind.type}': {why}")
+            return []
         return [self._rule(check, values, canonical, at)]
 
     def _read_chosen(
@@ -397,6 +403,7 @@ class RuleReader:
             min_history=values.get("min_history", 0),
             metadata={word: values[word] for word in METADATA if word in values},
             examples=values.get("examples", ()),
+            group_by=values.get("group_by", ()),
             canonical={"id": rule_id, **canonical, **_judging(values, severity, on_fail)},
         )
 
@@ -407,7 +414,7 @@ def _modifier(word: str, node: Node, value: Any) -> dict[str, Any]:
 
 
 #: What a modifier is when it is not written: then it is not in the canonical form either.
-_UNSAID = {"where": "", "tolerance": Tolerance(), "nulls": Nulls.PASS, "nan": False, "min_history": 0}
+_UNSAID = {"where": "", "group_by": (), "tolerance": Tolerance(), "nulls": Nulls.PASS, "nan": False, "min_history": 0}
 
 
 def _judging(values: Mapping[str, Any], severity: Severity, on_fail: OnFail) -> dict[str, Any]:
@@ -443,6 +450,8 @@ def _takes_nulls(kind: type[RuleType]) -> bool:
 
 def misfit(kind: type[RuleType], word: str, value: Any) -> str:
     """Why a modifier does not go with a rule type, empty when it does."""
+    if word == "group_by":
+        return f"does not go with it: {kind.ungrouped}" if kind.ungrouped else ""
     if not issubclass(kind, RowRule):
         if word in ("tolerance", "nulls", "nan"):
             return "goes with rules about rows; this one is about the batch: widen its bounds instead"
@@ -472,6 +481,7 @@ def modifiers_schema() -> dict[str, Any]:
         **{word: {"enum": [str(member) for member in kind]} for word, kind in words.items()},
         **dict.fromkeys(("name", "id", "where", "description", "owner", "dimension"), text),
         "nan": {"enum": ["pass", "fail"]},
+        "group_by": {"type": ["string", "array"], "items": text, "minItems": 1},
         "min_history": MIN_HISTORY_SCHEMA,
         "tags": {"type": ["array", "string"], "items": text},
         "labels": {"type": "object"},

@@ -14,7 +14,7 @@ import pytest
 
 import quality
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import BatchRule, KeyRule, RowRule, SchemaRule
+from quality.rule_types.base import BatchRule, KeyRule, MetricRule, RowRule, SchemaRule
 from quality.rulefile.lint import lint
 from tests import oracle
 from tests.spark.test_oracle import (
@@ -48,6 +48,7 @@ MODIFIERS: dict[str, dict[str, Any]] = {
     "null fails": {"nulls": "fail"},
     "null is skipped": {"nulls": "skip"},
     "nan": {"nan": "pass"},
+    "groups": {"group_by": ["g"]},
     "metadata": METADATA,
 }
 #: Modifiers that do not get in each other's way ride on one rule; with each other they are all met.
@@ -56,6 +57,7 @@ TOGETHER = (
     ("null fails", "tolerance", "hold"),
     ("null is skipped", "keep"),
     ("nan", "quarantine"),
+    ("groups", "tolerance", "keep"),
 )
 #: Lines that cannot be read exist in text formats alone.
 ELSEWHERE = {"malformed"}
@@ -118,6 +120,8 @@ def is_allowed(kind: str, variant: str) -> bool:
     cls = REGISTRY[kind]
     if variant in ("all", "any", "not"):
         return issubclass(cls, RowRule) and not issubclass(cls, KeyRule)
+    if variant == "groups":
+        return issubclass(cls, (RowRule, MetricRule)) and not issubclass(cls, KeyRule)
     if variant == "quarantine":
         return not issubclass(cls, BatchRule)
     (word,) = [word for word in MODIFIERS[variant] if word in oracle.MODIFIERS] or ["where"]
@@ -144,8 +148,8 @@ def test_a_modifier_goes_or_does_not_go_with_schema_and_malformed_too(tmp_path, 
     rules = [{"schema": {"extra": "fail"}, **MODIFIERS[variant]}, {"malformed": True, **MODIFIERS[variant]}]
     said = refusals(tmp_path / "rules.yml", rules)
     wrong = {
-        0: ("tolerance", "quarantine", "null fails", "null is skipped", "nan"),
-        1: ("keep", "null fails", "null is skipped", "nan"),
+        0: ("tolerance", "quarantine", "null fails", "null is skipped", "nan", "groups"),
+        1: ("keep", "null fails", "null is skipped", "nan", "groups"),
     }
     assert set(said) == {index for index, words in wrong.items() if variant in words}
 

@@ -12,7 +12,8 @@ from quality.errors import RuleFileError
 from quality.model import Column
 from quality.planner import row_check
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import KeyRule, Row, RowRule
+from quality.rule_types.base import KeyRule, MetricRule, Row, RowRule
+from quality.rule_types.schema import Malformed
 from quality.rulefile import lint
 
 COLUMNS = tuple(
@@ -97,6 +98,10 @@ MODIFIERS = {
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),
     "owner": ("someone", lambda kind: True),
+    "group_by": (
+        ["i"],
+        lambda kind: issubclass(kind, (RowRule, MetricRule)) and not issubclass(kind, (KeyRule, Malformed)),
+    ),
     "tolerance": ("1%", lambda kind: issubclass(kind, RowRule)),
     "nulls": ("fail", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply),
     "nan": ("pass", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply and kind.type != "that"),
