@@ -15,9 +15,11 @@ def add_convert(commands: Any) -> None:
     """Add `quality convert`."""
     example = "quality convert orders.dqdl -o rules/orders.yml"
     parser = command(commands, "convert", _convert, "turn DQDL into a rule file, or a rule file into DQDL", example)
-    parser.add_argument("file", metavar="FILE", help="a .dqdl or .yml file, or a suite of Great Expectations (.json)")
+    parser.add_argument(
+        "file", metavar="FILE", help="a .dqdl or .yml file, a suite of Great Expectations, or checks of SodaCL"
+    )
     parser.add_argument("-o", "--output", metavar="OUT", help="write here instead of printing")
-    languages = ["yaml", "dqdl", "expectations"]
+    languages = ["yaml", "dqdl", "expectations", "soda", "dbt"]
     parser.add_argument("--from", dest="origin", choices=languages, help="the language of FILE, where it does not tell")
     parser.add_argument("--to", choices=["yaml", "dqdl"], help="the language to write, where FILE's name does not tell")
     parser.add_argument("--batch", help="render templates of a rule file for this batch: DQDL has none")

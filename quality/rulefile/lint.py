@@ -15,7 +15,7 @@ from quality.rule_types.base import MetricRule
 from quality.rule_types.rules import Rule, RuleSet
 from quality.rulefile.interpret import interpret
 from quality.rulefile.loader import Source, read
-from quality.rulefile.nodes import core_scalar
+from quality.rulefile.nodes import core_scalar, parse
 from quality.rulefile.ruleforms import JUDGING
 
 
@@ -59,6 +59,18 @@ def lint(
         return LintReport(path, (Problem(path, 1, str(error).removeprefix(f"{path}: ")),), (), None)
     unparsable = tuple(_syntax_problems(rule_set))
     return LintReport(path, unparsable, tuple(_warnings(rule_set)), None if unparsable else rule_set, source)
+
+
+def mistakes(text: str, file: str = "rules.yml") -> tuple[Problem, ...]:
+    """The mistakes of a rule file that is not stored yet."""
+    try:
+        source = read(file, tree=parse(text, file))
+        rule_set = interpret(
+            source.tree, file, source.variables, batch=None, input_path=None, root=None, run_time=source.run_time
+        )
+    except RuleFileError as error:
+        return error.problems
+    return tuple(_syntax_problems(rule_set))
 
 
 def _syntax_problems(rule_set: RuleSet) -> list[Problem]:

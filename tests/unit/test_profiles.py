@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quality.model import Column, Metric, MetricKey
@@ -33,6 +33,7 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_
 )
 
 
+@settings(deadline=None)
 @given(st.lists(FINITE, min_size=1, max_size=60))
 def test_every_value_lies_in_its_bin_and_near_its_middle(values):
     found = bins_of(values)
@@ -43,6 +44,7 @@ def test_every_value_lies_in_its_bin_and_near_its_middle(values):
         assert any(abs((a + b) / 2 - value) <= 0.01 * abs(value) for a, b in inside)
 
 
+@settings(deadline=None)
 @given(st.lists(FINITE, min_size=1, max_size=60), st.sampled_from((0.0, 0.05, 0.5, 0.95, 1.0)))
 def test_a_quantile_is_near_the_value_of_that_rank(values, q):
     ordered = sorted(values)
@@ -57,6 +59,7 @@ def test_a_bin_of_one_whole_number_is_that_number():
     assert [found.quantile(q, 1, 20, whole=True) for q in (0.0, 0.5, 1.0)] == [1, 5, 20]
 
 
+@settings(deadline=None)
 @given(st.lists(FINITE, max_size=30), st.lists(FINITE, max_size=30))
 def test_bins_merge_as_if_all_had_been_counted_together(one, other):
     merged, whole = bins_of(one).merged(bins_of(other)), bins_of(one + other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,15 @@ from quality.rulefile.dqdl.losses import Converted
 from quality.rulefile.dqdl.parser import MAX_BYTES, parse
 from quality.rulefile.dqdl.to_dqdl import to_dqdl
 from quality.rulefile.dqdl.to_yaml import to_yaml
-from quality.rulefile.imports import expectations
+from quality.rulefile.imports import dbt, expectations, soda
 from quality.rulefile.loader import load
 
-LANGUAGES = ("yaml", "dqdl")
+#: Languages that are only read: whether a file's content is of it, and how it is read.
+IMPORTERS: dict[str, tuple[Callable[[nodes.Node], bool], Callable[..., Converted]]] = {
+    "expectations": (expectations.is_suite, expectations.to_yaml),
+    "soda": (soda.is_checks, soda.to_yaml),
+    "dbt": (dbt.is_properties, dbt.to_yaml),
+}
 
 
 def language(path: str | Path) -> str:
@@ -36,17 +41,18 @@ def convert_file(
     origin: str = "",
 ) -> Converted:
     """The file in the language `to`, or in the other one when its name tells its own; `origin` says what its name does not.
-    A JSON file with `expectations` is a suite of Great Expectations, and becomes YAML.
+    A suite of Great Expectations (JSON), checks of SodaCL and tests of dbt (YAML) are told by their content, and become YAML.
 
     `batch`, `variables` and `allow_env` render the templates of a YAML file; `input_path`, `root` and `dataset` are those of the
     YAML file that comes out. Raises RuleFileError with every mistake of the file, UsageError when it cannot be read or
     the language cannot be told.
     """
     named: Any = {"dataset": dataset or "", "input_path": input_path or "", "root": root or ""}
-    if origin == "expectations" or (not origin and Path(path).suffix.lower() == ".json"):
+    if origin in IMPORTERS or (not origin and Path(path).suffix.lower() in (".json", ".yml", ".yaml")):
         tree = nodes.parse(_text(Path(path)), str(path))
-        if origin or expectations.is_suite(tree):
-            return expectations.to_yaml(tree, str(path), **named)
+        for name, (is_it, read) in IMPORTERS.items():
+            if name == origin or (not origin and is_it(tree)):
+                return read(tree, str(path), **named)
     own = origin or language(path)
     if not to:
         if not own:

@@ -104,12 +104,12 @@ def _bounds(kwargs: Arguments) -> dict[str, Any]:
     return found
 
 
-def _bounded(type: str, argument: str = "column") -> Callable[[Arguments], list[Entry]]:
+def _bounded(type: str, argument: str = "column", differs: str = "") -> Callable[[Arguments], list[Entry]]:
     def convert(kwargs: Arguments) -> list[Entry]:
         name = kwargs.get("column")
         about: dict[str, Any] = {"column": name} if argument == "column" else {}
         about |= {"columns": [name]} if argument == "columns" else {}
-        return [Entry(type, {**about, **_bounds(kwargs)})]
+        return [Entry(type, {**about, **_bounds(kwargs)}, differs=differs)]
 
     return convert
 
@@ -164,6 +164,7 @@ def _quantiles(kwargs: Arguments) -> list[Entry]:
     ]
 
 
+SAMPLE = "theirs is of a sample (division by n - 1), here it is of the whole (division by n)"
 _ONE_NULL = "a row in which one of the columns is NULL passes here"
 _MAP = "expect_column_values_to"
 #: By name: its own arguments; whether it is about `values` (NULL left out) or all `rows`, or neither; the conversion.
@@ -197,10 +198,11 @@ EXPECTATIONS: dict[str, tuple[set[str], str, Callable[[Arguments], list[Entry]]]
     **{
         f"expect_column_{name}_to_be_between": (_RANGE, "", _bounded(type))
         for name, type in {
-            "max": "max", "min": "min", "mean": "mean", "median": "median", "stdev": "stddev", "sum": "sum",
+            "max": "max", "min": "min", "mean": "mean", "median": "median", "sum": "sum",
             "proportion_of_non_null_values": "completeness",
         }.items()
     },
+    "expect_column_stdev_to_be_between": (_RANGE, "", _bounded("stddev", differs=SAMPLE)),
     "expect_column_unique_value_count_to_be_between": (_RANGE, "", _bounded("distinct_count", "columns")),
     "expect_column_proportion_of_unique_values_to_be_between": (_RANGE, "", _bounded("distinctness", "columns")),
     "expect_column_quantile_values_to_be_between": ({"quantile_ranges"}, "", _quantiles),

@@ -2,53 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import Any
 
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry
 from quality.rulefile.dqdl.to_yaml import default_id
 from quality.rulefile.dqdl.tree import Position
 from quality.rulefile.dqdl.yaml_text import Template, flow
+from quality.rulefile.lint import mistakes
+from quality.rulefile.ruleforms import slug
 from quality.rulefile.sections import guess_format
 
 
+@dataclass(frozen=True)
+class _Demand:
+    """A demand with the lines it became, and what is lost of it."""
+
+    line: int
+    what: str
+    lines: tuple[str, ...]
+    losses: tuple[Loss, ...] = ()
+    kept: bool = True
+
+
 class Writing:
-    """A rule file that grows by demands."""
+    """A rule file that grows by demands. What has no equal, and what `lint` would refuse, stands there as a comment."""
 
     def __init__(self, file: str, dataset: str) -> None:
         self.file, self.dataset = file, dataset
         self.losses: list[Loss] = []
-        self.lines: list[str] = []
+        self.demands: list[_Demand] = []
         self.ids: dict[str, int] = {}
-        self.kept = self.total = 0
+        self.head: list[str] = []
 
     def add(self, line: int, what: str, made: Callable[[], list[Entry]]) -> None:
         """One demand. `made` raises Lost where there is no equal; then a comment stands in its place."""
-        self.total += 1
         try:
             entries = made()
         except Lost as error:
-            self.losses.append(Loss(self.file, Position(line, 1), f"'{what}'", str(error)))
-            self.lines += [
-                f"  # not carried over: {' '.join(what.split())}",
-                f"  # because {' '.join(str(error).split())}",
-            ]
+            self.demands.append(self._lost(line, what, str(error)))
             return
-        self.kept += 1
-        for entry in entries:
-            if entry.differs:
-                self.losses.append(Loss(self.file, Position(line, 1), f"'{what}'", entry.differs, kept=True))
-            self.lines.append(f"  - {entry.type}: {flow(entry.body)}")
-            named = self._id(entry)
-            self.lines += [f"    {word}: {flow(value)}" for word, value in {**named, **entry.beside}.items()]
+        place = Position(line, 1)
+        losses = tuple(Loss(self.file, place, f"'{what}'", e.differs, kept=True) for e in entries if e.differs)
+        lines = tuple(text for entry in entries for text in self._lines(entry))
+        self.demands.append(_Demand(line, what, lines, losses))
 
-    def _id(self, entry: Entry) -> dict[str, str]:
-        base = entry.about or default_id(entry)
-        self.ids[base] = self.ids.get(base, 0) + 1
-        if self.ids[base] == 1:
-            return {"id": entry.about} if entry.about else {}
-        return {"id": f"{base}.{self.ids[base]}"}
+    def lose(self, line: int, what: str, why: str) -> None:
+        """Something that demands nothing of the data, and has no place in a rule file."""
+        self.losses.append(Loss(self.file, Position(line, 1), f"'{what}'", why, demand=False))
 
     def whole(self, input_path: str = "", root: str = "") -> Converted:
         """The text; without an input, a path stands there that the reader has to change."""
@@ -56,10 +60,76 @@ class Writing:
         if not path:
             path = f"data/{self.dataset}/{{{{ batch }}}}.parquet"
             why = f"it is not named: '{path}' stands there until you write where your batches are"
-            self.losses.insert(0, Loss(self.file, Position(1, 1), "'input'", why, kept=True))
+            self.losses.append(Loss(self.file, Position(1, 1), "'input'", why, kept=True))
         kind = {} if guess_format(path) else {"format": "parquet"}
-        head = [f"# converted from {PurePath(self.file).name}", "version: 1", f"dataset: {flow(self.dataset)}"]
-        rules = ["rules:" if self.kept else "rules: []", *self.lines]
+        head = [
+            f"# converted from {PurePath(self.file).name}",
+            "version: 1",
+            f"dataset: {flow(self.dataset)}",
+            *self.head,
+        ]
+        head += [f"input: {flow({'path': Template(path), **kind})}"]
         outputs = [f"outputs: {flow({'root': root})}"] if root else []
-        text = "\n".join([*head, f"input: {flow({'path': Template(path), **kind})}", *rules, *outputs]) + "\n"
-        return Converted(text, tuple(self.losses), self.kept, self.total)
+        text = self._text(head, outputs)
+        while self._refused(text, len(head) + 1):
+            text = self._text(head, outputs)
+        kept = sum(demand.kept for demand in self.demands)
+        losses = [*self.losses, *(loss for demand in self.demands for loss in demand.losses)]
+        return Converted(text, tuple(sorted(losses, key=lambda loss: loss.position)), kept, len(self.demands))
+
+    def _text(self, head: list[str], outputs: list[str]) -> str:
+        rules = "rules:" if any(demand.kept for demand in self.demands) else "rules: []"
+        return "\n".join([*head, rules, *(line for d in self.demands for line in d.lines), *outputs]) + "\n"
+
+    def _refused(self, text: str, start: int) -> bool:
+        """Whether there are demands that a rule file cannot hold as they are; those are comments now."""
+        places: dict[int, int] = {}
+        for index, demand in enumerate(self.demands):
+            places |= dict.fromkeys(range(start + 1, start + 1 + len(demand.lines)), index)
+            start += len(demand.lines)
+        wrong = {places[problem.line]: problem.message for problem in mistakes(text) if problem.line in places}
+        found = {index: why for index, why in wrong.items() if self.demands[index].kept}
+        for index, why in found.items():
+            demand = self.demands[index]
+            self.demands[index] = self._lost(demand.line, demand.what, f"a rule file refuses it: {why}")
+        return bool(found)
+
+    def _lost(self, line: int, what: str, why: str) -> _Demand:
+        comment = f"  # not carried over: {' '.join(what.split())}", f"  # because {' '.join(why.split())}"
+        return _Demand(line, what, comment, (Loss(self.file, Position(line, 1), f"'{what}'", why),), kept=False)
+
+    def _lines(self, entry: Entry) -> Iterator[str]:
+        yield f"  - {entry.type}: {flow(entry.body)}"
+        yield from (f"    {word}: {flow(value)}" for word, value in {**entry.beside, **self._id(entry)}.items())
+
+    def _id(self, entry: Entry) -> dict[str, str]:
+        """An id, where the rule's own would be that of another."""
+        own = str(entry.beside.get("id", ""))
+        base = own or slug(str(entry.beside.get("name", ""))) or entry.about or default_id(_with_columns(entry))
+        self.ids[base] = self.ids.get(base, 0) + 1
+        if self.ids[base] == 1:
+            return {"id": entry.about} if base == entry.about and not own else {}
+        numbered = f"{base}.{self.ids[base]}"
+        self.ids[numbered] = 1
+        return {"id": numbered}
+
+
+def _with_columns(entry: Entry) -> Entry:
+    """A composition is called after the columns of its parts."""
+    if not isinstance(entry.body, list):
+        return entry
+    return replace(entry, body={"columns": list(dict.fromkeys(_columns(entry.body)))})
+
+
+def _columns(body: Any) -> Iterator[str]:
+    if isinstance(body, list):
+        for one in body:
+            yield from _columns(one)
+    elif isinstance(body, dict):
+        for key, value in body.items():
+            if key == "column":
+                yield value
+            elif key == "columns" and isinstance(value, list):
+                yield from value
+            else:
+                yield from _columns(value)

@@ -1,0 +1,168 @@
+"""Generic tests in property files of dbt as rule files: they lint, and demand the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from quality import cli
+from quality.errors import RuleFileError
+from quality.rulefile.imports.dbt_tests import TESTS, WHY_NOT
+from tests.imported import imported, said
+
+U, E = "dbt_utils", "dbt_expectations.expect"
+
+
+@pytest.fixture
+def converted(tmp_path):
+    """The rules that tests become, those of a column `a` or of the model, and what the conversion reports."""
+
+    def run(*tests, of="a", **given):
+        listed = "".join(f"          - {test}\n" for test in tests)
+        of_column = (
+            f"    columns:\n      - name: {of}\n        tests:\n{listed}" if of else f"    data_tests:\n{listed}"
+        )
+        path = tmp_path / "schema.yml"
+        path.write_text(f"version: 2\nmodels:\n  - name: orders\n{of_column}", encoding="utf-8")
+        found, report = imported(path, **given)
+        return [{word: value for word, value in rule.items() if word != "id"} for rule in said(found)], report
+
+    return run
+
+
+WARNING = {"severity": "warning", "on_fail": "keep"}
+OF_COLUMN = {
+    "unique": {"type": "unique", "columns": ["a"]},
+    "not_null": {"type": "required", "column": "a"},
+    "not_null: {severity: warn}": {"type": "required", "column": "a", **WARNING},
+    "not_null: {config: {where: b > 1}}": {"type": "required", "column": "a", "where": "b > 1"},
+    "not_null: {config: {error_if: '>10', warn_if: '>=11'}}": {"type": "required", "column": "a", "tolerance": {"rows": 10}},
+    "{test_name: not_null, name: there}": {"type": "required", "column": "a"},
+    "accepted_values: {values: [x, y]}": {"type": "in", "column": "a", "values": ["x", "y"]},
+    "accepted_values: {arguments: {values: [x]}, description: d}": {"type": "in", "column": "a", "values": ["x"]},
+    f"{U}.accepted_range: {{min_value: 0, max_value: 9, inclusive: false}}": {"type": "values", "column": "a", "bounds": {"above": 0, "below": 9}},
+    f"{U}.accepted_range: {{min_value: b}}": {"type": "that", "expression": "`a` >= b"},
+    f"{U}.at_least_one": {"type": "completeness", "column": "a", "bounds": {"above": 0}},
+    f"{U}.not_constant": {"type": "distinct_count", "columns": ["a"], "bounds": {"not_equals": 1}},
+    f"{U}.not_empty_string": {"type": "that", "expression": "trim(`a`) <> ''"},
+    f"{U}.not_accepted_values: {{values: [x]}}": {"type": "not_in", "column": "a", "values": ["x"]},
+    f"{U}.not_null_proportion: {{at_least: 0.9}}": {"type": "completeness", "column": "a", "bounds": {"at_least": 0.9}},
+    f"{U}.expression_is_true: {{expression: '>= 1'}}": {"type": "that", "expression": "`a` >= 1"},
+    f"{E}_column_values_to_not_be_null": {"type": "required", "column": "a"},
+    f"{E}_column_values_to_be_between: {{min_value: 1, strictly: true}}": {"type": "values", "column": "a", "bounds": {"above": 1}},
+    f"{E}_column_values_to_be_in_set: {{value_set: [x]}}": {"type": "in", "column": "a", "values": ["x"], "nulls": "fail"},
+    f"{E}_column_values_to_match_regex: {{regex: x, flags: i}}": {"type": "contains_match", "column": "a", "pattern": "(?i)x"},
+    f"{E}_column_values_to_be_of_type: {{column_type: integer}}": {"type": "type", "column": "a", "is": "int"},
+    f"{E}_column_mean_to_be_between: {{max_value: 2, row_condition: b = 1}}": {"type": "mean", "column": "a", "bounds": {"at_most": 2}, "where": "b = 1"},
+    f"{E}_column_distinct_count_to_be_less_than: {{value: 3}}": {"type": "distinct_count", "columns": ["a"], "bounds": {"below": 3}},
+    f"{E}_column_quantile_values_to_be_between: {{quantile: 0.9, max_value: 2}}": {"type": "quantile", "column": "a", "q": 0.9, "bounds": {"at_most": 2}, "exact": True},
+    f"{E}_column_values_to_not_match_like_pattern_list: {{like_pattern_list: [x%], match_on: all}}": {"type": "not", "parts": [{"like": {"column": "a", "pattern": "x%"}}]},
+}  # fmt: skip
+OF_MODEL = {
+    f"{U}.expression_is_true: {{expression: a > b}}": {"type": "that", "expression": "a > b"},
+    "dbt_expectations.expression_between: {expression: a + b, max_value: 3}": {"type": "that", "expression": "(a + b) <= 3"},
+    f"{U}.recency: {{field: t, datepart: day, interval: 2}}": {"type": "freshness", "column": "t", "at_most": "2 days"},
+    f"{E}_compound_columns_to_be_unique: {{column_list: [a, b], ignore_row_if: any_value_is_missing}}": {"type": "unique", "columns": ["a", "b"]},
+    f"{E}_table_row_count_to_equal: {{value: 3}}": {"type": "row_count", "bounds": {"equals": 3}},
+    f"{E}_table_columns_to_contain_set: {{column_list: [a]}}": {"type": "columns_exist", "columns": ["a"]},
+    "unique: {column_name: c}": {"type": "unique", "columns": ["c"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("tests", "of"), ((OF_COLUMN, "a"), (OF_MODEL, "")), ids=("column", "model"))
+def test_a_test_becomes_this_rule(converted, tests, of):
+    found, report = converted(*tests, of=of)
+    for rule in found:
+        rule.pop("description", None)
+    assert dict(zip(tests, found, strict=True)) == tests
+    assert (report.rules, report.total, list(report.losses)) == (len(tests), len(tests), [])
+
+
+def test_a_test_that_warns_early_and_fails_late_is_two_rules(converted):
+    found, _ = converted("not_null: {config: {error_if: '>10'}}", "not_null: {severity: warn, warn_if: '> 5'}")
+    assert found == [
+        {"type": "required", "column": "a", "tolerance": {"rows": 10}},
+        {"type": "required", "column": "a", **WARNING},
+        {"type": "required", "column": "a", "tolerance": {"rows": 5}, **WARNING},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("test", "of", "why"),
+    (
+        (f"{U}.unique_combination_of_columns: {{combination_of_columns: [a, b]}}", "", "a NULL part"),
+        (f"{E}_column_stdev_to_be_between: {{max_value: 1}}", "a", "of a sample"),
+        (f"{E}_row_values_to_have_recent_data: {{datepart: hour, interval: 1}}", "a", "in the future"),
+    ),
+)
+def test_what_is_there_with_a_difference_is_said(converted, test, of, why):
+    found, report = converted(test, of=of)
+    (loss,) = report.losses
+    assert (len(found), loss.kept) == (1, True)
+    assert why in loss.why
+
+
+LOST = {
+    "no form yet": "own_test",
+    "compare with another data set": "relationships: {to: ref('b'), field: id}",
+    "no limit of failures": "not_null: {error_if: '=0'}",
+    "are not rows": "unique: {warn_if: '>10'}",
+    "its severity 'grave'": "not_null: {severity: grave}",
+    "templates of dbt": "accepted_values: {values: ['{{ var(1) }}']}",
+    "its where cannot": "not_null: {where: a > (select 1)}",
+    "fail_calc": "not_null: {config: {fail_calc: max(n)}}",
+    "for each group": f"{U}.not_constant: {{group_by_columns: [b]}}",
+    "'values' is missing": "accepted_values",
+    "argument 'shape' has no form": "not_null: {shape: round}",
+    "has no bounds": f"{U}.accepted_range: {{inclusive: true}}",
+    "order of rows": f"{E}_column_values_to_be_increasing: {{sort_column: b}}",
+    "only one type": f"{E}_column_values_to_be_in_type_list: {{column_type_list: [date, int]}}",
+    "a rule file refuses it": f"{E}_column_pair_values_to_be_equal: {{column_A: b, column_B: b}}",
+}  # fmt: skip
+
+
+def test_what_has_no_equal_is_listed_with_its_reason_and_line(converted):
+    found, report = converted(*LOST.values(), "not_null")
+    assert [rule["type"] for rule in found] == ["required"]
+    assert [(loss.kept, loss.position.line) for loss in report.losses] == [(False, 7 + n) for n in range(len(LOST))]
+    for loss, why in zip(report.losses, LOST, strict=True):
+        assert why in loss.why
+        assert f"# because {loss.why}" in report.text
+    assert (report.rules, report.total) == (1, len(LOST) + 1)
+
+
+def test_a_test_that_is_switched_off_is_named_and_not_counted(converted):
+    found, report = converted("unique: {enabled: false}", "not_null: {config: {enabled: false}}", "unique")
+    assert (len(found), report.total) == (1, 1)
+    assert [(loss.demand, "switched off" in loss.why) for loss in report.losses] == [(False, True)] * 2
+
+
+def test_no_test_has_a_form_and_a_reason_why_it_has_none():
+    assert not TESTS.keys() & WHY_NOT.keys()
+
+
+SEVERAL = """\
+version: 2
+sources:
+  - name: shop
+    tables:
+      - name: raw_orders
+        columns: [{name: id, tests: [unique]}]
+models:
+  - name: orders
+    columns: [{name: id, data_tests: [not_null]}]
+  - name: untested
+"""
+
+
+def test_a_file_about_several_models_becomes_the_one_that_is_asked_for(tmp_path, capsys):
+    path = tmp_path / "schema.yml"
+    path.write_text(SEVERAL, encoding="utf-8")
+    with pytest.raises(RuleFileError, match="here are orders, raw_orders; choose by --dataset"):
+        imported(path)
+    for name, rule in {"raw_orders": "unique: {columns: [id]}", "orders": "required: {column: id}"}.items():
+        assert cli.run_command(["convert", str(path), "--dataset", name]) == 0
+        told = capsys.readouterr()
+        assert f"  - {rule}\n" in told.out
+        assert "it is another data set" in told.err
+    with pytest.raises(RuleFileError, match="it has no tests for 'oders'"):
+        imported(path, dataset="oders")

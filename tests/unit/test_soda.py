@@ -1,0 +1,217 @@
+"""Checks of SodaCL (version 3) as rule files: they lint, and demand the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from quality import cli
+from quality.errors import RuleFileError
+from quality.rulefile.imports.soda_values import KINDS, VALID_KEYS
+from tests.imported import imported, said
+
+
+@pytest.fixture
+def converted(tmp_path):
+    """The rules that the checks of a data set become, and what the conversion reports."""
+
+    def run(text, head="checks for orders:\n", **given):
+        path = tmp_path / "checks.yml"
+        path.write_text(head + text, encoding="utf-8")
+        found, report = imported(path, **given)
+        return said(found), report
+
+    return run
+
+
+SAME = {
+    "row_count > 0": {"type": "row_count", "bounds": {"above": 0}},
+    "row_count between 10 and 20": {"type": "row_count", "bounds": {"at_least": 10, "at_most": 20}},
+    "row_count between (10 and 20.5)": {"type": "row_count", "bounds": {"above": 10, "below": 20.5}},
+    "row_count != 7": {"type": "row_count", "bounds": {"not_equals": 7}},
+    "missing_count(a) = 0": {"type": "required", "column": "a"},
+    "missing_count(a) < 3": {"type": "required", "column": "a", "tolerance": {"rows": 2}},
+    "missing_percent(a) <= 5%": {"type": "required", "column": "a", "tolerance": {"ratio": 0.05}},
+    "missing_count(a) between 0 and 1": {"type": "required", "column": "a", "tolerance": {"rows": 1}},
+    "missing_count(a) between 2 and 4": {"type": "row_count", "bounds": {"at_least": 2, "at_most": 4}, "where": "`a` is null"},
+    'missing_count("a b") = 0': {"type": "required", "column": "a b"},
+    "duplicate_count(a) = 0": {"type": "unique", "columns": ["a"]},
+    "duplicate_count(a, b) < 1": {"type": "unique", "columns": ["a", "b"]},
+    "duplicate_percent(a) = 0": {"type": "unique", "columns": ["a"]},
+    "distinct_count(a) >= 3": {"type": "distinct_count", "columns": ["a"], "bounds": {"at_least": 3}},
+    "avg(a) > -1.5": {"type": "mean", "column": "a", "bounds": {"above": -1.5}},
+    "max_length(a) <= 9": {"type": "max_length", "column": "a", "bounds": {"at_most": 9}},
+    "stddev_pop(a) < 2": {"type": "stddev", "column": "a", "bounds": {"below": 2}},
+    "percentile(a, 0.95) < 50": {"type": "quantile", "column": "a", "q": 0.95, "bounds": {"below": 50}},
+    "invalid_count(a) = 0: {valid values: [x, 1]}": {"type": "in", "column": "a", "values": ["x", 1]},
+    "invalid_count(a) = 0: {invalid values: [x]}": {"type": "not_in", "column": "a", "values": ["x"]},
+    "invalid_count(a) = 0: {valid regex: '^x'}": {"type": "contains_match", "column": "a", "pattern": "^x"},
+    "invalid_count(a) = 0: {valid min: 1}": {"type": "values", "column": "a", "bounds": {"at_least": 1}},
+    "invalid_count(a) = 0: {valid max length: 4}": {"type": "length", "column": "a", "bounds": {"at_most": 4}},
+    "invalid_count(a) = 0: {valid format: uuid}": {"type": "format", "column": "a", "is": "uuid"},
+    "invalid_percent(a) <= 2: {valid length: 4}": {"type": "length", "column": "a", "bounds": {"equals": 4}, "tolerance": {"ratio": 0.02}},
+    "missing_count(a) = 0: {missing values: [n/a]}": {"type": "not_in", "column": "a", "values": ["n/a"], "nulls": "fail"},
+    "valid_percent(a) >= 99: {valid values: [1]}": {"type": "in", "column": "a", "values": [1], "nulls": "fail", "tolerance": {"ratio": 0.01}},
+    "avg(a) > 1: {valid min: 0}": {"type": "mean", "column": "a", "bounds": {"above": 1}, "where": "`a` is not null and `a` >= 0"},
+    "sum(a) > 1: {missing values: [-9]}": {"type": "sum", "column": "a", "bounds": {"above": 1}, "where": "not (`a` is null or `a` in (-9))"},
+    "row_count > 1: {filter: b = 'x'}": {"type": "row_count", "bounds": {"above": 1}, "where": "b = 'x'"},
+    "row_count: {warn: when < 5}": {"type": "row_count", "bounds": {"at_least": 5}, "severity": "warning", "on_fail": "keep"},
+    "avg(a): {fail: when not between 1 and 2}": {"type": "mean", "column": "a", "bounds": {"at_least": 1, "at_most": 2}},
+    "row_count > 1: {attributes: {team: [a, b]}}": {"type": "row_count", "bounds": {"above": 1}},
+    "failed rows: {fail condition: a > b}": {"type": "that", "expression": "not (a > b)"},
+    "failed rows: {fail condition: a > b, fail: when > 3}": {"type": "that", "expression": "not (a > b)", "tolerance": {"rows": 3}},
+    "schema: {fail: {when required column missing: [a, b]}}": {"type": "columns_exist", "columns": ["a", "b"]},
+    "schema: {warn: {when forbidden column present: [a]}}": {"type": "columns_absent", "columns": ["a"], "severity": "warning", "on_fail": "keep"},
+    "schema: {fail: {when schema changes: [column delete]}}": {"type": "schema_change", "types": "allow"},
+}  # fmt: skip
+
+
+def test_a_check_becomes_this_rule(converted):
+    found, report = converted("".join(f"  - {check}\n" for check in SAME))
+    becomes = dict(
+        zip(SAME, [{word: value for word, value in rule.items() if word != "id"} for rule in found], strict=True)
+    )
+    assert becomes == SAME
+    assert (report.rules, report.total, list(report.losses)) == (len(SAME), len(SAME), [])
+
+
+DIFFERENT = {
+    "stddev(a) < 2": "of a sample",
+    "missing_percent(a) < 5": "exactly 5 % passes here",
+    "freshness(a) < 1d2h30m": "exactly so old",
+    "freshness using a < 1d": "exactly so old",
+    "change avg last 7 percent for row_count between -20 and 50": "until there are enough",
+    "change for avg(a) < 3": "until there are enough",
+    "invalid_count(a) = 0: {valid format: email}": "'email' is said by the rule type 'format'",
+    "schema: {fail: {when wrong column type: {a: integer}}}": "text formats",
+    "schema: {fail: {when wrong column index: {b: 1, a: 0}}}": "others may stand between",
+}
+
+
+def test_what_is_there_with_a_difference_is_said(converted):
+    _, report = converted("".join(f"  - {check}\n" for check in DIFFERENT))
+    assert [(loss.kept, loss.position.line) for loss in report.losses] == [(True, 2 + n) for n in range(len(DIFFERENT))]
+    for loss, why in zip(report.losses, DIFFERENT.values(), strict=True):
+        assert why in loss.why
+    assert report.rules == len(DIFFERENT)
+
+
+def test_a_change_is_a_formula_of_earlier_batches(converted):
+    found, _ = converted(
+        "  - change avg last 7 percent for row_count between -20 and 50\n  - change for row_count >= -3\n"
+    )
+    assert [rule["bounds"] for rule in found] == [
+        {"at_least": "0.8 * mean(last 7)", "at_most": "1.5 * mean(last 7)"},
+        {"at_least": "last - 3"},
+    ]
+
+
+LOST = {
+    "the metric 'nonsense'": "nonsense",
+    "has no threshold": "row_count",
+    "threshold 'about 5'": "row_count about 5",
+    "names no column": "avg > 5",
+    "what a valid value is": "invalid_count(a) = 0",
+    "occur more than once": "duplicate_count(a) < 5",
+    "outside of a range": "avg(a): {fail: when between 1 and 2}",
+    "how great the share may be": "missing_percent(a) > 5",
+    "variable": "row_count > ${least}",
+    "'valid colour' has no form": "invalid_count(a) = 0: {valid colour: red}",
+    "filter cannot be used": "row_count > 0: {filter: 'a; drop'}",
+    "fail condition cannot": "failed rows: {fail condition: 'a > (select 1)'}",
+    "queries": "failed rows: {fail query: select 1}",
+    "another data set": "values in (a) must exist in other (b)",
+    "'anomalies'": "anomaly detection for row_count",
+    "the format 'date iso 8601'": "invalid_count(a) = 0: {valid format: date iso 8601}",
+    "defined by SQL": "surface > 5: {surface expression: sum(a)}",
+    "'when columns dance'": "schema: {fail: {when columns dance: [a]}}",
+    "none of Spark's": "schema: {fail: {when wrong column type: {a: geometry}}}",
+}  # fmt: skip
+
+
+def test_what_has_no_equal_is_listed_with_its_reason_and_line(converted):
+    found, report = converted("".join(f"  - {check}\n" for check in LOST.values()) + "  - row_count = 1\n")
+    assert [rule["type"] for rule in found] == ["row_count"]
+    assert [(loss.kept, loss.position.line) for loss in report.losses] == [(False, 2 + n) for n in range(len(LOST))]
+    for loss, why in zip(report.losses, LOST, strict=True):
+        assert why in loss.why
+        assert f"# because {loss.why}" in report.text
+    assert (report.rules, report.total) == (1, len(LOST) + 1)
+
+
+def test_every_key_of_validity_has_a_meaning():
+    assert {key.partition(" ")[2] for key in VALID_KEYS} == KINDS.keys()
+
+
+def test_several_keys_are_one_verdict_in_which_what_is_missing_is_not_invalid(converted):
+    config = "{valid min: 1, valid max: 6, missing values: [-1]}"
+    found, _ = converted(f"  - invalid_count(a) = 0: {config}\n")
+    low, high = ({"values": {"column": "a", word: value}} for word, value in (("at_least", 1), ("at_most", 6)))
+    assert found == [
+        {"type": "any", "parts": [{"in": {"column": "a", "values": [-1]}}, {"all": {"parts": [low, high]}}]}
+    ]
+
+
+def test_alerts_are_two_rules_of_one_name_with_two_ids(converted):
+    found, _ = converted("  - row_count:\n      name: enough rows\n      warn: when < 10\n      fail: when < 5\n")
+    assert [(rule["bounds"], rule.get("severity"), rule.get("id")) for rule in found] == [
+        ({"at_least": 5}, None, None),
+        ({"at_least": 10}, "warning", None),
+    ]
+
+
+WHOLE = """\
+variables:
+  least: 5
+filter orders [daily]:
+  where: day = '2024-01-01'
+configurations for orders:
+  valid min for a: 0
+checks for orders [daily]:
+  - row_count > ${least}
+  - invalid_count(a) = 0
+checks for customers:
+  - row_count > 1
+for each dataset D:
+  datasets: [cust%, exclude customers_old]
+  checks:
+    - missing_count(id) = 0
+profile columns:
+  columns: [orders.%]
+checks:
+  - revenue > 0
+"""
+
+
+def test_a_file_about_several_data_sets_becomes_the_one_that_is_asked_for(converted):
+    found, report = converted(WHOLE, "", dataset="orders")
+    assert found == [
+        {"type": "row_count", "bounds": {"above": 5}, "where": "day = '2024-01-01'"},
+        {"type": "values", "column": "a", "bounds": {"at_least": 0}, "where": "day = '2024-01-01'"},
+    ]
+    assert [(loss.position.line, loss.demand) for loss in report.losses] == [(10, False), (16, False), (19, True)]
+    found, _ = converted(WHOLE, "", dataset="customers")
+    assert [rule["type"] for rule in found] == ["row_count", "required"]
+    found, _ = converted(WHOLE, "", dataset="cust_new")
+    assert [rule["type"] for rule in found] == ["required"]
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "message"),
+    (
+        (WHOLE, {}, "here are orders, customers; choose by --dataset"),
+        (WHOLE, {"dataset": "order"}, "it has no checks for 'order'; did you mean 'orders'"),
+        ("checks for a [b]:\n  - row_count > 0\n", {}, "there is no filter 'b' for 'a'"),
+        ("filter a [b]:\n  when: c\nchecks for a:\n  - row_count > 0\n", {}, "has no 'where'"),
+        ("configurations for a:\n  c: d\nchecks for a:\n  - row_count > 0\n", {}, "no key such as"),
+    ),
+)
+def test_what_cannot_be_read_at_all_is_one_message(converted, text, given, message):
+    with pytest.raises(RuleFileError, match=message.replace("(", r"\(")):
+        converted(text, "", **given)
+
+
+def test_the_command_tells_checks_by_their_content_and_is_told(tmp_path, capsys):
+    for name, words in {"a.yml": [], "a.txt": ["--from", "soda"]}.items():
+        (tmp_path / name).write_text("checks for a:\n  - row_count > 0\n", encoding="utf-8")
+        assert cli.run_command(["convert", str(tmp_path / name), *words]) == 0
+        assert "  - row_count: {above: 0}" in capsys.readouterr().out
