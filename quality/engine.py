@@ -288,7 +288,8 @@ class Engine:
         if self.deequ is None:
             return []
         demands = [self._row_demand(self.deequ, check, findings.measured) for check in findings.plan.row_checks]
-        for check in findings.plan.metric_checks:
+        # a part says nothing by itself
+        for check in (check for check in findings.plan.metric_checks if not check.part_of):
             demands += self._metric_demand(self.deequ, check, findings.measured)
         return self.deequ.evaluate(name, [demand for demand in demands if demand])
 

@@ -32,7 +32,7 @@ from quality.keys import Frequencies, frequencies_of
 from quality.model import Column, RuleStatus, Tolerance
 from quality.planner import KeyPass, Plan
 from quality.results import Progress
-from quality.rule_types.base import MALFORMED, MALFORMED_LINE, RESERVED_PREFIX, MetricRule, Row
+from quality.rule_types.base import MALFORMED, MALFORMED_LINE, RESERVED_PREFIX, Row
 from quality.rule_types.rules import Example, Rule, RuleSet
 from quality.rule_types.values import Type
 from quality.rulefile import load
@@ -213,7 +213,7 @@ def _guess(cases: list[_Case], name: str) -> str:
     values = _values(cases, name)
     if values:
         return _kind(values)
-    checks = [rule.check for case in cases for rule in case.rules if isinstance(rule.check, MetricRule)]
+    checks = [metric for case in cases for rule in case.rules for metric in rule.check.metrics()]
     wanted = [a.types for a in (check.analyzer("") for check in checks) if name in map(str.lower, a.columns)]
     return "double" if any(types and "string" not in types for types in wanted) else "string"
 

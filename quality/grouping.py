@@ -55,7 +55,7 @@ def over_groups(rule: Rule, whole: RuleResult, found: Mapping[Group, RuleResult]
         groups=tuple(_entry(rule, group, judged[group]) for group in bad[:SHOWN_GROUPS]),
         group_by=rule.group_by,
         group_counts=counts,
-        segments=tuple(_segment(rule, group, judged[group]) for group in ranked[:STORED_GROUPS]),
+        segments=tuple(found for group in ranked[:STORED_GROUPS] for found in _segments(rule, group, judged[group])),
     )
 
 
@@ -106,9 +106,9 @@ def _entry(rule: Rule, group: Group, one: RuleResult) -> dict[str, Any]:
     }
 
 
-def _segment(rule: Rule, group: Group, one: RuleResult) -> Metric:
-    assert one.metric is not None
-    return replace(one.metric, key=replace(one.metric.key, segment=tuple(zip(rule.group_by, group, strict=True))))
+def _segments(rule: Rule, group: Group, one: RuleResult) -> list[Metric]:
+    segment = tuple(zip(rule.group_by, group, strict=True))
+    return [replace(metric, key=replace(metric.key, segment=segment)) for metric in one.metrics]
 
 
 def _message(rule: Rule, status: RuleStatus, counts: Mapping[str, int], bad: Mapping[Group, RuleResult]) -> str:

@@ -89,7 +89,7 @@ def resolved(check: MetricCheck, past: Past) -> MetricCheck:
     asked = bounds.batches
     values = past.values(check.analyzer.key)[:asked]
     known = [value for value in values if value is not None]
-    least = check.rule.min_history or asked
+    least = min(check.rule.min_history or asked, asked)
     if len(known) < least:
         return replace(check, waiting=_waiting(least, len(values), len(known)))
     try:

@@ -281,6 +281,14 @@ class RuleResult:
     group_by: tuple[str, ...] = ()
     group_counts: Mapping[str, int] = field(default_factory=dict)
     segments: tuple[Metric, ...] = field(default=(), repr=False)
+    #: Of a rule that is composed of others: their verdicts, in order.
+    parts: tuple[RuleResult, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics of all rows that it rests on."""
+        found = (self.metric, *(part.metric for part in self.parts))
+        return tuple(metric for metric in found if metric)
 
     def to_dict(self) -> dict[str, Any]:
         """The rule's entry in the result JSON."""
@@ -309,7 +317,13 @@ class RuleResult:
             "location": self.location,
             **({"slice": dict(self.slice)} if self.slice else {}),
             **({"group_by": [*self.group_by], "group_counts": dict(self.group_counts)} if self.group_by else {}),
+            **({"parts": [part.part_dict() for part in self.parts]} if self.parts else {}),
         }
+
+    def part_dict(self) -> dict[str, Any]:
+        """As a part of another rule's entry."""
+        entry = self.to_dict()
+        return {word: entry[word] for word in ("type", "column", "status", "metric", "expected", "message")}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
+from quality.rule_types.composition import BatchComposition
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
@@ -89,6 +90,8 @@ class MetricCheck:
     unsure: str = ""
     #: SQL of the columns whose values make the groups it is judged in.
     by: tuple[str, ...] = ()
+    #: The rule that it is a part of; empty when it is one.
+    part_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,8 @@ class Plan:
     schema_rules: tuple[Rule, ...] = ()
     #: Metrics that are measured in each group alone.
     group_checks: tuple[MetricCheck, ...] = ()
+    #: Rules that are composed of demands on metrics, which stand among the checks as rules of their own.
+    composed: tuple[Rule, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
@@ -299,7 +304,7 @@ class Plan:
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
-        return replace(self, metric_checks=(), group_checks=(), schema_rules=(), tally=False)
+        return replace(self, metric_checks=(), group_checks=(), composed=(), schema_rules=(), tally=False)
 
     def only_apart(self) -> Plan:
         """The plan of the metrics that no tally has."""
@@ -319,6 +324,7 @@ class Plan:
             row_checks=tuple(check for check in self.row_checks if check.rule.id not in errors),
             metric_checks=tuple(check for check in self.metric_checks if check.rule.id not in errors),
             group_checks=tuple(check for check in self.group_checks if check.rule.id not in errors),
+            composed=tuple(rule for rule in self.composed if rule.id not in errors),
             errors={**self.errors, **errors},
         )
 
@@ -354,6 +360,7 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     row_checks: list[RowCheck] = []
     metric_checks: list[MetricCheck] = []
     group_checks: list[MetricCheck] = []
+    composed: list[Rule] = []
     schema_rules: list[Rule] = []
     errors: dict[str, str] = {}
     rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
@@ -372,12 +379,27 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
             elif isinstance(rule.check, MetricRule):
                 measured = replace(_metric_check(rule, rule.check, row, well_formed), by=_by(rule, row))
                 (group_checks if measured.by else metric_checks).append(measured)
+            elif isinstance(rule.check, BatchComposition):
+                composed.append(rule)
+                for number, part in enumerate(rule.check.metrics(), 1):
+                    try:
+                        own = replace(rule, id=part_id(rule, number), check=part)
+                        measured = _metric_check(own, part, row, well_formed)
+                        measured = replace(measured, by=_by(rule, row), part_of=rule.id)
+                        (group_checks if measured.by else metric_checks).append(measured)
+                    except RuleDataError as error:
+                        errors[part_id(rule, number)] = str(error)
             else:
                 schema_rules.append(rule)
         except RuleDataError as error:
             errors[rule.id] = str(error)
-    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(group_checks))
+    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(group_checks), tuple(composed))
     return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
+
+
+def part_id(rule: Rule, number: int) -> str:
+    """What the part of a composed rule is called, counted from 1."""
+    return f"{rule.id}[{number}]"
 
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:

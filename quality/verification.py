@@ -25,8 +25,9 @@ from quality.model import (
     Severity,
     number_text,
 )
-from quality.planner import MetricCheck, Plan, RowCheck, schema_differences
+from quality.planner import MetricCheck, Plan, RowCheck, part_id, schema_differences
 from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
+from quality.rule_types.composition import ABSENT, BatchComposition
 from quality.rule_types.rules import Rule, RuleSet
 from quality.sensitive import MASKED, tells, without_value
 
@@ -83,6 +84,8 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
     for metric_check in plan.group_checks:
         if metric_check.rule.id not in errors:
             verdicts[metric_check.rule.id] = _metric_in_groups(metric_check, measured, plan.rule_set)
+    for rule in plan.composed:
+        verdicts[rule.id] = _judge_composed(rule, plan, measured, errors)
     for rule in plan.schema_rules:
         verdicts[rule.id] = _judge_schema(rule, plan, columns)
     return [verdicts.get(rule.id) or could_not_tell(rule, errors.get(rule.id, "was not run")) for rule in plan.rules]
@@ -187,6 +190,78 @@ def _metric_in_groups(check: MetricCheck, measured: Measured, rule_set: RuleSet)
     whole = _result(rule, RuleStatus.NOT_APPLICABLE, str(rule.check.bounds), "")
     found = {g: _judge_metric(check, of, rule_set) for g, of in measured.groups.get(rule.id, {}).items()}
     return over_groups(rule, whole, found)
+
+
+def _judge_composed(rule: Rule, plan: Plan, measured: Measured, errors: Mapping[str, str]) -> RuleResult:
+    checks = {c.rule.id: c for c in (*plan.metric_checks, *plan.group_checks) if c.part_of == rule.id}
+    if not rule.group_by:
+        return _composed(rule, checks, measured, errors, plan.rule_set)
+    groups = {id: measured.groups[id] for id in checks if id in measured.groups}
+    errors = {**errors, **measured.ungrouped}
+    every = list(dict.fromkeys(group for of in groups.values() for group in of))
+    found = {}
+    for group in every:
+        known = [of[group] for of in groups.values() if group in of]
+        merged = Measured(
+            known[0].rows,
+            metrics={id: metric for one in known for id, metric in one.metrics.items()},
+            scopes={id: scope for one in known for id, scope in one.scopes.items()},
+        )
+        found[group] = _composed(rule, checks, merged, errors, plan.rule_set)
+    if not groups and errors.keys() & {part_id(rule, n) for n in range(1, len(rule.check.metrics()) + 1)}:
+        why = next(
+            errors[id] for id in (part_id(rule, n) for n in range(1, len(rule.check.metrics()) + 1)) if id in errors
+        )
+        return replace(could_not_tell(rule, why), group_by=rule.group_by)
+    return over_groups(rule, _result(rule, RuleStatus.NOT_APPLICABLE, rule.check.requirement(), ""), found)
+
+
+def _composed(
+    rule: Rule, checks: Mapping[str, MetricCheck], measured: Measured, errors: Mapping[str, str], rule_set: RuleSet
+) -> RuleResult:
+    """In Kleene logic over the parts; a part that does not apply is left out."""
+    assert isinstance(rule.check, BatchComposition)
+    parts = []
+    for number, part in enumerate(rule.check.metrics(), 1):
+        id = part_id(rule, number)
+        own = replace(rule, id=id, check=part)
+        told = id in checks and id not in errors
+        parts.append(
+            _judge_metric(checks[id], measured, rule_set)
+            if told
+            else could_not_tell(own, errors.get(id, "was not run"))
+        )
+    known = {
+        RuleStatus.PASSED: True,
+        RuleStatus.FAILED: False,
+        RuleStatus.ERROR: None,
+        RuleStatus.NOT_APPLICABLE: ABSENT,
+    }
+    verdict = rule.check.verdict(iter([known[part.status] for part in parts]))
+    status = next(status for status, value in known.items() if value is verdict)
+    scope = next((part.rows_in_scope for part in parts if part.rows_in_scope is not None), None)
+    message = _of_parts(status, parts)
+    return replace(_result(rule, status, rule.check.requirement(), message, rows_in_scope=scope), parts=tuple(parts))
+
+
+def _of_parts(status: RuleStatus, parts: Sequence[RuleResult]) -> str:
+    unsure = [part.message.removeprefix("could not tell: ") for part in parts if part.status == RuleStatus.ERROR]
+    if status == RuleStatus.ERROR:
+        return f"could not tell: {'; '.join(unsure)}"
+    if status == RuleStatus.NOT_APPLICABLE:
+        return parts[0].message
+    if status == RuleStatus.PASSED:
+        return f"holds whatever could not be told: {'; '.join(unsure)}" if unsure else ""
+    return "; ".join(part.message or _holding(part) for part in parts if part.status != RuleStatus.NOT_APPLICABLE)
+
+
+def _holding(part: RuleResult) -> str:
+    """A part that holds where it is not to."""
+    if part.metric is None:
+        return f"{part.type} is {part.expected}"
+    shown = MASKED if part.metric.exact == MASKED else _shown(part.metric.value)
+    of = f" of '{part.metric.key.instance}'" if part.column else ""
+    return f"{part.metric.key.name}{of} is {shown}, which is {part.expected}"
 
 
 def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:

@@ -268,6 +268,7 @@ def _measured(
             apart[id] = f"{key.name} of several micro-batches does not add up; judged in each of them"
         else:
             measured[id] = metrics[key]
+    apart |= {rule.id: "a composition of metrics is judged in each micro-batch" for rule in plan.composed}
     for part in plan.group_passes:
         apart |= dict.fromkeys(part.rules, "groups of several micro-batches are not kept; judged in each of them")
     return Measured(rows, 0, counts, measured, scopes), apart

@@ -72,6 +72,8 @@ def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expecte
         inside = [i for i in inside if results[i] is not None or rule.get("nulls") != "skip"]
         null_passes = rule.get("nulls", "pass") == "pass"
         return _rows(rule, inside, {i for i in inside if not (null_passes if results[i] is None else results[i])})
+    if word in COMPOSITIONS and parts_of(arguments)[0][0] not in ROW_TYPES:
+        return _batch_composition(rule, word, arguments, [rows[i] for i in inside], twins)
     if word in (*PREDICATES, *SEVERAL, *COMPOSITIONS):
         return _row_rule(rule, word, arguments, rows, inside, twins)
     return _metric_rule(word, arguments, "where" in rule, [rows[i] for i in inside])
@@ -186,6 +188,21 @@ def verdict(word: str, arguments: Any, row: Row, twins: Twins) -> bool | None:
         return True
     found: bool | None = PREDICATES[word](row, arguments["column"], value, arguments)
     return found
+
+
+def _batch_composition(
+    rule: Mapping[str, Any], word: str, arguments: Mapping[str, Any], rows: Sequence[Row], twins: Twins
+) -> Expected:
+    where = {"where": rule["where"]} if "where" in rule else {}
+    parts = [judge({part: of, **where}, rows, twins).status for part, of in parts_of(arguments)]
+    known = [{"passed": True, "failed": False, "error": None}[part] for part in parts if part != "not_applicable"]
+    if not known:
+        return Expected("not_applicable", len(rows), None, None)
+    either = True if True in known else None if None in known else False
+    if word == "all":
+        either = False if False in known else None if None in known else True
+    told = {True: "passed", False: "failed", None: "error"}
+    return Expected(told[either if word != "not" or either is None else not either], len(rows), None, None)
 
 
 def _rows(rule: Mapping[str, Any], scope: Iterable[int], failing: set[int]) -> Expected:

@@ -29,6 +29,7 @@ def to_dict(plan: Plan) -> dict[str, Any]:
             {"id": c.rule.id, "metric": _deequ(c.analyzer), "requirement": c.rule.check.requirement(), **_fate(c.rule)}
             for c in (*plan.metric_checks, *plan.group_checks)
         ],
+        "composed_rules": [{"id": r.id, "requirement": r.check.requirement(), **_fate(r)} for r in plan.composed],
         "group_rules": [{"id": id, "group_by": list(part.columns)} for part in plan.group_passes for id in part.rules],
         "earlier_batches": plan.batches,
         "schema_rules": [
@@ -105,5 +106,6 @@ def _batch_lines(plan: Plan) -> list[str]:
         for c in (*plan.metric_checks, *plan.group_checks)
     ]
     return lines + [
-        f"  {r.id}  [{r.severity}]  {r.check.requirement()}; failing: {failing_does(r)}" for r in plan.schema_rules
+        f"  {r.id}  [{r.severity}]  {r.check.requirement()}; failing: {failing_does(r)}"
+        for r in (*plan.composed, *plan.schema_rules)
     ]

@@ -196,9 +196,16 @@ class RuleType:
     keeps_tolerance: ClassVar[bool] = True
     #: Whether it is about several columns together, so that it cannot stand under one of them.
     about_several: ClassVar[bool] = False
+    #: What it is about, where it is not rows alone, or the batch alone.
+    about: ClassVar[str] = ""
     #: Why `group_by` does not go with it, empty when it does.
     ungrouped: ClassVar[str] = "it is about the batch as a whole"
     example: ClassVar[str] = ""
+
+    @classmethod
+    def of(cls, **values: Any) -> RuleType:
+        """The rule with these arguments."""
+        return cls(**values)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -231,6 +238,10 @@ class RuleType:
     def at(self, _run_time: str) -> RuleType:
         """The rule with the time of the run (ISO 8601 with its zone) where it goes by the clock and says no other time."""
         return self
+
+    def metrics(self) -> tuple[MetricRule, ...]:
+        """The demands on metrics that it is made of, in order; none for a rule about rows or columns."""
+        return ()
 
     def requirement(self) -> str:
         """What is demanded, as the end of a sentence: `must be ...`."""
@@ -299,6 +310,10 @@ class MetricRule(BatchRule):
     def analyzer(self, where: str) -> Analyzer:
         """The metric it is about."""
         raise NotImplementedError
+
+    def metrics(self) -> tuple[MetricRule, ...]:
+        """Itself."""
+        return (self,)
 
     def requirement(self) -> str:
         """The bounds."""

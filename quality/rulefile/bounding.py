@@ -39,6 +39,8 @@ def with_min_history(check: RuleType, values: Mapping[str, Any], given: Containe
 
 def misfitting_bound(check: RuleType) -> str:
     """A bound that the metric can never be compared with: a text beside a number, or a text that is no date."""
+    if not isinstance(check, MetricRule) and check.metrics():
+        return next(filter(None, map(misfitting_bound, check.metrics())), "")
     if not isinstance(check, MetricRule):
         return "" if not batches_asked(check) else "takes no formula of earlier batches: only metrics have a history"
     dates = set(check.analyzer("").types) & set(TEMPORAL)

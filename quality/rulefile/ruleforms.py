@@ -290,7 +290,7 @@ class RuleReader:
             ]
         before = len(self.problems.found)
         check, canonical = self._check(kind, given, at)
-        values = self._modifiers(kind, modifiers)
+        values = self._modifiers(type(check) if check else kind, modifiers)
         if check is None or len(self.problems.found) > before:
             return []
         values, wrong = with_min_history(check, values, given=modifiers)
@@ -340,7 +340,7 @@ class RuleReader:
         self._note_unknown(kind, given, named, at)
         if any(is_required(a) and values.get(a.name) is None for a in named.values()) or None in values.values():
             return None, canonical
-        check = kind(**values)
+        check = kind.of(**values)
         wrong = check.problem() or misfitting_bound(check)
         if wrong:
             self.problems.add(at, f"'{kind.type}': {wrong}")

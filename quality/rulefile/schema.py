@@ -193,7 +193,7 @@ def reference(kind: type[RuleType]) -> dict[str, Any]:
     """A rule type as data: for `quality rules` and the reference page."""
     return {
         "type": kind.type,
-        "about": "rows" if issubclass(kind, RowRule) else "the batch",
+        "about": kind.about or ("rows" if issubclass(kind, RowRule) else "the batch"),
         "documentation": documentation(kind),
         "example": kind.example,
         "arguments": [

@@ -93,8 +93,11 @@ def modified(word: str) -> dict[str, dict[str, Any]]:
 
 
 def composed(word: str) -> dict[str, dict[str, Any]]:
-    other = [] if word == "not" else [{"that": "g = 'a'"}]
-    return {kind: {word: {"parts": [{kind: _arguments(rule)}, *other]}} for kind, rule in PLAIN.items()}
+    def other(kind: str) -> list[dict[str, Any]]:
+        about_batch = issubclass(REGISTRY[kind], MetricRule)
+        return [] if word == "not" else [{"row_count": {"at_least": 1}} if about_batch else {"that": "g = 'a'"}]
+
+    return {kind: {word: {"parts": [{kind: _arguments(rule)}, *other(kind)]}} for kind, rule in PLAIN.items()}
 
 
 def _arguments(rule: Mapping[str, Any]) -> Any:
@@ -119,7 +122,7 @@ def is_allowed(kind: str, variant: str) -> bool:
     """Whether a modifier goes with a type, as the documentation has it."""
     cls = REGISTRY[kind]
     if variant in ("all", "any", "not"):
-        return issubclass(cls, RowRule) and not issubclass(cls, KeyRule)
+        return issubclass(cls, (RowRule, MetricRule)) and not issubclass(cls, KeyRule)
     if variant == "groups":
         return issubclass(cls, (RowRule, MetricRule)) and not issubclass(cls, KeyRule)
     if variant == "quarantine":
@@ -168,7 +171,13 @@ def entries(folder) -> list[Entry]:
         for kind, rule in PLAIN.items():
             carried = {k: v for word in group if is_allowed(kind, word) for k, v in MODIFIERS[word].items()}
             rules += [{**rule, **carried}] if carried else []
-    rules += [rule for word in ("all", "any", "not") for kind, rule in composed(word).items() if is_allowed(kind, word)]
+    # of the batch one is enough to meet every type
+    rules += [
+        rule
+        for word in ("all", "any", "not")
+        for kind, rule in composed(word).items()
+        if is_allowed(kind, word) and (word == "not" or not issubclass(REGISTRY[kind], MetricRule))
+    ]
     found = []
     for index, rule in enumerate(rules):
         asked = {word: value for word, value in rule.items() if word not in METADATA}
