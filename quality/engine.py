@@ -24,11 +24,12 @@ from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
+from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck
 from quality.errors import EngineError, InputError, did_you_mean
 from quality.grouping import Group, too_many_groups
 from quality.keys import Frequencies, KeyCounter
 from quality.model import Metric
-from quality.planner import GroupPass, KeyPass, MetricCheck, Plan, RowCheck
+from quality.planner import Plan
 from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
 from quality.rule_types.rules import RuleSet

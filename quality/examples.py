@@ -26,11 +26,13 @@ from quality.backends.reading import Batch, reason
 from quality.backends.session import session
 from quality.backends.sizing import one_task
 from quality.casts import text_as
+from quality.checks import KeyPass
 from quality.engine import Engine
 from quality.errors import EngineError
 from quality.keys import Frequencies, frequencies_of
 from quality.model import Column, RuleStatus, Tolerance
-from quality.planner import KeyPass, Plan
+from quality.planner import Plan
+from quality.references import References
 from quality.results import Progress
 from quality.rule_types.base import MALFORMED, MALFORMED_LINE, RESERVED_PREFIX, Row
 from quality.rule_types.rules import Example, Rule, RuleSet
@@ -39,6 +41,7 @@ from quality.rulefile import load
 from quality.rulefile.examples import judges_rows
 from quality.scan import Scan, Scanned
 from quality.sql import quote
+from quality.storage.store import open_store
 
 _EXAMPLE = RESERVED_PREFIX + "example"
 _RAW = RESERVED_PREFIX + "raw_"
@@ -134,6 +137,8 @@ def judge_examples(
             return [_tested(rule_set, _judged(engine, rule_set)) for rule_set in rule_sets]
         except (PySparkException, Py4JJavaError) as error:
             raise EngineError(f"Spark gave up on the examples: {reason(error)}") from error
+        finally:
+            engine.release()
 
 
 def _tested(rule_set: RuleSet, told: list[Told]) -> Tested:
@@ -257,9 +262,12 @@ def _text(value: Any) -> str | None:
 
 def _judge_group(engine: Engine, rule_set: RuleSet, cases: list[_Case], own: Mapping[str, str]) -> list[Told]:
     columns = _columns(rule_set, cases, own)
-    batch = _frame(engine, rule_set, cases, columns)
     rules = {rule.id: rule for case in cases for rule in case.rules}
-    plan = planner.plan(replace(rule_set, rules=tuple(rules.values())), batch.row, batch.text)
+    rule_set = replace(rule_set, rules=tuple(rules.values()))
+    references = References(engine, open_store(rule_set.outputs.root, engine.spark), rule_set)
+    references.pin()
+    batch = references.attach(_frame(engine, rule_set, cases, columns))
+    plan = planner.plan(rule_set, batch.row, batch.text)
     plan = engine.analyse(batch.frame, plan)
     scanned = _scan(batch, plan)
     keys = frequencies_of(batch.frame, plan.key_passes, _EXAMPLE)

@@ -13,9 +13,10 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from quality.backends.reading import Batch
+from quality.checks import GroupPass, KeyPass
 from quality.grouping import MAX_GROUPS, Group
 from quality.keys import Frequencies, frequencies_within
-from quality.planner import GroupPass, KeyPass, Plan
+from quality.planner import Plan
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.scan import Scan, Scanned
 from quality.sql import disjunction

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from quality.backends.reading import Batch
 from quality.backends.tally import tally
-from quality.planner import KeyPass
+from quality.checks import KeyPass
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.tally import read_key_runs
 

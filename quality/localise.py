@@ -20,8 +20,8 @@ from pyspark.sql import functions as F
 from quality import slices
 from quality.backends.footers import column_stats
 from quality.backends.reading import Batch
+from quality.checks import RowCheck
 from quality.engine import Findings
-from quality.planner import RowCheck
 from quality.results import Context, Sides
 from quality.rows import duplicates, failing_sql
 from quality.rule_types.schema import Malformed
@@ -130,7 +130,9 @@ def _with_names(counted: slices.Counted) -> slices.Counted:
     def plain(number: int, value: str | None) -> str | None:
         return _plain(value) if value and counted.dimensions[number].kind == "file" else value
 
-    return replace(counted, rows={(n, plain(n, value)): rows for (n, value), rows in counted.rows.items()})
+    # the rows of a shuffle, as of a join with a reference of many keys, come from no file
+    told = {at: rows for at, rows in counted.rows.items() if at[1] or counted.dimensions[at[0]].kind != "file"}
+    return replace(counted, rows={(n, plain(n, value)): rows for (n, value), rows in told.items()})
 
 
 def _constants(context: Context, counted: slices.Counted, files: Sides) -> Mapping[str, str]:

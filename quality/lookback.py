@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from quality import history_reader
 from quality.anomaly.values import Point, Series
+from quality.checks import MetricCheck
 from quality.errors import QualityError, UsageError
 from quality.formulas import Unreckonable
 from quality.model import MetricKey, number_text
-from quality.planner import MetricCheck, Plan
+from quality.planner import Plan
 from quality.rule_types.base import MetricRule
 from quality.storage.commit import CommitRecord
 from quality.storage.store import Store

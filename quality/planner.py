@@ -7,14 +7,15 @@ the NULL policy is applied once, outermost. `complies` and `scope` are never NUL
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
+from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck, ids
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
-from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
+from quality.rule_types.base import MALFORMED, KeyRule, Link, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
@@ -31,114 +32,16 @@ _SHOWN_RULES = 3
 
 
 @dataclass(frozen=True)
-class KeyPass:
-    """A count of keys: one shuffle of the key columns of the rows in scope that have a key. `whole`: the key is one whole
-    number, which is counted in two steps."""
-
-    columns: tuple[str, ...]
-    references: tuple[str, ...]
-    scope: str
-    whole: bool = False
-
-    @property
-    def any_part(self) -> str:
-        """SQL: some part of the key is not NULL."""
-        return " or ".join(f"{ref} is not null" for ref in self.references)
-
-    @property
-    def incomplete(self) -> str:
-        """SQL: some part of the key is NULL."""
-        return " or ".join(f"{ref} is null" for ref in self.references)
-
-
-@dataclass(frozen=True)
-class RowCheck:
-    """A row rule as SQL. `scope` and `complies` are never NULL. For a key rule `complies` says only what the row tells
-    by itself; `key` is the pass that finds its duplicates."""
-
-    rule: Rule
-    scope: str
-    complies: str
-    value: str
-    analyzer: Analyzer
-    key: KeyPass | None = None
-    #: How the value is hidden in reasons.
-    hiding: Hiding | None = None
-    #: SQL of the columns whose values make the groups it is judged in.
-    by: tuple[str, ...] = ()
-
-    @property
-    def fails(self) -> str:
-        """SQL: the row is in scope and does not comply."""
-        return f"({self.scope}) and not ({self.complies})" if self.scope != "true" else f"not ({self.complies})"
-
-
-@dataclass(frozen=True)
-class MetricCheck:
-    """A rule that demands bounds of a metric, with the scope its rows are counted in."""
-
-    rule: Rule
-    analyzer: Analyzer
-    scope: str
-    references: tuple[str, ...]
-    key: KeyPass | None = None
-    #: The part of a column's tally that is the metric.
-    tallied: str = ""
-    #: Where bounds that come from earlier batches come from; why they do not apply yet, or cannot be told.
-    origin: str = ""
-    waiting: str = ""
-    unsure: str = ""
-    #: SQL of the columns whose values make the groups it is judged in.
-    by: tuple[str, ...] = ()
-    #: The rule that it is a part of; empty when it is one.
-    part_of: str = ""
-
-
-@dataclass(frozen=True)
-class GroupPass:
-    """What is measured in each group of some columns: one grouped aggregate for all rules that share them, and one count
-    for each key."""
-
-    columns: tuple[str, ...]
-    by: tuple[str, ...]
-    row_checks: tuple[RowCheck, ...] = ()
-    metric_checks: tuple[MetricCheck, ...] = ()
-
-    @property
-    def rules(self) -> tuple[str, ...]:
-        """The ids of its rules."""
-        return (*_ids(self.row_checks), *_ids(self.metric_checks))
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """The distinct scopes of its rules."""
-        checks: tuple[RowCheck | MetricCheck, ...] = (*self.row_checks, *self.metric_checks)
-        return tuple(dict.fromkeys(check.scope for check in checks))
-
-    @property
-    def key_passes(self) -> tuple[KeyPass, ...]:
-        """The keys that are counted in each group."""
-        return tuple(key for key in dict.fromkeys(check.key for check in self.metric_checks) if key)
-
-    def only(self, wanted: Callable[[RowCheck | MetricCheck], bool]) -> GroupPass:
-        """The pass for some of its rules."""
-        return replace(
-            self,
-            row_checks=tuple(check for check in self.row_checks if wanted(check)),
-            metric_checks=tuple(check for check in self.metric_checks if wanted(check)),
-        )
-
-
-@dataclass(frozen=True)
 class Pass:
     """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys,
-    kept when it reads none of the input but the rows that an earlier pass kept.
+    kept when it reads none of the input but the rows that an earlier pass kept. `of` is the reference that is read instead.
     `rules` are the ids of those that force it, none when every run makes it."""
 
     width: str
     purpose: str
     rules: tuple[str, ...] = ()
     shuffles: int = 0
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -220,7 +123,7 @@ class Plan:
         """The passes one by one, and why each is made."""
         what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
         width = "kept" if self.kept else "narrow"
-        last = [Pass(width, what, _ids(self.row_checks), shuffles)]
+        last = [Pass(width, what, ids(self.row_checks), shuffles)]
         groups = [replace(step, width=width) for part in self.group_passes for step in self._group_steps(part)]
         return (*self._steps, *groups, *(last if self.several and self.row_checks else ()))
 
@@ -228,16 +131,17 @@ class Plan:
         groups, shuffles = f"each group of {', '.join(part.columns)}", 0 if self.small else 1
         yield Pass("narrow", f"measuring {groups}", part.rules, shuffles)
         for key in part.key_passes:
-            rules = _ids(check for check in part.metric_checks if check.key == key)
+            rules = ids(check for check in part.metric_checks if check.key == key)
             yield Pass("narrow", f"counting keys of {', '.join(key.columns)} in {groups}", rules, 2 * shuffles)
 
     @property
     def _steps(self) -> tuple[Pass, ...]:
-        removes = _ids(check for check in self.row_checks if check.rule.quarantines)
-        keeps = _ids(check for check in self.row_checks if not check.rule.quarantines)
-        metrics = _ids(check for check in self.metric_checks if not check.key)
-        apart = _ids(self.measured_apart)
+        removes = ids(check for check in self.row_checks if check.rule.quarantines)
+        keeps = ids(check for check in self.row_checks if not check.rule.quarantines)
+        metrics = ids(check for check in self.metric_checks if not check.key)
+        apart = ids(self.measured_apart)
         reading = [Pass("wide", "finding the columns")] * self.reading_scans
+        reading += self._reference_steps()
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
         if self.together:
             writing = "judging rows and writing each to its side"
@@ -261,9 +165,19 @@ class Plan:
         later = (*keys, Pass("wide", "writing passed rows"), *sides)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
 
+    def _reference_steps(self) -> list[Pass]:
+        asking: dict[Link, list[str]] = {}
+        for check in self.row_checks:
+            for link in check.rule.check.links():
+                asking.setdefault(link, []).append(check.rule.id)
+        return [
+            Pass("narrow", f"reading keys {', '.join(link.reference_columns)}", tuple(rules), 1, link.reference)
+            for link, rules in asking.items()
+        ]
+
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
-        rows = _ids(check for check in self.row_checks if check.key == key)
-        metrics = _ids(check for check in self.metric_checks if check.key == key)
+        rows = ids(check for check in self.row_checks if check.key == key)
+        metrics = ids(check for check in self.metric_checks if check.key == key)
         names = ", ".join(key.columns)
         if self.sorts(key):
             yield Pass("narrow", f"counting keys of {names} as if they were sorted", (*rows, *metrics))
@@ -329,17 +243,18 @@ class Plan:
         )
 
 
-def _ids(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
-    return tuple(check.rule.id for check in checks)
-
-
 def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
-    """Raise EngineError when the plan reads the batch more often than allowed, with the rules that make it so."""
+    """Raise EngineError when the plan reads the batch, and references, more often than allowed, with the rules that make it
+    so."""
     reading = [step for step in plan.steps if step.width != "kept"]
     if max_scans is None or len(reading) <= max_scans:
         return
     lines = "".join(f"\n  {describe_pass(step)}" for step in reading)
-    raise EngineError(f"the plan reads the batch up to {len(reading)} times, {max_scans} allowed:{lines}")
+    others = sum(bool(step.of) for step in reading)
+    more = f" and references {others} times" if others else ""
+    raise EngineError(
+        f"the plan reads the batch up to {len(reading) - others} times{more}, {max_scans} allowed:{lines}"
+    )
 
 
 def describe_pass(step: Pass) -> str:
@@ -348,7 +263,8 @@ def describe_pass(step: Pass) -> str:
         f" and {more} more" if (more := len(step.rules) - _SHOWN_RULES) > 0 else ""
     )
     shuffle = ", one shuffle" if step.shuffles else ""
-    return f"{step.width}: {step.purpose}{shuffle}" + (f" (for {shown})" if shown else "")
+    of = f" of reference {step.of}" if step.of else ""
+    return f"{step.width}: {step.purpose}{of}{shuffle}" + (f" (for {shown})" if shown else "")
 
 
 def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (), reading_scans: int = 0) -> Plan:

@@ -21,6 +21,7 @@ from quality.backends.sizing import sized
 from quality.engine import Findings
 from quality.errors import EngineError, InputError, QualityError, StorageError
 from quality.model import Column, Decision, RowCounts
+from quality.references import References
 from quality.results import Context
 from quality.rows import ROW_ID, Origin, Split, split
 from quality.runs import applying, types_for
@@ -105,6 +106,10 @@ class Returning:
             types, pinned = types_for(self.rule_set, [live])
             self._refuse_other_types(types)
             batch = self.standing.batch(self.wishes.rule, self.wishes.corrected)
+        with self.context.step("references", "reading references"):
+            references = References(self.context.engine, self.store, self.rule_set)
+            references.pin()
+            batch = references.attach(batch)
         with sized(self.spark, batch) as batch:
             plan = planner.plan(self.rule_set, batch.row, batch.text, applying(pinned, batch.columns))
             tallied = self.context.engine.tallies(self.rule_set, small=batch.small)

@@ -45,6 +45,7 @@ from quality.localise import QUARANTINED
 from quality.model import Column, Location, RowCounts, RuleResult
 from quality.planner import Plan
 from quality.profiles import CARRIERS, with_profile
+from quality.references import References
 from quality.results import Context, Progress, RunResult
 from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
 from quality.rule_types.rules import Rule, RuleSet, digest
@@ -194,6 +195,7 @@ def guarded(context: Context, work: Callable[[Lease], RunResult]) -> RunResult:
             return _failed(context, error)
     finally:
         with suppress(Py4JError, OSError):
+            context.engine.release()
             spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
 
 
@@ -218,7 +220,10 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         reader = Reader(context.spark, rule_set.input, types, mentions_file(rule_set))
         files = reader.pin()
         batch = reader.read(files) if rule_set.input.table else None
+        references = References(context.engine, context.store, rule_set)
+        references.pin()
         prints = fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
+        prints["references"] = references.fingerprint(context.run)
         last = commit.latest(context.store, context.dataset, context.batch)
     if last and not wishes.force and prints["input"] and dict(last.fingerprints) == prints:
         return unchanged(context, last)
@@ -229,13 +234,20 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         batch = batch or reader.read(files)
         context.engine.launched.wide += batch.scans
         batch, folded = _with_corrections(context, batch)
+    if wishes.max_scans is not None and references.asked:
+        unread = references.attach(batch, counting=False)
+        planner.refuse_over_budget(
+            planned(context.engine, context.store, rule_set, unread, pinned_rules), wishes.max_scans
+        )
+    with context.step("references", "reading references"):
+        batch = references.attach(batch)
     with sized(context.spark, batch) as batch:
         plan = planned(context.engine, context.store, rule_set, batch, pinned_rules)
         plan = lookback.with_past(plan, context.store, live, context.batch, context.batch_time, context.spark)
         # a row that was corrected keeps its id, which the files of a shared pass do not hold
         plan = replace(plan, together=False) if folded.rows else plan
         planner.refuse_over_budget(plan, wishes.max_scans)
-        return judged(context, reader, batch, plan, prints, last, lease, folded)
+        return judged(context, reader, references, batch, plan, prints, last, lease, folded)
 
 
 @dataclass(frozen=True)
@@ -267,6 +279,7 @@ def _keep_corrections(context: Context, folded: Folded) -> None:
 def judged(
     context: Context,
     reader: Reader,
+    references: References,
     batch: Batch,
     plan: Plan,
     prints: Mapping[str, str],
@@ -299,6 +312,7 @@ def judged(
         culprits.told(clues),
     )
     _refuse_moved(reader, batch)
+    references.refuse_moved()
     lease.confirm(file for side in written.files.values() for file in side)
     with context.step("store", "keeping the results"):
         data = {**results.judged(context, findings, verdicts, rows, outcome, written.files), "anomalies": odd.entries}
@@ -361,7 +375,6 @@ def fingerprints(
         "input": pinned_digest(files, snapshot),
         "rule_set": context.rule_set.fingerprint,
         "vars": digest(context.rule_set.vars),
-        "references": digest([]),
         "engine_version": quality.__version__,
         "history": digest(earlier),
         # what was told before a column became sensitive is told again
@@ -449,7 +462,9 @@ def describe(
         reader = Reader(own.spark, rule_set.input, types, mentions_file(rule_set))
         found = reader.read(reader.pin())
         engine = Engine(own.spark)
-        with sized(own.spark, found) as fitted:
+        references = References(engine, store, rule_set)
+        references.pin()
+        with sized(own.spark, references.attach(found, counting=False)) as fitted:
             plan = engine.analyse(fitted.frame, planned(engine, store, rule_set, fitted, pinned))
         planner.refuse_over_budget(plan, max_scans)
         return plan

@@ -23,12 +23,13 @@ from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
 from quality.backends.sizing import keep
+from quality.checks import KeyPass
 from quality.engine import Findings, Groups
 from quality.errors import StorageError
 from quality.keys import Frequencies
 from quality.localise import localised, with_file
 from quality.model import Column
-from quality.planner import KeyPass, Plan
+from quality.planner import Plan
 from quality.results import Context, Sides
 from quality.rows import Marked, Origin, duplicates, hiding, side_expression, split
 from quality.rule_types.base import RESERVED_PREFIX
@@ -99,14 +100,15 @@ def writes_together(batch: Batch, store: Store, plan: Plan, *, needs_file: bool,
     """Whether one pass can write all sides.
 
     Failing rows are read back to be explained, so the rows must say everything a rule asks: not the line of a text, nor
-    the file. The files of the sides are renamed to their places, which a bucket cannot do. Deequ's own runner makes
+    the file, nor what a reference knows. The files of the sides are renamed to their places, which a bucket cannot do. Deequ's own runner makes
     passes of its own.
     """
     names = {column.name.lower() for column in batch.columns}
     readable = not batch.text and not needs_file and len(names) == len(batch.columns)
     local = isinstance(store, LocalStore) or (isinstance(store, HadoopStore) and store.root.startswith("hdfs:"))
     # of a small batch the passes cost less than the jobs
-    return readable and local and bool(plan.row_checks) and not by_runner and not batch.small
+    asks = any(check.rule.check.links() for check in plan.row_checks)
+    return readable and local and not asks and bool(plan.row_checks) and not by_runner and not batch.small
 
 
 # apart

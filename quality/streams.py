@@ -40,6 +40,7 @@ from quality.backends.topics import MessagesOfMicroBatch
 from quality.engine import ENGINES, Engine
 from quality.errors import NoColumnsError, StorageError, UsageError, did_you_mean
 from quality.model import Decision, RowCounts, gravest_exit
+from quality.references import References
 from quality.results import Context, Progress, RunResult
 from quality.rule_types.rules import RuleSet, StreamSettings, digest
 from quality.rulefile import load, parsed
@@ -324,7 +325,10 @@ class _Stream:
                 reader = FilesOfMicroBatch(self.spark, rule_set.input, types, mentions_file(rule_set), batch)
         try:
             files = reader.pin()
+            references = References(context.engine, self.store, rule_set)
+            references.pin()
             prints = {**fingerprints(context, files, "", ()), _IDENTITY: digest(reader.identity(files))}
+            prints["references"] = references.fingerprint(context.run)
             last = commit.latest(self.store, context.dataset, context.batch)
             if last is not None:
                 self._refuse_other_rows(last, prints)
@@ -340,12 +344,14 @@ class _Stream:
                 except NoColumnsError as error:
                     raise _PassedOver(str(error)) from None
                 context.engine.launched.wide += found.scans
+            with context.step("references", "reading references"):
+                found = references.attach(found)
             with sized(self.spark, found) as found:
                 plan = planned(context.engine, context.store, rule_set, found, pinned_rules)
                 if plan.looks_back:
                     live = commit.live_records(self.store, context.dataset)
                     plan = lookback.with_past(plan, self.store, live, context.batch, context.batch_time, self.spark)
-                result = judged(context, reader, found, plan, prints, last, lease)
+                result = judged(context, reader, references, found, plan, prints, last, lease)
         finally:
             reader.close()
         if result.decision == Decision.PUBLISHED:

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from quality.analyzers import Analyzer
+from quality.checks import MetricCheck, RowCheck
 from quality.grouping import Group, over_groups
 from quality.model import (
     BatchStatus,
@@ -25,7 +26,7 @@ from quality.model import (
     Severity,
     number_text,
 )
-from quality.planner import MetricCheck, Plan, RowCheck, part_id, schema_differences
+from quality.planner import Plan, part_id, schema_differences
 from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
 from quality.rule_types.composition import ABSENT, BatchComposition
 from quality.rule_types.rules import Rule, RuleSet

@@ -139,10 +139,12 @@ def _are_brief(rule_sets: Sequence[RuleSet]) -> bool:
 
 
 def _texts(rule_set: RuleSet) -> list[str]:
-    outputs, table = rule_set.outputs, rule_set.input.table
-    places = [outputs.root, outputs.table, outputs.quarantine_table, *rule_set.input.path]
-    if table and TableName.parse(table).place:
-        places += [TableName.parse(table).place, "format delta"]
+    outputs = rule_set.outputs
+    places = [outputs.root, outputs.table, outputs.quarantine_table]
+    for source in (rule_set.input, *(reference.input for reference in rule_set.references)):
+        places += source.path
+        if source.table and TableName.parse(source.table).place:
+            places += [TableName.parse(source.table).place, "format delta"]
     return [
         *places,
         rule_set.stream.checkpoint,

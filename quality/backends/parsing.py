@@ -12,14 +12,26 @@ from pyspark.sql import SparkSession
 
 from quality.backends.reading import reason
 from quality.errors import Problem, RuleFileError
-from quality.rule_types.rules import Rule, RuleSet
+from quality.rule_types.rules import Reference, Rule, RuleSet
 
 
 def refuse_unparsable(spark: SparkSession, rule_set: RuleSet) -> None:
     """Raise RuleFileError with every expression that Spark, and every pattern that Java, cannot parse."""
     problems = [problem for rule in rule_set.rules for problem in _problems(spark, rule)]
+    for reference in rule_set.references:
+        problems += _of_reference(spark, reference)
     if problems:
         raise RuleFileError(problems)
+
+
+def _of_reference(spark: SparkSession, reference: Reference) -> Iterator[Problem]:
+    text = reference.input.where
+    try:
+        if text:
+            spark._jsparkSession.sessionState().sqlParser().parseExpression(text)
+    except (PySparkException, Py4JError) as error:
+        message = f"reference '{reference.name}': '{text}' is not Spark SQL: {reason(error)}"
+        yield Problem(reference.location.file, reference.location.line, message)
 
 
 def _problems(spark: SparkSession, rule: Rule) -> Iterator[Problem]:

@@ -3,7 +3,9 @@ arguments, its methods are pure and give SQL text and data. Defining the class r
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -28,12 +30,29 @@ FILE_COLUMN = "_file"
 
 
 @dataclass(frozen=True)
+class Link:
+    """A question to a reference: does it have these columns' values in those columns of its own?"""
+
+    reference: str
+    columns: tuple[str, ...]
+    reference_columns: tuple[str, ...]
+
+    @property
+    def marker(self) -> str:
+        """The helper column that holds the answer: true, or NULL."""
+        text = "\0".join((self.reference, "", *self.columns, "", *self.reference_columns))
+        return f"{RESERVED_PREFIX}link_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
 class Row:
     """The columns of a batch as a rule sees them: how to refer to each in SQL, its type, its text before casting."""
 
     columns: tuple[Column, ...]
     raw: dict[str, str] = field(default_factory=dict)
     timezone: str = "UTC"
+    #: Why a reference cannot be asked.
+    unlinked: Mapping[Link, str] = field(default_factory=dict)
 
     def find(self, name: str) -> Column:
         """The column of this name, compared as Spark does; a path through structs (`a.b`) reaches a field."""
@@ -76,6 +95,12 @@ class Row:
         if column.name in self.raw:
             return self.raw[column.name]
         return self.ref(name) if base_type(column.type) in TEXTUAL else f"cast({self.ref(name)} as string)"
+
+    def linked(self, link: Link) -> str:
+        """SQL: the reference has the row's key; false for a key with a NULL part."""
+        if link in self.unlinked:
+            raise RuleDataError(self.unlinked[link])
+        return f"coalesce({sql.quote(link.marker)}, false)"
 
     def compare(self, name: str, sign: str, value: Scalar) -> str:
         """`column sign value` with the value typed after the column; NaN satisfies no comparison."""
@@ -200,6 +225,8 @@ class RuleType:
     about: ClassVar[str] = ""
     #: Why `group_by` does not go with it, empty when it does.
     ungrouped: ClassVar[str] = "it is about the batch as a whole"
+    #: What arguments are called where the type stands under a column.
+    short_names: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[str] = ""
 
     @classmethod
@@ -234,6 +261,10 @@ class RuleType:
     def _of_role(self, role: str) -> tuple[str, ...]:
         named = arguments(type(self)).values()
         return tuple(getattr(self, a.name) for a in named if a.metadata["kind"].role == role)
+
+    def links(self) -> tuple[Link, ...]:
+        """What it asks of references."""
+        return ()
 
     def at(self, _run_time: str) -> RuleType:
         """The rule with the time of the run (ISO 8601 with its zone) where it goes by the clock and says no other time."""

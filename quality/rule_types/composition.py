@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from quality.errors import did_you_mean
 from quality.rule_types.args import BOUND_WORDS, Kind, arg, arguments, is_required, shown, yaml_name
-from quality.rule_types.base import REGISTRY, BatchRule, KeyRule, MetricRule, Row, RowRule, RuleType
+from quality.rule_types.base import REGISTRY, BatchRule, KeyRule, Link, MetricRule, Row, RowRule, RuleType
 from quality.sql import conjunction, disjunction
 
 #: How deep compositions may stand in each other.
@@ -135,6 +135,10 @@ class _Parts(RuleType):
         """Those of the parts."""
         return self._each(part.patterns() for part in self.parts)
 
+    def links(self) -> tuple[Link, ...]:
+        """Those of the parts."""
+        return tuple(dict.fromkeys(link for part in self.parts for link in part.links()))
+
     def requirement(self) -> str:
         """As the reasons say it."""
         return f"{self.word}: " + "; ".join(_required(part) for part in self.parts)
@@ -241,8 +245,8 @@ class _Composition(_Parts, RowRule):
 
 @dataclass(frozen=True)
 class AllOf(_Composition):
-    """Every row complies with all of several row rules, or the batch with all of several rules about it. The rules are parts of one verdict in Kleene logic; NULL in a
-    column that a part names means what `nulls` says, once for the whole."""
+    """Every row complies with all of several rules about rows, or the batch with all of several rules about it. The rules
+    are parts of one verdict in Kleene logic; NULL in a column that a part names means what `nulls` says, once for the whole."""
 
     parts: tuple[RowRule, ...] = arg(RULES, "the rules, without modifiers")
     type = "all"
@@ -257,8 +261,8 @@ class AllOf(_Composition):
 
 @dataclass(frozen=True)
 class AnyOf(_Composition):
-    """Every row complies with at least one of several row rules, or the batch with one of several rules about it. The rules are parts of one verdict in Kleene logic; NULL
-    in a column that a part names means what `nulls` says, once for the whole."""
+    """Every row complies with at least one of several rules about rows, or the batch with one of several about it. The rules
+    are parts of one verdict in Kleene logic; NULL in a column that a part names means what `nulls` says, once for the whole."""
 
     parts: tuple[RowRule, ...] = arg(RULES, "the rules, without modifiers")
     type = "any"
@@ -273,8 +277,8 @@ class AnyOf(_Composition):
 
 @dataclass(frozen=True)
 class NoneOf(_Composition):
-    """No row complies with a row rule, or the batch not with a rule about it; of several, with none. The rules are parts of one verdict in Kleene logic; NULL in a
-    column that a part names means what `nulls` says, once for the whole."""
+    """No row complies with a rule about rows, or the batch with one about it; of several, with none of them. The rules
+    are parts of one verdict in Kleene logic; NULL in a column that a part names means what `nulls` says, once for the whole."""
 
     parts: tuple[RowRule, ...] = arg(RULES, "the rule, or the rules, without modifiers")
     type = "not"

@@ -164,6 +164,16 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Another data set that rules point at: files or a table, read as an input is, or what is live of a data set of ours."""
+
+    name: str
+    input: Input
+    dataset: str = ""
+    location: Location = Location("", 0)
+
+
+@dataclass(frozen=True)
 class StreamSettings:
     """How a stream goes on: how often a micro-batch begins, how much one takes at most, what a held one means (`stop` or
     `continue`), where Spark keeps what was read (empty: below the root), and how many micro-batches or how much time a
@@ -228,6 +238,7 @@ class RuleSet:
     quarantined_above: float = 0.5
     profile: bool = False
     anomalies: AnomalySettings | None = None
+    references: tuple[Reference, ...] = ()
     vars: Mapping[str, Any] = field(default_factory=dict)
     batch: str = ""
     description: str = ""

@@ -20,12 +20,13 @@ from quality.rulefile import sections
 from quality.rulefile.anomalies import read_anomalies
 from quality.rulefile.examples import check_examples
 from quality.rulefile.nodes import Node
+from quality.rulefile.references import canonical_references, read_references, refuse_unknown
 from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
 from quality.rulefile.streams import read_stream
 from quality.sensitive import Sensitive
 
 SECTIONS = (
-    "version", "dataset", "description", "owner", "vars", "extends", "input", "defaults", "key", "columns", "rules",
+    "version", "dataset", "description", "owner", "vars", "extends", "input", "references", "defaults", "key", "columns", "rules",
     "profile", "hold", "anomalies", "stream", "outputs",
 )  # fmt: skip
 VERSION = 1
@@ -56,6 +57,8 @@ def interpret(
     sensitive = sections.read_sensitive(tree, problems)
     _refuse_sensitive_groups(rules, sensitive, problems)
     anomalies = read_anomalies(tree, problems)
+    references = read_references(tree, problems)
+    refuse_unknown(rules, references, problems)
     canonical = _canonical(source, tree, dataset, rules)
     rule_set = RuleSet(
         file=file,
@@ -69,12 +72,17 @@ def interpret(
         # anomalies are looked for in everything that a profile measures
         profile=problems.parsed(tree.mapping.get("profile"), "'profile'", parse_flag, anomalies is not None),
         anomalies=anomalies,
+        references=references,
         vars=dict(variables),
         batch=batch or "",
         sensitive=sensitive,
         description=problems.text(tree, "description"),
         owner=problems.text(tree, "owner"),
-        canonical={**canonical, **({"anomalies": anomalies.canonical} if anomalies else {})},
+        canonical={
+            **canonical,
+            **({"anomalies": anomalies.canonical} if anomalies else {}),
+            **canonical_references(tree),
+        },
     )
     if problems.found:
         raise RuleFileError(problems.found)

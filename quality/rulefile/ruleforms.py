@@ -268,7 +268,7 @@ class RuleReader:
         target = "columns" if "columns" in named else "column"
         if isinstance(value.value, dict):
             modifiers = {k: n for k, n in value.mapping.items() if k in MODIFIERS}
-            given = {k: n for k, n in value.mapping.items() if k not in MODIFIERS}
+            given = {kind.short_names.get(k, k): n for k, n in value.mapping.items() if k not in MODIFIERS}
             return self.read(kind, {target: own, **given}, modifiers, line)
         if kind.main:
             return self.read(kind, {target: own, kind.main: value}, {}, line)

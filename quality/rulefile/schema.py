@@ -11,6 +11,7 @@ from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required, yaml_
 from quality.rule_types.base import RowRule, RuleType
 from quality.rulefile.anomalies import SEASONS, STRATEGIES
 from quality.rulefile.choosing import CHOICE_SCHEMA, takes_many
+from quality.rulefile.references import REFERENCE_KEYS
 from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema
 from quality.rulefile.sections import FORMATS, TABLE_FORMATS
 from quality.rulefile.streams import ON_HELD, STARTS
@@ -36,6 +37,7 @@ def json_schema() -> Schema:
             "vars": {"type": "object"},
             "extends": {"type": ["string", "array"], "items": _TEXT},
             "input": _input(),
+            "references": {"type": "object", "additionalProperties": _reference()},
             "defaults": _closed({name: modifiers_schema()[name] for name in DEFAULTS}),
             "key": {
                 "type": ["string", "array"],
@@ -89,6 +91,11 @@ def _input() -> Schema:
             "schema": {"type": "object", "additionalProperties": _TEXT},
         }
     )
+
+
+def _reference() -> Schema:
+    properties = {**_input()["properties"], "dataset": _TEXT}
+    return _closed({word: properties[word] for word in REFERENCE_KEYS})
 
 
 def _stream() -> Schema:
@@ -181,6 +188,7 @@ def _column() -> Schema:
         kind = REGISTRY[word]
         own = {"column", "columns"}
         inside = {name: schema for name, schema in _argument_properties(kind).items() if name not in own}
+        inside |= {short: _argument_properties(kind)[word] for short, word in kind.short_names.items()}
         bare = _argument_properties(kind).get(kind.main, {"type": "boolean"})
         properties[word] = {
             "anyOf": [bare, _closed({**inside, **_modifiers(kind)})],

@@ -20,7 +20,7 @@ COLUMNS = tuple(
     Column(name, kind)
     for name, kind in {"i": "int", "d": "double", "s": "string", "day": "date", "ts": "timestamp"}.items()
 )
-HEAD = "version: 1\ndataset: a\ninput: {path: a.parquet}\nrules:\n"
+HEAD = "version: 1\ndataset: a\ninput: {path: a.parquet}\nreferences: {airports: {path: b.csv}}\nrules:\n"
 NESTED = (
     "- any: [{that: s = 'x'}, {not: [{values: {column: i, between: [1, 2]}}]}, {in: {column: s, values: ['1', 1]}}]"
 )
