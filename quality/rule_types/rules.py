@@ -13,7 +13,7 @@ from typing import Any
 
 from quality.analyzers import NUMERIC, TEMPORAL, TEXTUAL, base_type
 from quality.model import Bounds, Column, Location, Nulls, OnFail, Severity, Tolerance
-from quality.rule_types.base import BatchRule, RowRule, RuleType
+from quality.rule_types.base import RowRule, RuleType
 from quality.sensitive import NOTHING, Sensitive
 
 #: What columns can be chosen by, beside the names of Spark's types.
@@ -116,7 +116,7 @@ def default_id(check: RuleType) -> str:
 
 def batches_asked(check: RuleType) -> int:
     """How many earlier batches the bounds of a rule ask for."""
-    if isinstance(check, BatchRule):
+    if check.metrics():
         return max((metric.bounds.batches for metric in check.metrics()), default=0)
     bounds = getattr(check, "bounds", None)
     return bounds.batches if isinstance(bounds, Bounds) else 0
