@@ -19,17 +19,17 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from quality import group_scan
+from quality import group_scan, queries
 from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
 from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck
-from quality.errors import EngineError, InputError, did_you_mean
+from quality.errors import EngineError, InputError, RuleDataError, did_you_mean
 from quality.grouping import Group, too_many_groups
 from quality.keys import Frequencies, KeyCounter
 from quality.model import Metric
-from quality.planner import Plan
+from quality.planner import Plan, reads
 from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
 from quality.rule_types.rules import RuleSet
@@ -66,14 +66,21 @@ class Findings:
 
 @dataclass(frozen=True)
 class Groups:
-    """What was measured of each group, by rule, or why it could not be."""
+    """What was measured of each group, by rule, or why it could not be; and what queries gave, or why they gave nothing."""
 
     measured: Mapping[str, Mapping[Group, Measured]] = field(default_factory=dict)
     ungrouped: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, Metric] = field(default_factory=dict)
+    unasked: Mapping[str, str] = field(default_factory=dict)
 
     def merged(self, other: Groups) -> Groups:
         """Both together."""
-        return Groups({**self.measured, **other.measured}, {**self.ungrouped, **other.ungrouped})
+        return Groups(
+            {**self.measured, **other.measured},
+            {**self.ungrouped, **other.ungrouped},
+            {**self.asked, **other.asked},
+            {**self.unasked, **other.unasked},
+        )
 
 
 class Engine:
@@ -165,7 +172,22 @@ class Engine:
         found = Groups()
         for part in plan.group_passes:
             found = found.merged(self._in_groups(batch, plan, part))
+        for check in plan.queries:
+            found = found.merged(self._asked(batch, check))
         return found
+
+    def _asked(self, batch: Batch, check: MetricCheck) -> Groups:
+        times = reads(check)
+        self.launched.narrow += 0 if batch.kept else times
+        self.launched.shuffles += 0 if batch.small else times
+        try:
+            return Groups(asked={check.rule.id: queries.ask(batch, check)})
+        except (AnalysisException, ParseException) as error:
+            return Groups(unasked={check.rule.id: _in_words(error, [column.name for column in batch.columns])})
+        except (PySparkException, Py4JJavaError) as error:
+            return Groups(unasked={check.rule.id: reason(error)})
+        except RuleDataError as error:
+            return Groups(unasked={check.rule.id: str(error)})
 
     def _in_groups(self, batch: Batch, plan: Plan, part: GroupPass) -> Groups:
         def launch(shuffles: int) -> None:
@@ -195,6 +217,8 @@ class Engine:
         self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies], groups: Groups
     ) -> Findings:
         """What the passes found, by rule."""
+        plan = plan.without(groups.unasked)
+        scanned = replace(scanned, metrics={**scanned.metrics, **groups.asked})
         measured = self.measured(plan, scanned, frequencies)
         measured = replace(measured, groups=groups.measured, ungrouped=groups.ungrouped)
         return Findings(plan, measured, frequencies, scanned.profile)
@@ -356,4 +380,5 @@ def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, 
         if denominator == 1 and analyzer.name == "CountDistinct":
             return Metric(analyzer.key, numerator)
         return ratio_metric(analyzer, numerator, denominator)
-    return scanned.metrics[check.rule.id]
+    # examples and windows ask no query
+    return scanned.metrics.get(check.rule.id) or Metric(analyzer.key, None)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
+from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, Query, base_type
 from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck, ids
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
@@ -21,7 +21,7 @@ from quality.rule_types.composition import BatchComposition
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
-from quality.sql import conjunction
+from quality.sql import RELATIONS, conjunction, tokens
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
 WORD_BITS = 62
@@ -98,6 +98,11 @@ class Plan:
         passes = [*(c.key for c in self.row_checks), *(c.key for c in self.metric_checks)]
         return tuple(key for key in dict.fromkeys(passes) if key)
 
+    @property
+    def queries(self) -> tuple[MetricCheck, ...]:
+        """The checks that ask a query of a steward."""
+        return tuple(check for check in self.metric_checks if check.analyzer.source == "query")
+
     @cached_property
     def group_passes(self) -> tuple[GroupPass, ...]:
         """The passes over groups, one for each set of columns, in order of first use."""
@@ -125,7 +130,12 @@ class Plan:
         width = "kept" if self.kept else "narrow"
         last = [Pass(width, what, ids(self.row_checks), shuffles)]
         groups = [replace(step, width=width) for part in self.group_passes for step in self._group_steps(part)]
-        return (*self._steps, *groups, *(last if self.several and self.row_checks else ()))
+        queries = [
+            Pass(width, "asking a query", ids([check]), 0 if self.small else 1)
+            for check in self.queries
+            for _ in range(reads(check))
+        ]
+        return (*self._steps, *groups, *queries, *(last if self.several and self.row_checks else ()))
 
     def _group_steps(self, part: GroupPass) -> Iterator[Pass]:
         groups, shuffles = f"each group of {', '.join(part.columns)}", 0 if self.small else 1
@@ -138,7 +148,7 @@ class Plan:
     def _steps(self) -> tuple[Pass, ...]:
         removes = ids(check for check in self.row_checks if check.rule.quarantines)
         keeps = ids(check for check in self.row_checks if not check.rule.quarantines)
-        metrics = ids(check for check in self.metric_checks if not check.key)
+        metrics = ids(check for check in self.metric_checks if not check.key and check.analyzer.source != "query")
         apart = ids(self.measured_apart)
         reading = [Pass("wide", "finding the columns")] * self.reading_scans
         reading += self._reference_steps()
@@ -313,6 +323,12 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
 
 
+def reads(check: MetricCheck) -> int:
+    """How often a query names the batch: so often it is read."""
+    assert isinstance(check.analyzer, Query)
+    return max(1, sum(token.text.strip("`").lower() in RELATIONS for token in tokens(check.analyzer.query)))
+
+
 def part_id(rule: Rule, number: int) -> str:
     """What the part of a composed rule is called, counted from 1."""
     return f"{rule.id}[{number}]"
@@ -406,6 +422,8 @@ def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> 
         analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))
     for name in analyzer.columns:
         analyzer.check_type(name, row.type(name))
+    if isinstance(analyzer, Query):
+        analyzer = replace(analyzer, instance=rule.id)
     references = tuple(row.ref(name) for name in analyzer.columns)
     scope = conjunction([well_formed, _where(rule)])
     key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from quality.analyzers import Analyzer
+from quality.analyzers import Analyzer, Query
 from quality.checks import MetricCheck, RowCheck
 from quality.grouping import Group, over_groups
 from quality.model import (
@@ -31,6 +31,7 @@ from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
 from quality.rule_types.composition import ABSENT, BatchComposition
 from quality.rule_types.rules import Rule, RuleSet
 from quality.sensitive import MASKED, tells, without_value
+from quality.sql import words
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     rule, zone = check.rule, rule_set.input.timezone
     assert isinstance(rule.check, MetricRule)
     bounds, metric, scope = rule.check.bounds, measured.metrics[rule.id], measured.scopes[rule.id]
-    secret = tells(metric, check.analyzer.columns, rule_set.sensitive, scope)
+    secret = tells(metric, check.analyzer.columns, rule_set.sensitive, scope) or _tells(check, rule_set)
     found = {"metric": without_value(metric) if secret else metric, "rows_in_scope": scope}
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
     if scope == 0 and not _counts_rows(check):
@@ -265,6 +266,14 @@ def _holding(part: RuleResult) -> str:
     return f"{part.metric.key.name}{of} is {shown}, which is {part.expected}"
 
 
+def _tells(check: MetricCheck, rule_set: RuleSet) -> bool:
+    """Whether a query may give a value of a sensitive column: it names one, or all columns."""
+    if not isinstance(check.analyzer, Query) or not rule_set.sensitive:
+        return False
+    query = check.analyzer.query
+    return "*" in query.replace("count(*)", "") or any(rule_set.sensitive.how(word) for word in words(query))
+
+
 def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
     """Why bounds of earlier batches cannot be held against the metric."""
     if (check.origin or check.waiting) and _is_moment(metric.value):
@@ -278,6 +287,8 @@ def _missing(metric: Metric, scope: int, *, secret: bool) -> str:
     """Why there is no value to hold against bounds."""
     if metric.value is not None:
         return f"is {MASKED if secret else metric.value}, beyond the year 9999"
+    if metric.key.name == "CustomSQL":
+        return "is NULL"
     overflow = ", or their sum has more than 38 digits" if metric.key.name == "Sum" else ""
     return f"does not exist: all {scope:,} rows in scope are NULL{overflow}"
 

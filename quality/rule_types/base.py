@@ -223,6 +223,8 @@ class RuleType:
     about_several: ClassVar[bool] = False
     #: What it is about, where it is not rows alone, or the batch alone.
     about: ClassVar[str] = ""
+    #: Whether `where` goes with it.
+    filters: ClassVar[bool] = True
     #: Why `group_by` does not go with it, empty when it does.
     ungrouped: ClassVar[str] = "it is about the batch as a whole"
     #: What arguments are called where the type stands under a column.

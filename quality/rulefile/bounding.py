@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from quality.analyzers import TEMPORAL
@@ -53,3 +53,14 @@ def misfitting_bound(check: RuleType) -> str:
             except ValueError:
                 return f"'{word}' must be a number or a date (YYYY-MM-DD[ HH:MM:SS]), got {shown(bound)}"
     return ""
+
+
+def unfit(check: RuleType, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Modifiers that do not go with what a rule is made of, and why."""
+    for part in check.metrics():
+        if "group_by" in given and part.ungrouped:
+            yield "group_by", f"does not go with '{part.type}': {part.ungrouped}"
+        if "where" in given and not part.filters:
+            yield "where", f"does not go with '{part.type}': what rows it is about stands in the query"
+    if "group_by" in given and batches_asked(check):
+        yield "group_by", "bounds that look at earlier batches are about the whole batch; write numbers, or two rules"

@@ -24,8 +24,8 @@ from quality.rule_types.args import (
 )
 from quality.rule_types.base import KeyRule, RowRule, RuleType
 from quality.rule_types.custom import That
-from quality.rule_types.rules import EXPECTED, Rule, batches_asked, default_id, default_on_fail
-from quality.rulefile.bounding import MIN_HISTORY_SCHEMA, misfitting_bound, parse_min_history, with_min_history
+from quality.rule_types.rules import EXPECTED, Rule, default_id, default_on_fail
+from quality.rulefile.bounding import MIN_HISTORY_SCHEMA, misfitting_bound, parse_min_history, unfit, with_min_history
 from quality.rulefile.canonical import plain
 from quality.rulefile.choosing import Choice, choices, over, renamed, takes_many
 from quality.rulefile.examples import read_examples
@@ -44,7 +44,7 @@ SYNONYMS = {
     "accepted_values": "in", "enum": "in", "allowed": "in", "one_of": "in", "is_in": "in", "in_set": "in",
     "regex": "matches", "pattern": "matches", "rlike": "matches",
     "primary_key": "key", "primary": "key", "is_primary_key": "key", "is_unique": "unique",
-    "expression": "that", "sql": "that", "check": "that", "condition": "that", "satisfies": "that",
+    "expression": "that", "check": "that", "condition": "that", "satisfies": "that",
     "range": "between", "minimum": "at_least", "maximum": "at_most", "gt": "above", "ge": "at_least", "lt": "below",
     "le": "at_most", "eq": "equals", "avg": "mean", "average": "mean", "percentile": "quantile",
     "std": "stddev", "var": "variance", "count": "row_count", "size": "row_count", "rows": "row_count", "datatype": "type", "dtype": "type",
@@ -297,9 +297,8 @@ class RuleReader:
         if wrong:
             self.problems.add(modifiers["min_history"], f"'min_history' of '{kind.type}': {wrong}")
             return []
-        if values.get("group_by") and batches_asked(check):
-            why = "bounds that look at earlier batches are about the whole batch; write numbers, or two rules"
-            self.problems.add(modifiers["group_by"], f"'group_by' of '{kind.type}': {why}")
+        for word, why in unfit(check, {word: values[word] for word in modifiers if word in values}):
+            self.problems.add(modifiers[word], f"'{word}' of '{kind.type}': {why}")
             return []
         return [self._rule(check, values, canonical, at)]
 
@@ -450,6 +449,8 @@ def _takes_nulls(kind: type[RuleType]) -> bool:
 
 def misfit(kind: type[RuleType], word: str, value: Any) -> str:
     """Why a modifier does not go with a rule type, empty when it does."""
+    if word == "where" and not kind.filters:
+        return "does not go with it: what rows it is about stands in the query"
     if word == "group_by":
         return f"does not go with it: {kind.ungrouped}" if kind.ungrouped else ""
     if not issubclass(kind, RowRule):

@@ -13,6 +13,7 @@ from quality.model import Column
 from quality.planner import row_check
 from quality.rule_types import REGISTRY
 from quality.rule_types.base import KeyRule, MetricRule, Row, RowRule
+from quality.rule_types.custom import CustomSql
 from quality.rule_types.schema import Malformed
 from quality.rulefile import lint
 
@@ -94,13 +95,13 @@ def examples(word):
 
 #: Modifiers, and who can carry them beside everyone: rules about rows, rows whose NULL another says nothing about.
 MODIFIERS = {
-    "where": ("i > 0", lambda kind: True),
+    "where": ("i > 0", lambda kind: kind.type != "sql"),
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),
     "owner": ("someone", lambda kind: True),
     "group_by": (
         ["i"],
-        lambda kind: issubclass(kind, (RowRule, MetricRule)) and not issubclass(kind, (KeyRule, Malformed)),
+        lambda kind: issubclass(kind, (RowRule, MetricRule)) and not issubclass(kind, (KeyRule, Malformed, CustomSql)),
     ),
     "tolerance": ("1%", lambda kind: issubclass(kind, RowRule)),
     "nulls": ("fail", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply),
