@@ -29,7 +29,7 @@ from quality.errors import EngineError, InputError, RuleDataError, did_you_mean
 from quality.grouping import Group, too_many_groups
 from quality.keys import Frequencies, KeyCounter
 from quality.model import Metric
-from quality.planner import Plan, reads
+from quality.planner import Plan
 from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
 from quality.rule_types.rules import RuleSet
@@ -177,11 +177,12 @@ class Engine:
         return found
 
     def _asked(self, batch: Batch, check: MetricCheck) -> Groups:
-        times = reads(check)
-        self.launched.narrow += 0 if batch.kept else times
-        self.launched.shuffles += 0 if batch.small else times
+        def launch(times: int) -> None:
+            self.launched.narrow += 0 if batch.kept else times
+            self.launched.shuffles += 0 if batch.small else times
+
         try:
-            return Groups(asked={check.rule.id: queries.ask(batch, check)})
+            return Groups(asked={check.rule.id: queries.ask(batch, check, launch)})
         except (AnalysisException, ParseException) as error:
             return Groups(unasked={check.rule.id: _in_words(error, [column.name for column in batch.columns])})
         except (PySparkException, Py4JJavaError) as error:
@@ -217,10 +218,10 @@ class Engine:
         self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies], groups: Groups
     ) -> Findings:
         """What the passes found, by rule."""
-        plan = plan.without(groups.unasked)
         scanned = replace(scanned, metrics={**scanned.metrics, **groups.asked})
         measured = self.measured(plan, scanned, frequencies)
         measured = replace(measured, groups=groups.measured, ungrouped=groups.ungrouped)
+        measured = replace(measured, errors={**measured.errors, **groups.unasked})
         return Findings(plan, measured, frequencies, scanned.profile)
 
     def scan(self, batch: Batch, plan: Plan, *, verdicts: bool = True) -> Scanned:

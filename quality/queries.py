@@ -6,6 +6,8 @@ by node, before it runs. What is not known to be harmless is refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from quality import sql
 from quality.analyzers import NUMERIC, Query, base_type
 from quality.backends.parsing import query_problems
@@ -13,13 +15,14 @@ from quality.backends.reading import Batch
 from quality.checks import MetricCheck
 from quality.errors import RuleDataError
 from quality.model import Metric
+from quality.planner import reads
 from quality.rule_types.base import MALFORMED, RESERVED_PREFIX
 
 _VIEW = f"{RESERVED_PREFIX}this"
 
 
-def ask(batch: Batch, check: MetricCheck) -> Metric:
-    """The value of a query over the rows that could be read. Raises RuleDataError for what is no single number, and what Spark
+def ask(batch: Batch, check: MetricCheck, launch: Callable[[int], None]) -> Metric:
+    """The value of a query over the rows that could be read. `launch` is told how often it reads them. Raises RuleDataError for what is no single number, and what Spark
     raises."""
     assert isinstance(check.analyzer, Query)
     spark, query = batch.frame.sparkSession, check.analyzer.query
@@ -35,6 +38,7 @@ def ask(batch: Batch, check: MetricCheck) -> Metric:
         kinds = [field.dataType.simpleString() for field in found.schema.fields]
         if len(kinds) != 1 or base_type(kinds[0]) not in NUMERIC:
             raise RuleDataError(f"the query must give one number, its columns are {', '.join(kinds)}")
+        launch(reads(check))
         values = found.collect()
     finally:
         spark.catalog.dropTempView(_VIEW)
