@@ -104,7 +104,8 @@ def judged(
     from quality.anomaly.judging import MOST, Options, before, judge, judge_by
 
     calendar = load_calendar(settings.calendar) if settings.calendar else Calendar()
-    earlier = [r for r in commit.live_records(store, dataset) if r.batch_time < tested.time and r.batch != tested.id]
+    known = history_reader.records(store, dataset)
+    earlier = [r for r in known if r.batch_time < tested.time and r.batch != tested.id]
     past = [_shown(batch, sensitive) for batch in history_reader.batches(store, earlier[-MOST:], spark)]
     tested = _shown(tested, sensitive)
     options = Options(settings.false_alarms, settings.metrics, settings.season)

@@ -313,24 +313,24 @@ class Engine:
         """The rules as Deequ Checks, evaluated on the metrics that were measured."""
         if self.deequ is None:
             return []
-        demands = [self._row_demand(self.deequ, check, findings.measured) for check in findings.plan.row_checks]
+        demands = [self._row_demand(check, findings.measured) for check in findings.plan.row_checks]
         # a part says nothing by itself
         for check in (check for check in findings.plan.metric_checks if not check.part_of):
             demands += self._metric_demand(self.deequ, check, findings.measured)
         return self.deequ.evaluate(name, [demand for demand in demands if demand])
 
     @staticmethod
-    def _row_demand(deequ: Deequ, check: RowCheck, measured: Measured) -> Demand | None:
+    def _row_demand(check: RowCheck, measured: Measured) -> Demand | None:
         counts = measured.counts.get(check.rule.id)
         # a tolerance of groups is none of the whole batch
         if counts is None or not counts.scope or check.by:
             return None
-        metric = deequ.from_counts(deequ.real(check.analyzer), counts.scope - counts.failed, counts.scope)
         tolerance = check.rule.tolerance
         allowed = max(int(Decimal(repr(tolerance.ratio)) * counts.scope), tolerance.rows)
         least = (counts.scope - min(allowed, counts.scope)) / counts.scope
         hint = check.rule.check.requirement()
-        return Demand(check.rule.id, check.rule.severity, check.analyzer, metric, (("at_least", least),), hint)
+        found = (counts.scope - counts.failed, counts.scope)
+        return Demand(check.rule.id, check.rule.severity, check.analyzer, found, (("at_least", least),), hint)
 
     @staticmethod
     def _metric_demand(deequ: Deequ, check: MetricCheck, measured: Measured) -> list[Demand]:
@@ -340,8 +340,7 @@ class Engine:
         assert isinstance(rule.check, MetricRule)
         if rule.check.bounds.past or any(isinstance(bound, str) for _, bound in rule.check.bounds.terms):
             return []
-        java = deequ.real(check.analyzer)
-        value = _deequ_metric(deequ, java, check.analyzer, metric)
+        value = _deequ_metric(deequ, check.analyzer, metric)
         terms = tuple((word, float(bound)) for word, bound in rule.check.bounds.terms)
         return [Demand(rule.id, rule.severity, check.analyzer, value, terms, rule.check.requirement())]
 
@@ -359,13 +358,13 @@ def _in_words(error: AnalysisException | ParseException, columns: Sequence[str])
     return re.sub(r";? *line \d+ pos \d+;?$", "", reason(error))
 
 
-def _deequ_metric(deequ: Deequ, java: Any, analyzer: Analyzer, metric: Metric) -> Any:
-    if analyzer.name == "Size":
-        return deequ.from_size(java, int(metric.value))
+def _deequ_metric(deequ: Deequ, analyzer: Analyzer, metric: Metric) -> Any:
     if analyzer.source == "counts":
-        return deequ.from_counts(java, metric.numerator or 0, metric.denominator or 0)
+        return metric.numerator or 0, metric.denominator or 0
+    if analyzer.name == "Size":
+        return deequ.from_size(deequ.real(analyzer), int(metric.value))
     if analyzer.state:
-        return deequ.from_state(java, analyzer.state, float(metric.value))
+        return deequ.from_state(deequ.real(analyzer), analyzer.state, float(metric.value))
     return deequ.from_value(metric.key, float(metric.value))
 
 

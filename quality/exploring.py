@@ -97,15 +97,15 @@ def drift(history: History, column: str, before: Sequence[str], after: Sequence[
     return {name: measure(left, right) for name, measure in MEASURES.items()}
 
 
-def failures(root: str, dataset: str, batch: str) -> Any:
-    """The quarantined rows of the live run of a batch, one row for each rule a row broke: `_rule`, `_severity`,
+def failures(root: str, dataset: str, batch: str, run: str | None = None) -> Any:
+    """The quarantined rows of the live run of a batch, or of one that is named (such as a held one), one row for each rule a row broke: `_rule`, `_severity`,
     `_column`, `_message`, `_value` and `_row_id`, then the row's own columns."""
     import pandas as pd
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
     store = open_store(root)
-    (live,) = readers.select(store, dataset, batch)
+    (live,) = readers.select(store, dataset, batch, run=run)
     rows: list[dict[str, Any]] = []
     for file in live.files("quarantine"):
         for row in ParquetFile(pa.BufferReader(store.read(file.path))).read().to_pylist():

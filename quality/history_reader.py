@@ -15,8 +15,9 @@ from quality.anomaly.values import Batch, Point, Series
 from quality.backends.schemas import literal_path
 from quality.errors import EngineError, InputError, StorageError
 from quality.referenced import readable
-from quality.storage import commit, layout, readers
+from quality.storage import backfills, commit, layout, readers
 from quality.storage.commit import CommitRecord
+from quality.storage.packs import Place, places
 from quality.storage.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class History:
 
     def __init__(self, root: str, dataset: str) -> None:
         self._store, self.dataset = open_store(root), dataset
-        readers.known_batches(self._store, dataset)
+        if dataset not in backfills.datasets(self._store):
+            readers.known_batches(self._store, dataset)
 
     def records(self, *, include_held: bool = False) -> list[CommitRecord]:
         """The commit records the history rests on, in the order of batch times."""
@@ -58,7 +60,7 @@ class History:
         """One of the three tables by name (pyarrow), in the order of batch times, with the column `dataset` first."""
         layout.history_dir(name, self.dataset)
         arrow = _pyarrow()
-        found = _tables(self._store, keys_of(self.records(include_held=include_held), name), None)
+        found = tables_of(self._store, keys_of(self.records(include_held=include_held), name), None)
         if not found:
             raise InputError(f"data set '{self.dataset}' has no live run yet; held ones: include_held=True")
         # a column that a later version added is NULL in the files before it
@@ -79,8 +81,9 @@ class History:
 
 
 def records(store: Store, dataset: str, *, include_held: bool = False) -> list[CommitRecord]:
-    """The live record of every batch, by batch time; with `include_held` its last record, published or not."""
-    live = commit.live_records(store, dataset)
+    """The live record of every batch, by batch time, and the backfills of batches that no run has judged; with
+    `include_held` also the last record of a batch, published or not."""
+    live = backfills.past(store, dataset, commit.live_records(store, dataset))
     if not include_held:
         return live
     last = [record for batch in commit.batches(store, dataset) if (record := commit.latest(store, dataset, batch))]
@@ -148,31 +151,76 @@ def rows_of(
     if not keys:
         return []
     if spark is not None and not _has_pyarrow():
-        frame = spark.read.parquet(*(literal_path(store.uri(key)) for key in keys))
-        return [(row["run"], row.asDict(recursive=True)) for row in frame.select("run", *columns).collect()]
-    tables = _tables(store, keys, ("run", *columns))
+        return _rows_by_spark(store, keys, spark, columns)
+    tables = tables_of(store, keys, ("run", *columns))
     return [(row["run"], row) for table in tables for row in table.to_pylist()]
 
 
-def _tables(store: Store, keys: Sequence[str], columns: Sequence[str] | None) -> list[Any]:
+def _rows_by_spark(
+    store: Store, keys: Sequence[str], spark: SparkSession, columns: Sequence[str]
+) -> list[tuple[str, dict[str, Any]]]:
+    found = places(store, keys)
+    runs = {key.rpartition("/")[2].removesuffix(".parquet") for key in keys}
+    files = dict.fromkeys(found[key].key if key in found else key for key in keys)
+    frame = spark.read.parquet(*(literal_path(store.uri(file)) for file in files)).select("run", *columns)
+    # a pack has runs that nobody asked for
+    return [(row["run"], row.asDict(recursive=True)) for row in frame.collect() if row["run"] in runs]
+
+
+def tables_of(store: Store, keys: Sequence[str], columns: Sequence[str] | None) -> list[Any]:
+    """The tables (pyarrow) of files of the history, wherever their rows are by now. StorageError where one is gone."""
     _pyarrow()
     if not keys:
         return []
-    with ThreadPoolExecutor(min(_READERS, len(keys))) as pool:
-        return list(pool.map(lambda key: _table(store, key, columns), keys))
+    found = places(store, keys)
+    while True:
+        try:
+            return _from_places(store, keys, found, columns)
+        except FileNotFoundError as error:
+            # packed, or packed anew, since its place was looked up
+            before, found = found, _standing(store, keys)
+            if found == before:
+                raise StorageError(f"{error}: a committed run names it, and it is gone") from None
 
 
-def _table(store: Store, key: str, columns: Sequence[str] | None) -> Any:
+def _standing(store: Store, keys: Sequence[str]) -> dict[str, Place]:
+    """The places in packs that are there: the note of one that was removed may be left over."""
+    found = places(store, keys)
+    there = {key for key in {place.key for place in found.values()} if store.exists(key)}
+    return {file: place for file, place in found.items() if place.key in there}
+
+
+def _from_places(
+    store: Store, keys: Sequence[str], found: Mapping[str, Place], columns: Sequence[str] | None
+) -> list[Any]:
+    wanted: dict[str, list[str]] = {}
+    for key in dict.fromkeys(keys):
+        wanted.setdefault(found[key].key if key in found else key, []).append(key)
+    with ThreadPoolExecutor(min(_READERS, len(wanted))) as pool:
+        read = pool.map(lambda item: _read_file(store, item[0], item[1], found, columns), wanted.items())
+        tables = {key: table for one in read for key, table in one.items()}
+    return [tables[key] for key in keys]
+
+
+def _read_file(
+    store: Store, file: str, keys: Sequence[str], found: Mapping[str, Place], columns: Sequence[str] | None
+) -> dict[str, Any]:
+    """The rows of each key that lies in one Parquet file."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
+    names = list(columns) if columns else None
     try:
-        data = store.read(key)
-        return ParquetFile(pa.BufferReader(data)).read(columns=list(columns) if columns else None)
+        data = store.read(file)
     except FileNotFoundError:
-        raise StorageError(f"{store.uri(key)}: a committed run names it, and it is gone") from None
+        raise FileNotFoundError(store.uri(file)) from None
+    try:
+        parquet = ParquetFile(pa.BufferReader(data))
+        if file in keys:
+            return {file: parquet.read(columns=names)}
+        return {key: parquet.read_row_group(found[key].group, columns=names) for key in keys}
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise StorageError(f"{store.uri(key)}: is no Parquet file of the history: {error}") from error
+        raise StorageError(f"{store.uri(file)}: is no Parquet file of the history: {error}") from error
 
 
 def _has_pyarrow() -> bool:

@@ -25,7 +25,7 @@ from quality.engine import Findings
 from quality.results import Context, Sides
 from quality.rows import duplicates, failing_sql
 from quality.rule_types.schema import Malformed
-from quality.slices import FILE, LEAST_ROWS, Slice
+from quality.slices import FILE, LEAST_ROWS, Dimension, FailingRow, Slice
 from quality.sql import disjunction
 
 #: The entry for all rows that are quarantined, whatever they failed.
@@ -35,15 +35,21 @@ MOST_RULES = 50
 
 
 def localised(
-    context: Context, batch: Batch, findings: Findings, files: Sides, written: Callable[[], DataFrame]
+    context: Context,
+    batch: Batch,
+    findings: Findings,
+    files: Sides,
+    written: Callable[[], DataFrame],
+    seen: Sequence[FailingRow] | None,
 ) -> dict[str, Slice]:
     """By rule id the slice that explains most of its failing rows, and under QUARANTINED that of the quarantine when it is
-    above what is held. `written` reads back the rows that were quarantined or flagged."""
+    above what is held. `written` reads back the rows that were quarantined or flagged; `seen` are all of them, when
+    they are on the driver anyhow."""
     checks = _to_explain(context, findings, files)
     if not checks:
         return {}
     with context.step("localise", "looking what failing rows have in common"):
-        return _of_checks(context, batch, findings, files, written, checks)
+        return _of_checks(context, batch, findings, files, written, seen, checks)
 
 
 def _of_checks(
@@ -52,19 +58,26 @@ def _of_checks(
     findings: Findings,
     files: Sides,
     written: Callable[[], DataFrame],
+    seen: Sequence[FailingRow] | None,
     checks: Sequence[RowCheck],
 ) -> dict[str, Slice]:
     counts = findings.measured.counts
     removing = [check for check in checks if check.rule.quarantines]
-    frame, marks = _in_batch(context, batch, findings, checks) if findings.plan.several else (written(), {})
-    marks = marks or slices.written_marks(check.rule.id for check in checks)
-    by_file = FILE in frame.columns
-    if removing and _is_held(context, files):
-        marks[QUARANTINED] = disjunction([marks[check.rule.id] for check in removing])
-    chosen = slices.dimensions(batch.columns, context.rule_set.sensitive, by_file=by_file)
+    held = removing and _is_held(context, files)
     failing = {check.rule.id: counts[check.rule.id].failed for check in checks}
-    failing |= {QUARANTINED: sum(file.rows for file in files["quarantine"])} if QUARANTINED in marks else {}
-    counted = _with_names(slices.count(frame, marks, chosen, failing, small=batch.small))
+    failing |= {QUARANTINED: sum(file.rows for file in files["quarantine"])} if held else {}
+    by_file = False
+    if seen is not None and not findings.plan.several:
+        ids = {check.rule.id: {check.rule.id} for check in checks}
+        ids |= {QUARANTINED: {check.rule.id for check in removing}} if held else {}
+        counted = slices.count_here(seen, ids, dimensions(context, batch))
+    else:
+        frame, marks = _in_batch(context, batch, findings, checks) if findings.plan.several else (written(), {})
+        marks = marks or slices.written_marks(check.rule.id for check in checks)
+        marks |= {QUARANTINED: disjunction([marks[check.rule.id] for check in removing])} if held else {}
+        by_file = FILE in frame.columns
+        chosen = dimensions(context, batch, by_file=by_file)
+        counted = _with_names(slices.count(frame, marks, chosen, failing, small=batch.small))
     # a line that could not be read has no value in any column
     every = tuple(column.name for column in batch.columns)
     named = {
@@ -75,6 +88,11 @@ def _of_checks(
     of_batch = slices.shares_of(findings.profile)
     of_batch |= slices.shares_of_files({_plain(file.path): file.size for file in batch.files}) if by_file else {}
     return slices.best(counted, named, of_batch, {} if findings.profile else _constants(context, counted, files))
+
+
+def dimensions(context: Context, batch: Batch, *, by_file: bool = False) -> list[Dimension]:
+    """What the slices of a batch are made of."""
+    return slices.dimensions(batch.columns, context.rule_set.sensitive, by_file=by_file)
 
 
 def _to_explain(context: Context, findings: Findings, files: Sides) -> list[RowCheck]:

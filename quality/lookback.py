@@ -52,10 +52,11 @@ def with_past(
     spark: SparkSession | None,
 ) -> Plan:
     """The plan with the columns of the batch before, and every bound in numbers. A rule whose past is too short does not apply yet; one whose bounds have no
-    number, or whose history cannot be read, cannot be told. `live` are the live records by batch time."""
+    number, or whose history cannot be read, cannot be told. `live` are the records that count, by batch time (`backfills.past`)."""
     earlier = [record for record in live if record.batch_time < batch_time and record.batch != batch]
-    if earlier:
-        plan = replace(plan, before=earlier[-1].columns, batch_before=earlier[-1].batch)
+    # a batch that was measured alone was published with no columns
+    if published := [record for record in earlier if record.published]:
+        plan = replace(plan, before=published[-1].columns, batch_before=published[-1].batch)
     if not plan.batches:
         return plan
     try:

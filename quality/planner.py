@@ -60,7 +60,7 @@ class Passes:
 @dataclass(frozen=True)
 class Plan:
     """What will run. `errors` holds, by rule id, why a rule cannot be judged against this batch; `together`: one pass
-    writes every side; `small`: the batch is one partition, so that nothing is shuffled; `kept`: the first pass
+    writes every side; not `writes`: it measures alone; `small`: the batch is one partition, so that nothing is shuffled; `kept`: the first pass
     keeps the rows on local disks, and no other reads the input; `tally`: one aggregate counts rule
     bits and profiles columns, also beside a write; `several`: the batch is in several files, so that failing rows are looked for
     in each when a rule fails."""
@@ -79,6 +79,7 @@ class Plan:
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
+    writes: bool = True
     small: bool = False
     kept: bool = False
     tally: bool = False
@@ -135,7 +136,7 @@ class Plan:
             for check in self.queries
             for _ in range(reads(check))
         ]
-        return (*self._steps, *groups, *queries, *(last if self.several and self.row_checks else ()))
+        return (*self._steps, *groups, *queries, *(last if self.writes and self.several and self.row_checks else ()))
 
     def _group_steps(self, part: GroupPass) -> Iterator[Pass]:
         groups, shuffles = f"each group of {', '.join(part.columns)}", 0 if self.small else 1
@@ -172,7 +173,7 @@ class Plan:
         ]
         what = "counting failing rows and measuring metrics" + (", profiling" if self.profiles else "")
         scan = Pass("wide", f"{what}, keeping the rows" if self.kept else what, (*removes, *keeps, *metrics))
-        later = (*keys, Pass("wide", "writing passed rows"), *sides)
+        later = (*keys, Pass("wide", "writing passed rows"), *sides) if self.writes else tuple(keys)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
 
     def _reference_steps(self) -> list[Pass]:
@@ -193,7 +194,7 @@ class Plan:
             yield Pass("narrow", f"counting keys of {names} as if they were sorted", (*rows, *metrics))
         yield Pass("narrow", f"counting keys of {names}", (*rows, *metrics), 0 if self.small else 1)
         # otherwise they come from the same shuffle
-        if self.small and rows:
+        if self.small and rows and self.writes:
             yield Pass("narrow", f"finding doubled keys of {names}", rows)
         elif key.whole and not self.small:
             yield Pass("narrow", f"looking closer at doubled keys of {names}", (*rows, *metrics), 1)

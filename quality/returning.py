@@ -13,7 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from quality import lookback, planner, publishing, quarantine, results, verification
+from quality import history_reader, lookback, planner, publishing, quarantine, results, verification
 from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
@@ -114,7 +114,7 @@ class Returning:
             plan = planner.plan(self.rule_set, batch.row, batch.text, applying(pinned, batch.columns))
             tallied = self.context.engine.tallies(self.rule_set, small=batch.small)
             plan = self.context.engine.analyse(batch.frame, replace(plan, small=batch.small, tally=tallied))
-            past = commit.live_records(self.store, live.dataset)
+            past = history_reader.records(self.store, live.dataset)
             plan = lookback.with_past(plan, self.store, past, live.batch, live.batch_time, self.spark)
             with self.context.step("metrics", "judging the batch as it stands"):
                 findings = self.context.engine.measure(batch, plan)

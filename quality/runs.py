@@ -39,6 +39,7 @@ from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
 from quality.backends.session import session
 from quality.backends.sizing import keeps, sized
+from quality.backends.warming import warming
 from quality.engine import ENGINES, Engine
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
 from quality.localise import QUARANTINED
@@ -54,7 +55,7 @@ from quality.rulefile.interpret import type_rule
 from quality.sensitive import MASKED, withholding
 from quality.slices import Slice
 from quality.sql import words
-from quality.storage import commit, layout, ledger
+from quality.storage import backfills, commit, layout, ledger
 from quality.storage.commit import CommitRecord
 from quality.storage.leases import Lease
 from quality.storage.ledger import CORRECTED, Entry
@@ -123,7 +124,8 @@ def run_batches(
     told = progress or (lambda _words: None)
     if spark is None:
         told("starting Spark")
-    with session(spark, extra=conf, needs=needs(rule_sets, conf)) as own:
+    wanted = needs(rule_sets, conf)
+    with session(spark, extra=conf, needs=wanted) as own, warming(own.spark, wanted=own.owned and "haste" in wanted):
         for rule_set in rule_sets[:: len(batches)]:
             refuse_unparsable(own.spark, rule_set)
             targets.refuse_wrong(rule_set, own.spark)
@@ -216,13 +218,14 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
     rule_set = context.rule_set
     with context.step("pin", "looking for the input"):
         live = commit.live_records(context.store, context.dataset)
+        past = backfills.past(context.store, context.dataset, live)
         types, pinned_rules = types_for(rule_set, live)
         reader = Reader(context.spark, rule_set.input, types, mentions_file(rule_set))
         files = reader.pin()
         batch = reader.read(files) if rule_set.input.table else None
         references = References(context.engine, context.store, rule_set)
         references.pin()
-        prints = fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", live)
+        prints = fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", past)
         prints["references"] = references.fingerprint(context.run)
         last = commit.latest(context.store, context.dataset, context.batch)
     if last and not wishes.force and prints["input"] and dict(last.fingerprints) == prints:
@@ -243,7 +246,7 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         batch = references.attach(batch)
     with sized(context.spark, batch) as batch:
         plan = planned(context.engine, context.store, rule_set, batch, pinned_rules)
-        plan = lookback.with_past(plan, context.store, live, context.batch, context.batch_time, context.spark)
+        plan = lookback.with_past(plan, context.store, past, context.batch, context.batch_time, context.spark)
         # a row that was corrected keeps its id, which the files of a shared pass do not hold
         plan = replace(plan, together=False) if folded.rows else plan
         planner.refuse_over_budget(plan, wishes.max_scans)
@@ -367,10 +370,10 @@ def mentions_file(rule_set: RuleSet) -> bool:
 
 
 def fingerprints(
-    context: Context, files: tuple[PinnedFile, ...], snapshot: str, live: Sequence[CommitRecord]
+    context: Context, files: tuple[PinnedFile, ...], snapshot: str, past: Sequence[CommitRecord]
 ) -> dict[str, str]:
     """All that a run depends on; equal to the last run's means there is nothing to do."""
-    earlier = [[r.batch, r.seq, r.run] for r in live if r.batch_time < context.batch_time and r.batch != context.batch]
+    earlier = [[r.batch, r.seq, r.run] for r in past if r.batch_time < context.batch_time and r.batch != context.batch]
     return {
         "input": pinned_digest(files, snapshot),
         "rule_set": context.rule_set.fingerprint,

@@ -19,6 +19,7 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Observation
 
+from quality import slices
 from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
@@ -27,14 +28,14 @@ from quality.checks import KeyPass
 from quality.engine import Findings, Groups
 from quality.errors import StorageError
 from quality.keys import Frequencies
-from quality.localise import localised, with_file
+from quality.localise import dimensions, localised, with_file
 from quality.model import Column
 from quality.planner import Plan
 from quality.results import Context, Sides
 from quality.rows import Marked, Origin, duplicates, hiding, side_expression, split
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.scan import Scan, Scanned
-from quality.slices import Slice
+from quality.slices import FailingRow, Slice
 from quality.sql import quote
 from quality.storage import readers
 from quality.storage.commit import DataFile
@@ -58,11 +59,13 @@ _WRITERS = ("spark.sql.maxConcurrentOutputFileWriters", "8")
 
 @dataclass(frozen=True)
 class Written:
-    """What is known of a batch when its rows are written: the files of each side, and samples of failing rows."""
+    """What is known of a batch when its rows are written: the files of each side, and samples of failing rows. `seen`: all rows
+    that are quarantined or flagged, where they are few."""
 
     findings: Findings
     files: dict[str, tuple[DataFile, ...]]
     samples: Samples
+    seen: Sequence[FailingRow] | None = None
     slices: Mapping[str, Slice] = field(default_factory=dict)
 
 
@@ -90,7 +93,7 @@ def _localised(context: Context, batch: Batch, written: Written) -> Mapping[str,
         return _read(context, failing, [*batch.columns, readers.QUALITY_COLUMN])
 
     try:
-        return localised(context, batch, written.findings, written.files, read)
+        return localised(context, batch, written.findings, written.files, read, written.seen)
     except (PySparkException, Py4JJavaError) as error:
         LOG.warning("%s: what failing rows have in common could not be told: %s", context.run, reason(error))
         return {}
@@ -118,15 +121,17 @@ def _apart(context: Context, batch: Batch, plan: Plan) -> Written:
     with context.step("metrics", "measuring"):
         findings = context.engine.measure(batch, plan)
     with context.step("split", "splitting and writing rows"):
-        files, samples = _write_sides(context, batch, findings)
-    return Written(findings, files, samples)
+        files, samples, seen = _write_sides(context, batch, findings)
+    return Written(findings, files, samples, seen)
 
 
 def _origin(context: Context) -> Origin:
     return Origin(context.batch, context.run, context.rule_set.fingerprint)
 
 
-def _write_sides(context: Context, batch: Batch, findings: Findings) -> tuple[dict[str, tuple[DataFile, ...]], Samples]:
+def _write_sides(
+    context: Context, batch: Batch, findings: Findings
+) -> tuple[dict[str, tuple[DataFile, ...]], Samples, list[FailingRow] | None]:
     sides = split(batch, findings, _origin(context))
     flags = context.rule_set.outputs.flags
     frames = {
@@ -139,7 +144,7 @@ def _write_sides(context: Context, batch: Batch, findings: Findings) -> tuple[di
     context.engine.launched.wide += 0 if batch.kept else made + (kept is not None)
     context.engine.launched.shuffles += 0 if batch.small else made - 1 + (kept is not None)
     files = {side: _write(context, side, frame) for side, frame in frames.items()}
-    return files, _samples(context, batch, files, kept)
+    return files, *_samples(context, batch, files, kept)
 
 
 def _write(context: Context, side: str, frame: DataFrame | None) -> tuple[DataFile, ...]:
@@ -164,18 +169,31 @@ def _files(context: Context, folder: str) -> tuple[DataFile, ...]:
     return tuple(DataFile(entry.key, count, entry.size) for entry, count in zip(entries, rows, strict=True))
 
 
-def _samples(context: Context, batch: Batch, files: Sides, kept: DataFrame | None) -> Samples:
-    """A few failing rows of each rule; rows that stay in passed are looked for only until there are enough."""
-    frames = [kept] if kept is not None else []
-    for side in ("quarantine", "flags"):
-        if files[side]:
-            frames.append(_read(context, files[side], [*batch.columns, readers.QUALITY_COLUMN]))
+def _samples(
+    context: Context, batch: Batch, files: Sides, kept: DataFrame | None
+) -> tuple[Samples, list[FailingRow] | None]:
+    """A few failing rows of each rule; rows that stay in passed are looked for only until there are enough. And all rows of
+    quarantine and flags, when these few are all."""
     samples: Samples = {}
-    for frame in frames:
-        few = hiding(frame.limit(SAMPLED_ROWS), context.rule_set.sensitive)
-        for row in few.selectExpr("to_json(struct(*)) as row").collect():
+    if kept is not None:
+        for row in _few(context, kept, "array()"):
             _add_sample(samples, json.loads(row["row"]))
-    return samples
+    written = {side: rows for side in ("quarantine", "flags") if (rows := sum(file.rows for file in files[side]))}
+    seen: list[FailingRow] | None = [] if all(rows <= SAMPLED_ROWS for rows in written.values()) else None
+    texts = "array()" if seen is None else slices.texts_of(dimensions(context, batch))
+    for side in written:
+        for row in _few(context, _read(context, files[side], [*batch.columns, readers.QUALITY_COLUMN]), texts):
+            found = json.loads(row["row"])
+            failed = frozenset(failure["rule"] for failure in found[readers.QUALITY_COLUMN.name]["failures"])
+            _add_sample(samples, found)
+            if seen is not None:
+                seen.append(FailingRow(failed, tuple(row["texts"])))
+    return samples, seen
+
+
+def _few(context: Context, frame: DataFrame, texts: str) -> list[Any]:
+    few = hiding(frame.limit(SAMPLED_ROWS), context.rule_set.sensitive)
+    return few.selectExpr("to_json(struct(*)) as row", f"{texts} as texts").collect()
 
 
 def _read(context: Context, files: Sequence[DataFile], columns: Iterable[Column]) -> DataFrame:
@@ -274,6 +292,7 @@ def _explained(
     failing = (*by_side[1], *by_side[2])
     files: dict[str, tuple[DataFile, ...]] = {"passed": (), "quarantine": (), "flags": ()}
     samples: Samples = {}
+    seen: list[FailingRow] | None = None
     few = replace(batch, frame=_read(context, failing, batch.columns)) if failing else None
     failed = Scan(few, plan.only_rows(), None).run().failed if few else {c.rule.id: 0 for c in plan.row_checks}
     scanned = replace(scanned, failed={**scanned.failed, **failed})
@@ -283,11 +302,11 @@ def _explained(
         flags = context.rule_set.outputs.flags
         files["quarantine"] = _write(context, "quarantine", sides.quarantined)
         files["flags"] = _write(context, "flags", sides.flagged if flags else None)
-        samples = _samples(context, batch, files, None if flags else sides.flagged)
+        samples, seen = _samples(context, batch, files, None if flags else sides.flagged)
     # a file without rows, where none pass: it has the columns
     none = batch.frame.selectExpr(*(quote(column.name) for column in batch.columns)).where("false")
     files["passed"] = _settled(context, by_side) or _write(context, "passed", none)
-    return Written(findings, files, samples)
+    return Written(findings, files, samples, seen)
 
 
 def _settled(context: Context, by_side: Mapping[int, tuple[DataFile, ...]]) -> tuple[DataFile, ...]:

@@ -11,7 +11,7 @@ nothing tells it, lift is None. Columns the rule names say nothing but the rule 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Any
@@ -136,6 +136,40 @@ def count(
     grouped = stacked.groupBy("d", "v").agg(*sums).where(f"d < 0 or {near}").limit(MOST_SLICES).collect()
     rows = {(row["d"], row["v"]): tuple(int(row[f"n{place}"]) for place in range(len(rules))) for row in grouped}
     return Counted(rules, tuple(chosen), rows, rows.pop((-1, None), (0,) * len(rules)))
+
+
+@dataclass(frozen=True)
+class FailingRow:
+    """A failing row that is on the driver: the ids of the rules it failed, and its text of each dimension."""
+
+    rules: frozenset[str]
+    texts: tuple[str | None, ...]
+
+
+def texts_of(chosen: Sequence[Dimension]) -> str:
+    """SQL: the texts of a row, one for each dimension."""
+    return f"cast(array({', '.join(dimension.text for dimension in chosen)}) as array<string>)"
+
+
+def count_here(
+    rows: Sequence[FailingRow], rules: Mapping[str, Collection[str]], chosen: Sequence[Dimension]
+) -> Counted:
+    """What `count` finds, of failing rows that are on the driver. `rules`: by name the ids of which a row failed one."""
+    named = list(rules.values())
+    marks = [tuple(int(not row.rules.isdisjoint(ids)) for ids in named) for row in rows]
+    found: dict[tuple[int, str | None], list[int]] = {}
+    for row, marked in zip(rows, marks, strict=True):
+        for place, text in enumerate(row.texts):
+            sums = found.setdefault((place, text), [0] * len(named))
+            for rule, one in enumerate(marked):
+                sums[rule] += one
+    failing = tuple(sum(marked[rule] for marked in marks) for rule in range(len(named)))
+    near = {
+        slice: tuple(sums)
+        for slice, sums in found.items()
+        if any(n >= _NEAR * whole for n, whole in zip(sums, failing, strict=True))
+    }
+    return Counted(tuple(rules), tuple(chosen), near, failing)
 
 
 def written_marks(rules: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ crosses py4j: assertions are instances of a Java class that Spark's own compiler
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,19 +20,108 @@ from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.column import Column
 
-from quality.analyzers import Analyzer
+from quality.analyzers import Analyzer, Compliance
 from quality.backends.compiled import compiled
 from quality.model import MetricKey, Severity
 
-_BOUNDS_SOURCE = """
-public final class QualityBounds extends scala.runtime.AbstractFunction1 implements java.io.Serializable {
+_SOURCE = """
+import com.amazon.deequ.analyzers.Analyzer;
+import com.amazon.deequ.analyzers.Completeness;
+import com.amazon.deequ.analyzers.Compliance;
+import com.amazon.deequ.analyzers.NumMatchesAndCount;
+import com.amazon.deequ.analyzers.runners.AnalyzerContext;
+import com.amazon.deequ.checks.Check;
+import com.amazon.deequ.checks.CheckResult;
+import com.amazon.deequ.constraints.AnalysisBasedConstraint;
+import com.amazon.deequ.constraints.ConstraintResult;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.List;
+import org.apache.spark.api.python.PythonUtils;
+import scala.Option;
+import scala.collection.JavaConverters;
+
+public final class QualityChecks {
+  private final ObjectMapper mapper = new ObjectMapper();
+  private final List analyzers = new ArrayList();
+  private final List metrics = new ArrayList();
+
+  // a metric that was computed already
+  public void add(Object analyzer, Object metric) {
+    analyzers.add(analyzer);
+    metrics.add(metric);
+  }
+
+  // one Check of all demands, in their order; what is not counts was added before
+  public String evaluate(Object level, String description, String demands) throws java.io.IOException {
+    HashMap found = new HashMap();
+    List constraints = new ArrayList();
+    Option none = Option.apply(null);
+    int next = 0;
+    for (Iterator all = mapper.readTree(demands).elements(); all.hasNext();) {
+      JsonNode demand = (JsonNode) all.next();
+      Analyzer analyzer;
+      if (demand.has("matches")) {
+        analyzer = counting(demand);
+        Object state = new NumMatchesAndCount(demand.get("matches").longValue(), demand.get("rows").longValue(), none);
+        found.put(analyzer, analyzer.computeMetricFrom(Option.apply(state)));
+      } else {
+        analyzer = (Analyzer) analyzers.get(next);
+        found.put(analyzer, metrics.get(next));
+        next++;
+      }
+      QualityBounds bounds = new QualityBounds((ArrayNode) demand.get("words"), (ArrayNode) demand.get("bounds"));
+      constraints.add(new AnalysisBasedConstraint(analyzer, bounds, none, text(demand, "hint")));
+    }
+    Check check = new Check((scala.Enumeration.Value) level, description, list(constraints));
+    CheckResult result = check.evaluate(new AnalyzerContext(PythonUtils.toScalaMap(found)));
+    ObjectNode told = mapper.createObjectNode();
+    told.put("status", result.status().toString());
+    ArrayNode outcomes = told.putArray("outcomes");
+    for (scala.collection.Iterator each = result.constraintResults().iterator(); each.hasNext();) {
+      ConstraintResult one = (ConstraintResult) each.next();
+      ArrayNode outcome = outcomes.addArray();
+      outcome.add(one.constraint().toString());
+      outcome.add(one.status().toString());
+      outcome.add(one.message().isDefined() ? (String) one.message().get() : "");
+    }
+    return mapper.writeValueAsString(told);
+  }
+
+  private static Analyzer counting(JsonNode demand) {
+    Option where = text(demand, "where");
+    if (demand.has("column")) {
+      return new Completeness(demand.get("column").asText(), where, Option.apply(null));
+    }
+    return new Compliance(demand.get("instance").asText(), demand.get("predicate").asText(), where,
+        list(new ArrayList()), Option.apply(null));
+  }
+
+  private static Option text(JsonNode demand, String name) {
+    String text = demand.get(name).asText();
+    return Option.apply(text.isEmpty() ? null : text);
+  }
+
+  private static scala.collection.immutable.List list(List items) {
+    return JavaConverters.collectionAsScalaIterable(items).toList();
+  }
+}
+
+final class QualityBounds extends scala.runtime.AbstractFunction1 implements java.io.Serializable {
   private final String[] words;
   private final double[] bounds;
-  public QualityBounds(String words, String bounds) {
-    this.words = words.split(" ");
-    String[] texts = bounds.split(" ");
-    this.bounds = new double[texts.length];
-    for (int i = 0; i < texts.length; i++) { this.bounds[i] = Double.parseDouble(texts[i]); }
+  QualityBounds(ArrayNode words, ArrayNode bounds) {
+    this.words = new String[words.size()];
+    this.bounds = new double[words.size()];
+    for (int i = 0; i < this.words.length; i++) {
+      this.words[i] = words.get(i).asText();
+      this.bounds[i] = Double.parseDouble(bounds.get(i).asText());
+    }
   }
   public Object apply(Object value) {
     double x = ((Number) value).doubleValue();
@@ -77,12 +167,13 @@ class CheckOutcome:
 
 @dataclass(frozen=True)
 class Demand:
-    """A constraint to put on a check: the metric and the bounds Deequ is to hold it against."""
+    """A constraint to put on a check: what was measured, and the bounds Deequ is to hold it against. `measured` is rows that comply
+    and rows in scope, of analyzers whose `source` is counts, else a metric in the JVM."""
 
     rule: str
     severity: Severity
     analyzer: Analyzer
-    metric: Any
+    measured: Any
     terms: tuple[tuple[str, float], ...]
     hint: str
 
@@ -100,13 +191,12 @@ class Deequ:
         self._options = self.jvm.scala.Option
         self._successes = self.jvm.scala.util.Success
         self._double_metrics, self._entities = deequ.metrics.DoubleMetric, deequ.metrics.Entity
-        self._constraints = deequ.constraints.AnalysisBasedConstraint
-        self._objects = self.jvm.java.lang.Object
+        self._levels = deequ.checks.CheckLevel
         self.analyzers = deequ.analyzers
         self.none = self._options.apply(None)
         self.empty = self._seq([])
         self.version = _jar_version(self.jvm)
-        self._bounds = compiled(spark, "QualityBounds", _BOUNDS_SOURCE)
+        self._checks = compiled(spark, "QualityChecks", _SOURCE)
 
     @cached_property
     def bridged(self) -> bool:
@@ -150,11 +240,6 @@ class Deequ:
         """The metric of an analyzer whose aggregates stand in a JVM row from `offset` on."""
         return java.metricFromAggregationResult(row, offset, self.none, self.none)
 
-    def from_counts(self, java: Any, matches: int, rows: int) -> Any:
-        """The metric of Compliance or Completeness from numbers of rows."""
-        state = self._maker("NumMatchesAndCount")(matches, rows, self.none)
-        return java.computeMetricFrom(self._some(state))
-
     def from_size(self, java: Any, rows: int) -> Any:
         """The metric of Size."""
         return java.computeMetricFrom(self._some(self._maker("NumMatches")(rows)))
@@ -186,39 +271,18 @@ class Deequ:
         return [self._evaluate(f"{name} ({level.lower()})", level, found) for level, found in levels.items()]
 
     def _evaluate(self, description: str, level: str, demands: list[Demand]) -> CheckOutcome:
-        check = self.jvm.com.amazon.deequ.checks.Check(
-            getattr(self.jvm.com.amazon.deequ.checks.CheckLevel, level)(), description, self._seq([])
-        )
-        metrics = self.jvm.java.util.HashMap()
+        # one call for all: a thousand rules are some twenty thousand calls otherwise
+        checks = self._checks.newInstance(None)
         for demand in demands:
-            java = self.real(demand.analyzer)
-            metrics.put(java, demand.metric)
-            check = check.addConstraint(self._constraint(java, demand))
-        context = self.jvm.com.amazon.deequ.analyzers.runners.AnalyzerContext(
-            self.jvm.org.apache.spark.api.python.PythonUtils.toScalaMap(metrics)
+            if demand.analyzer.source != "counts":
+                checks.add(self.real(demand.analyzer), demand.measured)
+        texts = json.dumps([_as_json(demand) for demand in demands])
+        told = json.loads(checks.evaluate(getattr(self._levels, level)(), description, texts))
+        found = tuple(
+            ConstraintOutcome(demand.rule, constraint, status == "Success", message)
+            for demand, (constraint, status, message) in zip(demands, told["outcomes"], strict=True)
         )
-        result = check.evaluate(context)
-        outcomes = zip(demands, self._java_list(result.constraintResults()), strict=False)
-        found = tuple(self._outcome(demand, outcome) for demand, outcome in outcomes)
-        return CheckOutcome(description, level, str(result.status().toString()), found)
-
-    def _constraint(self, java: Any, demand: Demand) -> Any:
-        words = " ".join(word for word, _ in demand.terms)
-        numbers = " ".join(repr(float(number)) for _, number in demand.terms)
-        arguments = self.gateway.new_array(self._objects, 2)
-        arguments[0], arguments[1] = words, numbers
-        assertion = self._bounds.newInstance(arguments)
-        return self._constraints(java, assertion, self.none, self._option(demand.hint))
-
-    @staticmethod
-    def _outcome(demand: Demand, result: Any) -> ConstraintOutcome:
-        message = result.message()
-        return ConstraintOutcome(
-            demand.rule,
-            str(result.constraint().toString()),
-            str(result.status().toString()) == "Success",
-            str(message.get()) if message.isDefined() else "",
-        )
+        return CheckOutcome(description, level, told["status"], found)
 
     # Deequ's own runner
 
@@ -247,6 +311,31 @@ class Deequ:
 
     def _java_list(self, seq: Any) -> list[Any]:
         return list(self._converters.seqAsJavaListConverter(seq).asJava())
+
+
+def _as_json(demand: Demand) -> dict[str, Any]:
+    """A demand as `QualityChecks` takes it; bounds are text, for the sake of infinity."""
+    analyzer = demand.analyzer
+    told = {
+        "words": [word for word, _ in demand.terms],
+        "bounds": [_double(float(bound)) for _, bound in demand.terms],
+        "hint": demand.hint,
+        "where": analyzer.where,
+    }
+    if analyzer.source != "counts":
+        return told
+    matches, rows = demand.measured
+    what = (
+        {"instance": analyzer.instance, "predicate": analyzer.predicate}
+        if isinstance(analyzer, Compliance)
+        else {"column": analyzer.columns[0]}
+    )
+    return {**told, **what, "matches": matches, "rows": rows}
+
+
+def _double(number: float) -> str:
+    """A double as Java reads it."""
+    return repr(number).replace("inf", "Infinity").replace("nan", "NaN")
 
 
 def connect(spark: SparkSession) -> Deequ | None:

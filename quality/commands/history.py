@@ -7,6 +7,8 @@ import os
 from typing import Any
 
 from quality.commands.common import command, group
+from quality.commands.history_backfill import add_history_backfill
+from quality.commands.history_compact import add_history_compact
 from quality.commands.history_tables import add_history_export, add_history_list, add_history_show
 from quality.errors import InputError, UsageError, did_you_mean
 
@@ -19,6 +21,8 @@ def add_history(commands: Any) -> None:
     add_history_list(inner)
     add_history_show(inner)
     add_history_export(inner)
+    add_history_backfill(inner)
+    add_history_compact(inner)
     add_athena_ddl(inner)
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from quality.commands.common import command
 from quality.errors import StorageError, UsageError, did_you_mean
-from quality.model import number_text
+from quality.model import Decision, number_text
 
 if TYPE_CHECKING:
     from quality.anomaly.values import Batch, Series
+    from quality.storage.commit import CommitRecord
 
 _BARS = 40
 
@@ -75,22 +76,30 @@ def _list(options: argparse.Namespace) -> int:
             {
                 **{key: getattr(record, key) for key in keys},
                 "batch_time": record.batch_time.isoformat(),
-                "status": str(record.status),
-                "decision": str(record.decision),
+                "status": _status(record),
+                "decision": _decision(record),
                 "rows": dict(record.rows),
             }
             for record in shown
         ]
         print(json.dumps(found, ensure_ascii=False, indent=1))
         return 0
-    print(f"{'batch':24}  {'time':19}  {'decision':9}  {'status':7}  {'rows':>12}  {'quarantined':>11}")
+    print(f"{'batch':24}  {'time':19}  {'decision':10}  {'status':7}  {'rows':>12}  {'quarantined':>11}")
     for record in shown:
         print(
-            f"{record.batch:24}  {record.batch_time:%Y-%m-%d %H:%M:%S}  {record.decision!s:9}  {record.status!s:7}  "
+            f"{record.batch:24}  {record.batch_time:%Y-%m-%d %H:%M:%S}  {_decision(record):10}  {_status(record):7}  "
             f"{record.rows.get('input', 0):>12,}  {record.rows.get('quarantined', 0):>11,}"
         )
     print(f"{len(shown):,} of {len(records):,} batches")
     return 0
+
+
+def _decision(record: CommitRecord) -> str:
+    return "backfilled" if record.decision == Decision.NONE else str(record.decision)
+
+
+def _status(record: CommitRecord) -> str:
+    return "-" if record.decision == Decision.NONE else str(record.status)
 
 
 def _positive(count: int) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from quality.commands.common import command
-from quality.errors import UsageError
+from quality.errors import StorageError, UsageError
 
 
 def add_profile(commands: Any) -> None:
@@ -26,12 +27,13 @@ def add_profile(commands: Any) -> None:
         "--rules", metavar="RULES", help="a rule file: values of columns it calls sensitive are not told"
     )
     parser.add_argument("--json", action="store_true", help="print the profile as JSON")
+    parser.add_argument("--html", metavar="FILE", help="also write it as a page that needs no network and no scripts")
 
 
 def _profile(options: argparse.Namespace) -> int:
     from quality.profiling import profile
     from quality.progress import Progress
-    from quality.report import profiles
+    from quality.report import profile_page, profiles
     from quality.rulefile import load
     from quality.sensitive import Sensitive
 
@@ -44,5 +46,10 @@ def _profile(options: argparse.Namespace) -> int:
     with Progress(sys.stderr, quiet=options.json) as progress:
         progress.told("profiling")
         found = profile(options.input, format=options.format, options=given, sensitive=sensitive)
+    if options.html:
+        try:
+            Path(options.html).write_text(profile_page.render(found, options.input), encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"{options.html}: cannot be written: {error.strerror or error}") from error
     print(json.dumps(found.to_dict(), ensure_ascii=False, indent=1) if options.json else profiles.render(found))
     return 0

@@ -67,8 +67,11 @@ def live_view(database: str, table: str, schema: str) -> str:
     return (
         f'CREATE OR REPLACE VIEW "{database}"."live_{table}" AS\n'
         f"SELECT {columns}\n"
-        f'FROM "{database}"."{table}" h JOIN "{database}"."live_commits" c\n'
-        f'  ON h."dataset" = c."dataset" AND h."batch" = c."batch" AND h."run" = c."run"'
+        # a run that was packed lies in two files until its own is removed; pack- sorts behind every run id
+        f'FROM (SELECT *, "$path" AS "_file", max("$path") OVER (PARTITION BY "dataset", "run") AS "_chosen"\n'
+        f'  FROM "{database}"."{table}") h JOIN "{database}"."live_commits" c\n'
+        f'  ON h."dataset" = c."dataset" AND h."batch" = c."batch" AND h."run" = c."run"\n'
+        f'WHERE h."_file" = h."_chosen"'
     )
 
 

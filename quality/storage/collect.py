@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from quality.errors import UsageError, did_you_mean
-from quality.storage import commit, readers
+from quality.storage import backfills, commit, readers
 from quality.storage.commit import CommitRecord, utc_text
 from quality.storage.layout import SIDES, TABLES, collected_key, decode_batch, history_dir, run_began
 from quality.storage.leases import GRACE, now, renewed
@@ -106,6 +106,7 @@ def find(
     records = {name: _records(store, name) for name in names}
     found = [Garbage(UNFINISHED, keys=(e.key,), files=1, bytes=e.size) for e in entries if _abandoned(e, moment)]
     known = {(name, record.run): batch for name in names for batch in records[name] for record in batch}
+    measured = {key for name in names for key in backfills.all_keys(store, name)}
     old = {
         (name, run)
         for name, run in runs
@@ -121,6 +122,7 @@ def find(
             found += [what.garbage(SUPERSEDED, name, run, sides, ())] if sides else []
         elif (
             place not in known
+            and not measured & {entry.key for entry in what.history}
             and not kept & set(what.entries)
             and _is_dead(store, name, run, what, moment, max(keep, GRACE))
         ):

@@ -148,6 +148,26 @@ def history_file(table: str, dataset: str, run: str, suffix: str = "parquet") ->
     return f"{history_dir(table, dataset)}/{run}.{suffix}"
 
 
+def backfills_dir(dataset: str) -> str:
+    """Where it is noted which past batches were measured for the history alone."""
+    return f"history/backfill/dataset={dataset}"
+
+
+def backfill_key(dataset: str, batch: str, seq: int) -> str:
+    """The n-th backfill of a batch."""
+    return f"{backfills_dir(dataset)}/{encode_batch(batch)}/{seq}.json"
+
+
+def packs_dir(dataset: str) -> str:
+    """Where it is noted which files of the history lie together in packs."""
+    return f"history/packs/dataset={dataset}"
+
+
+def pack_note_key(dataset: str, table: str, pack: str) -> str:
+    """The note of a pack of a history table."""
+    return f"{packs_dir(dataset)}/{table}-{pack}.json"
+
+
 def accepted_dir(dataset: str) -> str:
     """Where it is noted which batches a person took for the new normal."""
     return f"history/accepted/dataset={dataset}"

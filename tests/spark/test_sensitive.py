@@ -102,6 +102,9 @@ def test_no_planted_value_is_in_anything_but_the_rows(place, how, monkeypatch, c
     command("plan", str(rules), "--batch", "b")
     command("profile", str(place.directory / "in/a.csv"), "--rules", str(rules))
     command("profile", str(place.directory / "in/a.csv"), "--rules", str(rules), "--json")
+    page = place.root / "profile.html"
+    assert command("profile", str(place.directory / "in/a.csv"), "--rules", str(rules), "--html", str(page)) == 0
+    assert "sensitive: values are" in page.read_text()
     result = json.loads((place.root / place.record()["result"]).read_text())
     words += [terminal.render(result, verbose=True), junit.render([result])]
     statuses = {rule["id"]: rule["status"] for rule in result["rules"]}

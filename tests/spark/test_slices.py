@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime
 
 import pytest
 
 import quality
+from quality import slices
+from quality.model import Column
 from quality.report import html, terminal
+from quality.sensitive import Sensitive
 from tests.written import Place
 
 CSV = "options: {header: true}"
@@ -75,6 +79,39 @@ def test_slices_of_one_file_are_read_from_what_was_written_and_what_all_rows_sha
         "value", "country", "se", 30, 31,
     )  # fmt: skip
     assert result.data["passes"]["actual"]["narrow"] == 0
+
+
+def test_few_rows_are_counted_on_the_driver_as_many_are_by_spark(quick):
+    draw = random.Random(3)
+    columns = [Column("shop", "string"), Column("n", "int"), Column("at", "timestamp"), Column("secret", "string")]
+    failures = "array<struct<rule string>>"
+    rows = [
+        (
+            draw.choice(["a", "b", None, "x" * 130]),
+            draw.choice([1, 2, None]),
+            datetime(2024, 1, 2, draw.choice([3, 4]), 30),
+            "s",
+            ([(rule,) for rule in "pq" if draw.random() < 0.7],),
+        )
+        for _ in range(60)
+    ]
+    frame = quick.createDataFrame(
+        rows, f"shop string, n int, at timestamp, secret string, _quality struct<failures {failures}>"
+    )
+    chosen = slices.dimensions(columns, Sensitive.of({"secret": "mask"}), by_file=False)
+    assert [one.column for one in chosen] == ["shop", "n", "at"]
+    failing = {rule: sum((rule,) in row[-1][0] for row in rows) for rule in "pq"}
+    by_spark = slices.count(frame, slices.written_marks("pq"), chosen, failing, small=True)
+    texts = frame.selectExpr(f"{slices.texts_of(chosen)} as texts").collect()
+    here = [
+        slices.FailingRow(frozenset(rule for (rule,) in row[-1][0]), tuple(text["texts"]))
+        for row, text in zip(rows, texts, strict=True)
+    ]
+    assert slices.count_here(here, {"p": {"p"}, "q": {"q"}}, chosen) == by_spark
+    assert by_spark.failing == tuple(failing.values())
+    # rows of either rule, as of a quarantine
+    (either,) = slices.count_here(here, {"": {"p", "q"}}, chosen).failing
+    assert either == sum(bool(row[-1][0]) for row in rows)
 
 
 def good(n: int) -> str:

@@ -12,10 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlglot
+from pyspark.sql import functions as F
 
 import quality
+from quality import compaction, history_reader
 from quality.history import SCHEMAS
 from quality.report.athena import live_commits, live_quarantine, live_view
+from quality.storage import commit
+from quality.storage.store import LocalStore
 from tests.written import Place, records
 
 CSV: Any = {"input": "options: {header: true}"}
@@ -157,8 +161,11 @@ def test_a_run_that_is_overtaken_by_a_rollback_loses(story):
 
 @pytest.fixture(scope="module")
 def history(story):
-    """The tables of the printed statements as temporary views over the real files, and the leftovers of a dead run."""
+    """The tables of the printed statements as temporary views over the real files, the packs of most of them, and the
+    leftovers of a dead run."""
     place = story.place
+    (done,) = compaction.compact(LocalStore(str(place.root)), "d")
+    assert sorted(pack.table for pack in done.made) == sorted(SCHEMAS)
     first = run_of(story.steps["first"])
     for table in SCHEMAS:
         left = pq.read_table(place.root / "history" / table / "dataset=d" / f"{first}.parquet", partitioning=None)
@@ -166,7 +173,8 @@ def history(story):
         dead = left.set_column(left.schema.get_field_index("run"), "run", runs)
         pq.write_table(dead, place.root / "history" / table / "dataset=d" / "dead.parquet")
         frame = place.spark.read.option("basePath", f"{place.root}/history/{table}")
-        frame.parquet(f"{place.root}/history/{table}").createOrReplaceTempView(table)
+        listed = frame.parquet(f"{place.root}/history/{table}")
+        listed.withColumn("$path", F.input_file_name()).createOrReplaceTempView(table)
     lines = place.spark.read.option("recursiveFileLookup", "true").json(f"{place.root}/commits")
     assert "_corrupt_record" not in lines.columns
     lines.createOrReplaceTempView("commits")
@@ -193,6 +201,19 @@ def test_the_live_views_show_the_live_run_alone(story, history, table):
     assert {(row.run, row.batch, row.dataset) for row in rows} == {(first, "b", "d")}
     path = story.place.root / "history" / table / "dataset=d" / f"{first}.parquet"
     assert len(rows) == pq.read_metadata(path).num_rows
+
+
+def test_packs_are_read_without_pyarrow_as_well(story, history, monkeypatch):
+    store = LocalStore(str(story.place.root))
+    keys = sorted({*history_reader.keys_of(commit.records(store, "d", "b"), "metrics")})
+    columns = ("name", "instance", "value", "numerator")
+    found = history_reader.rows_of(store, keys, history, columns)
+    monkeypatch.setattr(history_reader, "_has_pyarrow", lambda: False)
+    by_spark = history_reader.rows_of(store, keys, history, columns)
+    assert len({run for run, _ in found}) == 4
+    assert sorted((run, row["name"], row["value"]) for run, row in by_spark) == sorted(
+        (run, row["name"], row["value"]) for run, row in found
+    )
 
 
 def test_a_live_run_is_told_with_the_number_and_decision_it_has_now(story, history):

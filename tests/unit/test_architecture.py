@@ -14,8 +14,8 @@ MODULES = sorted((ROOT / "quality").rglob("*.py"))
 LAYERS = (
     "errors", "formulas", "model", "sql", "sensitive", "casts", "analyzers anomaly", "rule_types", "rulefile", "tally", "profiles", "suggesting", "grouping", "checks", "planner", "verification",
     "backends jars",
-    "keys", "scan", "group_scan", "queries", "tally_scan", "profiling", "engine", "rows", "storage", "references", "corrections", "referenced", "history_reader", "suggestion", "lookback", "targets", "history",
-    "report", "exploring", "results", "anomalies", "slices", "localise", "culprits", "sides", "publishing", "runs", "examples", "windows", "streams", "versions",
+    "keys", "scan", "group_scan", "queries", "tally_scan", "profiling", "engine", "rows", "storage", "references", "corrections", "referenced", "history_reader", "compaction", "suggestion", "lookback", "targets", "history",
+    "report", "exploring", "results", "anomalies", "slices", "localise", "culprits", "sides", "publishing", "runs", "backfill", "examples", "windows", "streams", "versions",
     "quarantine", "standing", "returning", "redrive",
     "demo_data", "demo", "progress", "doctor", "job_stream", "entry", "commands", "cli", "__main__",
 )  # fmt: skip

@@ -136,10 +136,10 @@ def test_a_missing_command_of_the_group_is_told(capsys):
     assert cli.run_command(["history"]) == 2
     assert (
         capsys.readouterr().err.splitlines()[0]
-        == "quality: COMMAND is missing; commands: list, show, export, athena-ddl"
+        == "quality: COMMAND is missing; commands: list, show, export, backfill, compact, athena-ddl"
     )
     assert cli.run_command(["history", "athena"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(
-        "quality: 'athena' is not a command; did you mean 'athena-ddl'? commands: list, show, export, athena-ddl"
+        "quality: 'athena' is not a command; did you mean 'athena-ddl'? commands: list, show, export, backfill, compact, athena-ddl"
     )

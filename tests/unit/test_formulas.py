@@ -75,11 +75,11 @@ def test_what_has_no_value_says_so(text, past):
 
 def test_a_great_formula_is_reckoned_at_once():
     text = "9e99 * " * 60 + "last"
-    start = time.perf_counter()
+    start = time.process_time()
     value = parse(text).value
     with pytest.raises(Unreckonable):
         value([9e300])
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_batch_without_a_value_is_passed_over_but_keeps_its_place():

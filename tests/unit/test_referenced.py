@@ -98,6 +98,6 @@ def test_an_unknown_format_is_left_alone():
 def test_two_hundred_batches_of_ten_columns_take_seconds():
     rng, names = np.random.default_rng(1), [Series("Histogram", f"c{i}") for i in range(10)]
     days = [batch(n, {one: top(rng.integers(0, 500, 900).tolist()) for one in names}) for n in range(200)]
-    began = time.perf_counter()
+    began = time.process_time()
     with_references(days)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10

@@ -360,10 +360,10 @@ BOMBS = {
 
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
 def test_a_small_file_that_expands_without_end_is_refused_at_once(whole, text):
-    start = time.perf_counter()
+    start = time.process_time()
     (found,) = mistakes(whole, text)
     assert "levels" in found or "200,000 values" in found
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_huge_file_is_refused(rule_file):
@@ -598,11 +598,11 @@ REFUSED_TEMPLATES = (
 @pytest.mark.parametrize("template", REFUSED_TEMPLATES, ids=range(len(REFUSED_TEMPLATES)))
 def test_a_template_that_is_wrong_or_hostile_is_refused_and_costs_nothing(rule_file, template):
     path = rule_file(HEAD + f"description: '{template.replace(chr(39), chr(39) * 2)}'\n")
-    start = time.perf_counter()
+    start = time.process_time()
     (found,) = mistakes(load, path, batch="7", variables={"big": "a" * 90_000})
     assert found.startswith("4: ")
     assert len(found) < 400
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_many_templates_that_each_make_much_are_refused(rules):
