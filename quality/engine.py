@@ -28,6 +28,7 @@ from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck
 from quality.errors import EngineError, InputError, RuleDataError, did_you_mean
 from quality.grouping import Group, too_many_groups
 from quality.keys import Frequencies, KeyCounter
+from quality.matches import Match
 from quality.model import Metric
 from quality.planner import Plan
 from quality.profiles import Profile
@@ -137,7 +138,7 @@ class Engine:
             _ = frame.where(condition).schema
         except (AnalysisException, ParseException) as error:
             if len(wanted) == 1:
-                errors[wanted[0][0]] = _in_words(error, frame.columns)
+                errors[wanted[0][0]] = in_words(error, frame.columns)
                 return
             middle = len(wanted) // 2
             self._analyse(frame, wanted[:middle], errors)
@@ -184,7 +185,7 @@ class Engine:
         try:
             return Groups(asked={check.rule.id: queries.ask(batch, check, launch)})
         except (AnalysisException, ParseException) as error:
-            return Groups(unasked={check.rule.id: _in_words(error, [column.name for column in batch.columns])})
+            return Groups(unasked={check.rule.id: in_words(error, [column.name for column in batch.columns])})
         except (PySparkException, Py4JJavaError) as error:
             return Groups(unasked={check.rule.id: reason(error)})
         except RuleDataError as error:
@@ -345,7 +346,7 @@ class Engine:
         return [Demand(rule.id, rule.severity, check.analyzer, value, terms, rule.check.requirement())]
 
 
-def _in_words(error: AnalysisException | ParseException, columns: Sequence[str]) -> str:
+def in_words(error: AnalysisException | ParseException, columns: Sequence[str]) -> str:
     """Why Spark cannot analyse an expression, in the steward's words."""
     kind = str(error.getErrorClass() or "")
     if kind.startswith("UNRESOLVED_COLUMN"):
@@ -370,6 +371,11 @@ def _deequ_metric(deequ: Deequ, analyzer: Analyzer, metric: Metric) -> Any:
 
 def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Metric:
     analyzer = check.analyzer
+    if isinstance(analyzer, Match):
+        measured = scanned.metrics.get(check.rule.id)
+        if analyzer.answer is None:
+            return Metric(analyzer.key, None)
+        return analyzer.metric(measured.value if measured else scanned.scopes[check.scope])
     if analyzer.name == "Size":
         return Metric(analyzer.key, scanned.scopes[check.scope])
     if analyzer.source == "counts":

@@ -112,8 +112,13 @@ KAFKA = (
     ),
     Artifact("org.apache.commons", "commons-pool2", "2.11.1"),
 )
+#: Drivers of databases that references lie in (1 and 14 MB).
+POSTGRESQL = (Artifact("org.postgresql", "postgresql", "42.7.7", excludes=("org.checkerframework:checker-qual",)),)
+SQLITE = (Artifact("org.xerial", "sqlite-jdbc", "3.46.1.3", excludes=("org.slf4j:slf4j-api",)),)
 #: What can be had beside Deequ, by the word for it.
-FORMATS = {"s3": S3A, "iceberg": ICEBERG, "delta": DELTA, "comet": COMET, "kafka": KAFKA}
+FORMATS = {
+    "s3": S3A, "iceberg": ICEBERG, "delta": DELTA, "comet": COMET, "kafka": KAFKA, "postgresql": POSTGRESQL, "sqlite": SQLITE,
+}  # fmt: skip
 #: Delta works only in a session that was started with these.
 DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

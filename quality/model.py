@@ -283,6 +283,8 @@ class RuleResult:
     segments: tuple[Metric, ...] = field(default=(), repr=False)
     #: Of a rule that is composed of others: their verdicts, in order.
     parts: tuple[RuleResult, ...] = ()
+    #: What rows of another data set are not those of the batch.
+    match: Mapping[str, Any] | None = None
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -318,6 +320,7 @@ class RuleResult:
             **({"slice": dict(self.slice)} if self.slice else {}),
             **({"group_by": [*self.group_by], "group_counts": dict(self.group_counts)} if self.group_by else {}),
             **({"parts": [part.part_dict() for part in self.parts]} if self.parts else {}),
+            **({"match": dict(self.match)} if self.match else {}),
         }
 
     def part_dict(self) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, Qu
 from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck, ids
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
-from quality.rule_types.base import MALFORMED, KeyRule, Link, MetricRule, Row, RowRule, SchemaRule
+from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
 from quality.rule_types.composition import BatchComposition
+from quality.rule_types.questions import Link, Pairs, Question, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
@@ -149,7 +150,11 @@ class Plan:
     def _steps(self) -> tuple[Pass, ...]:
         removes = ids(check for check in self.row_checks if check.rule.quarantines)
         keeps = ids(check for check in self.row_checks if not check.rule.quarantines)
-        metrics = ids(check for check in self.metric_checks if not check.key and check.analyzer.source != "query")
+        metrics = ids(
+            check
+            for check in self.metric_checks
+            if not check.key and check.analyzer.source not in ("query", "reference")
+        )
         apart = ids(self.measured_apart)
         reading = [Pass("wide", "finding the columns")] * self.reading_scans
         reading += self._reference_steps()
@@ -176,15 +181,31 @@ class Plan:
         later = (*keys, Pass("wide", "writing passed rows"), *sides) if self.writes else tuple(keys)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
 
-    def _reference_steps(self) -> list[Pass]:
-        asking: dict[Link, list[str]] = {}
-        for check in self.row_checks:
-            for link in check.rule.check.links():
-                asking.setdefault(link, []).append(check.rule.id)
-        return [
-            Pass("narrow", f"reading keys {', '.join(link.reference_columns)}", tuple(rules), 1, link.reference)
-            for link, rules in asking.items()
-        ]
+    def _reference_steps(self) -> Iterator[Pass]:
+        asking: dict[Question, list[str]] = {}
+        for rule in (*(check.rule for check in self.row_checks), *(check.rule for check in self.metric_checks)):
+            for question in rule.check.questions(rule.where):
+                asking.setdefault(question, []).append(rule.id)
+        totals: dict[str, list[str]] = {}
+        for question, rules in asking.items():
+            name = question.reference
+            if isinstance(question, Link):
+                purpose = f"reading keys {', '.join(question.reference_columns)}"
+                yield Pass("narrow", purpose, tuple(rules), 1, name)
+            elif isinstance(question, Pairs):
+                keys = ", ".join(ours for ours, _ in question.key)
+                yield Pass("narrow", f"pairing rows by {keys} with reference {name}", tuple(rules), 1)
+                yield Pass(
+                    "narrow",
+                    f"reading {', '.join(theirs for _, theirs in question.key)} and what is compared",
+                    tuple(rules),
+                    0,
+                    name,
+                )
+            elif isinstance(question, Total):
+                totals.setdefault(name, []).extend(rules)
+        for name, rules in totals.items():
+            yield Pass("narrow", "counting rows and measuring metrics", tuple(rules), 0, name)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = ids(check for check in self.row_checks if check.key == key)
@@ -417,7 +438,7 @@ def _analyzer(rule: Rule, check: RowRule, row: Row, complies: str, skipped: list
 
 
 def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
-    analyzer = check.analyzer(rule.where)
+    analyzer = check.held(row, rule.where)
     if analyzer.source == "keys" and not analyzer.columns:
         # a key of no columns is the whole row
         analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))

@@ -1,4 +1,5 @@
-"""Asks references: whether each row's key is one of theirs.
+"""Asks references what rules want to know: whether each row's key is one of theirs, how many rows they have, which rows are
+others there.
 
 The distinct keys of a reference are collected once, as the type of the batch's columns, so that a join finds at most one
 for each row and no row is multiplied or lost. Few keys are broadcast and the batch is not shuffled; more are joined. The
@@ -10,21 +11,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import reduce
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from quality.analyzers import FRACTIONAL, TEXTUAL, base_type
+from quality import comparing
+from quality.analyzers import FRACTIONAL, TEXTUAL, base_type, is_numeric
+from quality.backends import jdbc
 from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
 from quality.casts import text_as
-from quality.engine import Engine
+from quality.comparing import Side, as_type
+from quality.engine import Engine, in_words
 from quality.errors import InputError, QualityError, RuleDataError
-from quality.rule_types.base import MALFORMED, Link, Row
+from quality.matches import AggregateMatch, Compared, Shaped
+from quality.rule_types.base import MALFORMED, Row
+from quality.rule_types.questions import Link, Pairs, Question, Shape, Total
 from quality.rule_types.rules import Reference, RuleSet, digest
-from quality.rule_types.values import castable
 from quality.sql import conjunction
 from quality.storage import commit
 from quality.storage.store import Store
@@ -38,8 +44,11 @@ class References:
 
     def __init__(self, engine: Engine, store: Store, rule_set: RuleSet) -> None:
         self.engine, self.store = engine, store
-        self.links = tuple(dict.fromkeys(link for rule in rule_set.rules for link in rule.check.links()))
-        names = {link.reference for link in self.links}
+        self.sensitive = rule_set.sensitive
+        self.questions = tuple(
+            dict.fromkeys(question for rule in rule_set.rules for question in rule.check.questions(rule.where))
+        )
+        names = {question.reference for question in self.questions}
         self.asked = tuple(reference for reference in rule_set.references if reference.name in names)
         self.wrong: dict[str, str] = {}
         self.files: dict[str, tuple[PinnedFile, ...]] = {}
@@ -49,8 +58,8 @@ class References:
         """Note the files of each, or the snapshot of a table. One that is missing is noted as well."""
         for reference in self.asked:
             try:
-                self.files[reference.name] = self._reader(reference).pin()
-                if reference.input.table:
+                self.files[reference.name] = () if reference.jdbc else self._reader(reference).pin()
+                if reference.input.table or reference.jdbc:
                     self.files[reference.name] = self._read(reference).files
             except QualityError as error:
                 self.wrong[reference.name] = f"reference '{reference.name}': {error}"
@@ -82,26 +91,81 @@ class References:
         return Reader(self.engine.spark, source, {})
 
     def _read(self, reference: Reference) -> Batch:
+        if reference.jdbc and reference.name not in self._found:
+            source = reference.input
+            self._found[reference.name] = jdbc.read(self.engine.spark, reference.jdbc, source.where, source.timezone)
         if reference.name not in self._found:
             self._found[reference.name] = self._reader(reference).read(self.files[reference.name])
         return self._found[reference.name]
 
     def attach(self, batch: Batch, *, counting: bool = True) -> Batch:
-        """The batch with an answer for every link. A pass over each reference and columns of it; none without
-        `counting`, for a plan."""
-        frame, unlinked = batch.frame, dict[Link, str]()
-        for link in self.links:
+        """The batch with an answer to every question. A pass over each reference and columns of it, for rows that are compared
+        one over the batch as well; none without `counting`, for a plan."""
+        frame, answers, unanswered = batch.frame, dict[Question, Any](), dict[Question, str]()
+        for question in self.questions:
             try:
-                frame = self._joined(frame, batch, link, counting=counting)
+                if isinstance(question, Link):
+                    frame = self._joined(frame, batch, question, counting=counting)
+                elif isinstance(question, Shape):
+                    answers[question] = shaped(batch, self._asked(question), types=question.types)
+                elif isinstance(question, Pairs):
+                    answers[question] = self._compared(batch, question, counting=counting)
+                else:
+                    _total(batch, self._asked(question), question)
             except (RuleDataError, InputError) as error:
-                unlinked[link] = str(error)
+                unanswered[question] = str(error)
             except (PySparkException, Py4JJavaError) as error:
-                unlinked[link] = f"reference '{link.reference}' cannot be read: {reason(error)}"
-        return replace(batch, frame=frame, row=replace(batch.row, unlinked=unlinked))
+                unanswered[question] = self._unreadable(question.reference, error)
+        totals = [q for q in self.questions if isinstance(q, Total) and q not in unanswered] if counting else []
+        for name in dict.fromkeys(question.reference for question in totals):
+            asked = [question for question in totals if question.reference == name]
+            try:
+                answers |= self._totals(batch, asked, unanswered)
+            except (PySparkException, Py4JJavaError) as error:
+                unanswered |= dict.fromkeys(asked, self._unreadable(name, error))
+        return replace(batch, frame=frame, row=replace(batch.row, answers=answers, unanswered=unanswered))
+
+    def _unreadable(self, name: str, error: BaseException) -> str:
+        source = next((reference.jdbc for reference in self.asked if reference.name == name), None)
+        return f"reference '{name}' cannot be read: {jdbc.told(source, error) if source else reason(error)}"
+
+    def _asked(self, question: Question) -> Batch:
+        if question.reference in self.wrong:
+            raise InputError(self.wrong[question.reference])
+        return self._read(next(reference for reference in self.asked if reference.name == question.reference))
+
+    def _totals(self, batch: Batch, asked: list[Total], unanswered: dict[Question, str]) -> dict[Question, Any]:
+        """All that is asked of one reference, in one pass."""
+        found = self._asked(asked[0])
+        self.engine.launched.narrow += 1
+        totals = [_total(batch, found, question) for question in asked]
+        row: Any = _well_formed(found).selectExpr(*(text for total in totals for text in total)).collect()[0]
+        for question, lost in zip(asked, row[1::2], strict=True):
+            if lost:
+                what = f"{lost:,} texts of column '{question.column}' are no numbers"
+                unanswered[question] = f"reference '{question.reference}': {what}"
+        return dict(zip(asked, row[::2], strict=True))
+
+    def _compared(self, batch: Batch, pairs: Pairs, *, counting: bool) -> Compared | None:
+        found = self._asked(pairs)
+        try:
+            here = _well_formed(batch)
+            here = here.where(f"coalesce(({pairs.where}), false)") if pairs.where else here
+        except AnalysisException as error:
+            raise RuleDataError(in_words(error, batch.frame.columns)) from None
+        sides = (
+            Side(here, replace(batch.row, columns=batch.columns)),
+            Side(_well_formed(found), found.row, found.row.timezone),
+        )
+        differing, columns = comparing.groups(*sides, pairs)
+        if not counting:
+            return None
+        self.engine.launched.narrow += 2
+        self.engine.launched.shuffles += 1
+        self.engine.kept.append(differing.persist())
+        return comparing.summary(differing, columns, pairs, self.sensitive)
 
     def _joined(self, frame: DataFrame, batch: Batch, link: Link, *, counting: bool) -> DataFrame:
-        if link.reference in self.wrong:
-            raise InputError(self.wrong[link.reference])
         names = [f"{link.marker}_{index}" for index in range(len(link.columns))]
         keys = self._keys(batch.row, link, names)
         if counting:
@@ -118,34 +182,53 @@ class References:
         return frame.join(keys, reduce(lambda one, other: one & other, matches), "left").drop(*names)
 
     def _keys(self, row: Row, link: Link, names: list[str]) -> DataFrame:
-        reference = next(reference for reference in self.asked if reference.name == link.reference)
-        found = self._read(reference)
+        found = self._asked(link)
         texts = []
         for ours, theirs, name in zip(link.columns, link.reference_columns, names, strict=True):
             kind = row.type(ours)
             try:
-                texts.append(f"{_as_type(found.row, theirs, kind, reference.input.timezone)} as {name}")
+                texts.append(f"{as_type(found.row, theirs, kind, found.row.timezone)} as {name}")
             except RuleDataError as error:
                 raise RuleDataError(f"reference '{link.reference}': {error}") from None
-        values = (found.frame.where(f"not {MALFORMED}") if found.text else found.frame).selectExpr(*texts)
         kinds = [base_type(row.type(ours)) for ours in link.columns]
         # NULL and NaN equal nothing
         tests = [f"{name} is not null" for name in names]
         tests += [f"not isnan({name})" for name, kind in zip(names, kinds, strict=True) if kind in FRACTIONAL]
-        return values.where(conjunction(tests)).distinct()
+        return _well_formed(found).selectExpr(*texts).where(conjunction(tests)).distinct()
 
 
-def _as_type(row: Row, column: str, wanted: str, timezone: str) -> str:
-    """SQL: a column of the reference as the type of the batch's, NULL for a value that is none of it."""
-    actual, ref = row.type(column), row.ref(column)
-    if "map<" in wanted or "map<" in actual:
-        raise RuleDataError(f"column '{column}' is {actual}: maps cannot be compared")
-    if actual == wanted:
-        return ref
-    if base_type(wanted) in TEXTUAL:
-        return f"cast({ref} as string)"
-    if base_type(actual) in TEXTUAL:
-        return text_as(ref, wanted, timezone)
-    if {base_type(actual), base_type(wanted)} & {"array", "struct", "binary", "boolean"}:
-        raise RuleDataError(f"column '{column}' is {actual}, which cannot be compared with {wanted}")
-    return f"if({castable(ref, actual, wanted)}, try_cast({ref} as {wanted}), null)"
+def _well_formed(batch: Batch) -> DataFrame:
+    return batch.frame.where(f"not {MALFORMED}") if batch.text else batch.frame
+
+
+def _total(batch: Batch, found: Batch, question: Total) -> tuple[str, str]:
+    """SQL of the aggregate, and of how many texts are no numbers. Raises RuleDataError when there is none of the column."""
+    if not question.function:
+        return "count(1)", "0"
+    kind, wanted = found.row.type(question.column), base_type(batch.row.type(question.batch_column))
+    ref, lost = found.row.ref(question.column), "0"
+    analyzer = AggregateMatch((question.column,), "", question.reference, function=question.function)
+    if question.function != "count":
+        # what a batch has no number for is a matter of the batch
+        if base_type(kind) in TEXTUAL and is_numeric(wanted):
+            kind = "double" if wanted in FRACTIONAL else "decimal(38,12)"
+            text, ref = ref, text_as(ref, kind, found.row.timezone)
+            lost = f"count_if({text} is not null and {ref} is null)"
+        try:
+            analyzer.check_type(question.column, kind)
+        except RuleDataError as error:
+            raise RuleDataError(f"reference '{question.reference}': {error}") from None
+    cast = analyzer.native_type(kind)
+    return analyzer.sql(f"cast({ref} as {cast})" if cast else ref), lost
+
+
+def shaped(batch: Batch, found: Batch, *, types: bool) -> Shaped:
+    """The columns of both, side by side."""
+    ours = {column.name.lower(): column for column in batch.columns}
+    theirs = {column.name.lower(): column for column in found.columns}
+    types = types and not batch.text and not found.text
+    other = [name for name in ours if types and name in theirs and ours[name].type != theirs[name].type]
+    differences = [f"column '{ours[name].name}' is {ours[name].type} here, {theirs[name].type} there" for name in other]
+    differences += [f"column '{theirs[name].name}' is missing here" for name in theirs if name not in ours]
+    differences += [f"column '{ours[name].name}' is missing there" for name in ours if name not in theirs]
+    return Shaped(len(ours.keys() & theirs.keys()) - len(other), len(ours.keys() | theirs.keys()), differences)

@@ -30,7 +30,16 @@ FEW = 5
 _BLOCK = 64
 #: Metrics that are values of their column, and those that are when there are few.
 _VALUES = frozenset(
-    {"Minimum", "Maximum", "Range", "InterquartileRange", "ApproxQuantile", "ExactQuantile", "ApproxQuantiles"}
+    {
+        "Minimum",
+        "Maximum",
+        "Range",
+        "InterquartileRange",
+        "ApproxQuantile",
+        "ExactQuantile",
+        "ApproxQuantiles",
+        "AggregateMatch",
+    }
 )
 _SUMS = frozenset({"Mean", "Sum", "StandardDeviation", "Variance", "RatioOfSums"})
 

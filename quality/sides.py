@@ -110,7 +110,7 @@ def writes_together(batch: Batch, store: Store, plan: Plan, *, needs_file: bool,
     readable = not batch.text and not needs_file and len(names) == len(batch.columns)
     local = isinstance(store, LocalStore) or (isinstance(store, HadoopStore) and store.root.startswith("hdfs:"))
     # of a small batch the passes cost less than the jobs
-    asks = any(check.rule.check.links() for check in plan.row_checks)
+    asks = any(check.rule.check.questions() for check in plan.row_checks)
     return readable and local and not asks and bool(plan.row_checks) and not by_runner and not batch.small
 
 

@@ -58,10 +58,11 @@ def suggest_files(
     format: str = "",
     options: Mapping[str, str] | None = None,
     references: Mapping[str, str] | None = None,
+    rolling: bool = False,
     spark: SparkSession | None = None,
 ) -> Suggested:
     """A rule file for the batches of a path: `{{ batch }}` (or a single `*`) stands for the batch's name, by which they are
-    put in order; the last ones are taken. Raises UsageError and InputError."""
+    put in order; the last ones are taken. `rolling`: bounds may be formulas over earlier batches. Raises UsageError and InputError."""
     kind = format or guess_format(path)
     if kind not in FORMATS:
         said = f"'{format}' is not a format" if format else f"{path}: the name does not tell the format"
@@ -78,7 +79,7 @@ def suggest_files(
         types = _types(read[0][1]) if read[0][1].text else {}
         seen = [_seen(name, batch, types) for name, batch in read]
         seen = _sampled(seen, [batch for _, batch in read], types)
-        suite = suggest(seen, _times([batch.id for batch in seen]))
+        suite = suggest(seen, _times([batch.id for batch in seen]), rolling=rolling)
         suite = _verified(suite, [batch for _, batch in read], seen)
         for name, place in (references or {}).items():
             suite = _referring(own.spark, suite, seen, name, place)
@@ -88,7 +89,7 @@ def suggest_files(
 
 
 def suggest_history(
-    root: str, history: str, *, path: str, dataset: str, last: int = 100, format: str = ""
+    root: str, history: str, *, path: str, dataset: str, last: int = 100, format: str = "", rolling: bool = False
 ) -> Suggested:
     """A rule file for `path` from the profiles in the history of a data set, without Spark and without reading a row: no
     rules about several columns but for NULLs. Raises InputError when no batch was profiled."""
@@ -99,7 +100,7 @@ def suggest_history(
     seen = [batch for name, rows in table.items() if (batch := of_metrics(name, rows))][-last:]
     if not seen:
         raise InputError(f"no batch of '{history}' has a profile; 'profile: true' in its rule file makes one")
-    suite = suggest(seen, _times([batch.id for batch in seen]))
+    suite = suggest(seen, _times([batch.id for batch in seen]), rolling=rolling)
     kind = format or guess_format(path)
     source = f", from the history of {history}"
     return Suggested(suite, rule_file(suite, Head(dataset, path, kind, source=source)), tuple(seen))

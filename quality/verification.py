@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from quality.analyzers import Analyzer, Query
 from quality.checks import MetricCheck, RowCheck
 from quality.grouping import Group, over_groups
+from quality.matches import Match
 from quality.model import (
     BatchStatus,
     Bounds,
@@ -116,6 +117,7 @@ def _result(rule: Rule, status: RuleStatus, expected: str, message: str, **found
         location=str(rule.location),
         filter=rule.where,
         metadata=rule.metadata,
+        match=found.get("match"),
     )
 
 
@@ -149,6 +151,9 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     secret = tells(metric, check.analyzer.columns, rule_set.sensitive, scope) or _tells(check, rule_set)
     found = {"metric": without_value(metric) if secret else metric, "rows_in_scope": scope}
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
+    match = check.analyzer if isinstance(check.analyzer, Match) else None
+    if match and match.answer is not None:
+        found["match"] = match.to_dict()
     if scope == 0 and not _counts_rows(check):
         return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), "no row in scope", **found)
     unsure = check.unsure or _unresolved(check, bounds, metric)
@@ -158,7 +163,7 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
         return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
     expected = f"{bounds} ({check.origin})" if check.origin else str(bounds)
     if metric.value is None or isinstance(metric.value, str):
-        why = f"{what} {_missing(metric, scope, secret=secret)}"
+        why = match.nothing if match else f"{what} {_missing(metric, scope, secret=secret)}"
         return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}", **found)
     try:
         holds = (
@@ -171,6 +176,8 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
         return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {what} is {shown}; {error}", **found)
     shown = MASKED if secret else _shown(metric.value)
     message = "" if holds else f"{what} is {shown}, must be {expected}{_share(metric)}"
+    if message and match and not secret and (told := match.told(metric)):
+        message += f": {told}"
     return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, expected, message, **found)
 
 
@@ -295,7 +302,7 @@ def _missing(metric: Metric, scope: int, *, secret: bool) -> str:
 
 def _counts_rows(check: MetricCheck) -> bool:
     # "at least 300 rows" is a fair question about no rows at all, unless a filter says which rows it means
-    return not check.analyzer.columns and not check.rule.where
+    return not check.analyzer.columns and (not check.rule.where or isinstance(check.analyzer, Match))
 
 
 def _is_moment(value: Any) -> bool:

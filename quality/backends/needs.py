@@ -15,7 +15,9 @@ from quality import jars
 from quality.backends.tables import TableName
 from quality.rule_types.rules import RuleSet
 
-NEEDS = ("s3", "iceberg", "delta", "comet", "kafka")
+NEEDS = ("s3", "iceberg", "delta", "comet", "kafka", "postgresql", "sqlite")
+#: Drivers of databases: one that the user gives is not fetched.
+_DRIVERS = ("postgresql", "sqlite")
 #: Settings with several values, separated by commas.
 _LISTS = ("spark.jars", "spark.jars.packages", "spark.sql.extensions")
 #: A JVM that reads no more than a few batches of so few bytes together ends before HotSpot's second compiler has paid: it takes
@@ -29,7 +31,9 @@ def needs(rule_sets: Iterable[RuleSet], conf: Mapping[str, str] | None = None) -
     rule_sets = tuple(rule_sets)
     texts = [text for rule_set in rule_sets for text in _texts(rule_set)] + list((conf or {}).values())
     brief = ("haste",) if _are_brief(rule_sets) else ()
-    return frozenset((*(need for need in NEEDS if any(_is_sign(need, text) for text in texts)), *brief))
+    given = " ".join(value for key, value in (conf or {}).items() if key in _LISTS)
+    wanted = [need for need in NEEDS if any(_is_sign(need, text) for text in texts)]
+    return frozenset((*(need for need in wanted if need not in _DRIVERS or need not in given), *brief))
 
 
 def settings(wanted: Iterable[str]) -> dict[str, str]:
@@ -101,12 +105,16 @@ _SETTINGS = {
     "delta": _delta_settings,
     "comet": _comet_settings,
     "kafka": _kafka_settings,
+    "postgresql": lambda: {"spark.jars": _uris("postgresql")},
+    "sqlite": lambda: {"spark.jars": _uris("sqlite")},
     "haste": _hasty_settings,
 }
 
 
 def _is_sign(need: str, text: str) -> bool:
     """Whether a text of a rule file, or the value of a setting, says that something is needed."""
+    if need in _DRIVERS:
+        return text.lower().startswith(f"jdbc:{need}:")
     if need == "s3":
         return text.startswith(("s3://", "s3a://", "s3n://"))
     package = {
@@ -147,6 +155,7 @@ def _texts(rule_set: RuleSet) -> list[str]:
             places += [TableName.parse(source.table).place, "format delta"]
     return [
         *places,
+        *(reference.jdbc.url for reference in rule_set.references if reference.jdbc),
         rule_set.stream.checkpoint,
         f"format {outputs.format}",
         *(["format kafka"] * bool(rule_set.input.kafka)),

@@ -64,7 +64,7 @@ def add_jars(commands: Any) -> None:
     """Add `quality jars`."""
     parser = command(commands, "jars", _jars, "print or fetch the jars a cluster needs", "quality jars --fetch")
     parser.add_argument("--fetch", action="store_true", help="fetch them into the cache and print their paths")
-    parser.add_argument("--with", dest="formats", action="append", default=[], choices=("s3", "iceberg", "delta", "kafka"),
+    parser.add_argument("--with", dest="formats", action="append", default=[], choices=("s3", "iceberg", "delta", "kafka", "postgresql", "sqlite"),
                         help="what Spark is to reach or write beside; may be repeated")  # fmt: skip
     parser.add_argument("--location", help="where the jar is kept for the cluster, such as s3://bucket/jars/")
     parser.add_argument("--json", action="store_true")

@@ -37,6 +37,9 @@ def add_suggest(commands: Any) -> None:
         "--history", default="", metavar="DATASET", help="take the profiles of its history; read no input"
     )
     parser.add_argument("--root", default="quality-data", metavar="PATH", help="where that history is (quality-data)")
+    parser.add_argument(
+        "--rolling", action="store_true", help="bounds that move with the last 7 batches, where they are narrower"
+    )
     parser.add_argument("-o", "--output", metavar="OUT", help="write here instead of printing")
     parser.add_argument("--force", action="store_true", help="replace OUT where it is there already")
 
@@ -63,6 +66,7 @@ def _suggest(options: argparse.Namespace) -> int:
                 format=options.format,
                 options=_pairs("--option", options.option),
                 references=_pairs("--reference", options.reference),
+                rolling=options.rolling,
             )
         )
     suite = found.suite
@@ -84,8 +88,9 @@ def _of_history(options: argparse.Namespace, dataset: str) -> Any:
     if options.batches or options.option or options.reference:
         raise UsageError("--history reads no input: --batches, --option and --reference do not go with it")
     return suggest_history(
-        options.root, options.history, path=options.input, dataset=dataset, last=options.last, format=options.format
-    )
+        options.root, options.history, path=options.input, dataset=dataset, last=options.last, format=options.format,
+        rolling=options.rolling,
+    )  # fmt: skip
 
 
 def _pairs(option: str, words: list[str]) -> dict[str, str]:

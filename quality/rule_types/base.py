@@ -3,7 +3,6 @@ arguments, its methods are pure and give SQL text and data. Defining the class r
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,31 +16,17 @@ from quality.analyzers import FRACTIONAL, TEXTUAL, Analyzer, base_type, is_numer
 from quality.errors import RuleDataError, did_you_mean
 from quality.model import Bounds, Column, Scalar
 from quality.rule_types.args import arguments
+from quality.rule_types.questions import PREFIX, Link, Question
 
 REGISTRY: dict[str, type[RuleType]] = {}
 
 #: The columns the engine adds; an input column may not be called so.
-RESERVED_PREFIX = "__quality_"
+RESERVED_PREFIX = PREFIX
 QUALITY_COLUMN = "_quality"
 #: In text formats: whether the line could not be read, and the line.
 MALFORMED = RESERVED_PREFIX + "malformed"
 MALFORMED_LINE = RESERVED_PREFIX + "malformed_line"
 FILE_COLUMN = "_file"
-
-
-@dataclass(frozen=True)
-class Link:
-    """A question to a reference: does it have these columns' values in those columns of its own?"""
-
-    reference: str
-    columns: tuple[str, ...]
-    reference_columns: tuple[str, ...]
-
-    @property
-    def marker(self) -> str:
-        """The helper column that holds the answer: true, or NULL."""
-        text = "\0".join((self.reference, "", *self.columns, "", *self.reference_columns))
-        return f"{RESERVED_PREFIX}link_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
@@ -51,8 +36,9 @@ class Row:
     columns: tuple[Column, ...]
     raw: dict[str, str] = field(default_factory=dict)
     timezone: str = "UTC"
-    #: Why a reference cannot be asked.
-    unlinked: Mapping[Link, str] = field(default_factory=dict)
+    #: What references answered, and why one cannot be asked.
+    answers: Mapping[Question, Any] = field(default_factory=dict)
+    unanswered: Mapping[Question, str] = field(default_factory=dict)
 
     def find(self, name: str) -> Column:
         """The column of this name, compared as Spark does; a path through structs (`a.b`) reaches a field."""
@@ -98,9 +84,14 @@ class Row:
 
     def linked(self, link: Link) -> str:
         """SQL: the reference has the row's key; false for a key with a NULL part."""
-        if link in self.unlinked:
-            raise RuleDataError(self.unlinked[link])
+        self.answer(link)
         return f"coalesce({sql.quote(link.marker)}, false)"
+
+    def answer(self, question: Question) -> Any:
+        """What the reference answered; None when nobody asked. Raises RuleDataError when it cannot be asked."""
+        if question in self.unanswered:
+            raise RuleDataError(self.unanswered[question])
+        return self.answers.get(question)
 
     def compare(self, name: str, sign: str, value: Scalar) -> str:
         """`column sign value` with the value typed after the column; NaN satisfies no comparison."""
@@ -232,7 +223,7 @@ class RuleType:
     example: ClassVar[str] = ""
 
     @classmethod
-    def of(cls, **values: Any) -> RuleType:
+    def made(cls, **values: Any) -> RuleType:
         """The rule with these arguments."""
         return cls(**values)
 
@@ -264,8 +255,8 @@ class RuleType:
         named = arguments(type(self)).values()
         return tuple(getattr(self, a.name) for a in named if a.metadata["kind"].role == role)
 
-    def links(self) -> tuple[Link, ...]:
-        """What it asks of references."""
+    def questions(self, _where: str = "") -> tuple[Question, ...]:
+        """What it asks of references, about the rows of a condition."""
         return ()
 
     def at(self, _run_time: str) -> RuleType:
@@ -347,6 +338,10 @@ class MetricRule(BatchRule):
     def metrics(self) -> tuple[MetricRule, ...]:
         """Itself."""
         return (self,)
+
+    def held(self, _row: Row, where: str) -> Analyzer:
+        """The metric with what references answered. Raises RuleDataError when one cannot be asked."""
+        return self.analyzer(where)
 
     def requirement(self) -> str:
         """The bounds."""

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from quality.errors import did_you_mean
 from quality.rule_types.args import BOUND_WORDS, Kind, arg, arguments, is_required, shown, yaml_name
-from quality.rule_types.base import REGISTRY, BatchRule, KeyRule, Link, MetricRule, Row, RowRule, RuleType
+from quality.rule_types.base import REGISTRY, BatchRule, KeyRule, MetricRule, Row, RowRule, RuleType
+from quality.rule_types.questions import Question
 from quality.sql import conjunction, disjunction
 
 #: How deep compositions may stand in each other.
@@ -34,7 +35,7 @@ def parse_part(value: Any, depth: int = 0) -> RuleType:
     if depth > _DEEPEST:
         raise ValueError(f"is more than {_DEEPEST} rules deep")
     values = _arguments(kind, body if isinstance(body, dict) else _bare(kind, body), depth)
-    part = kind.of(**values)
+    part = kind.made(**values)
     if part.problem():
         raise ValueError(f"holds '{word}': {part.problem()}")
     return part
@@ -135,9 +136,9 @@ class _Parts(RuleType):
         """Those of the parts."""
         return self._each(part.patterns() for part in self.parts)
 
-    def links(self) -> tuple[Link, ...]:
+    def questions(self, where: str = "") -> tuple[Question, ...]:
         """Those of the parts."""
-        return tuple(dict.fromkeys(link for part in self.parts for link in part.links()))
+        return tuple(dict.fromkeys(question for part in self.parts for question in part.questions(where)))
 
     def requirement(self) -> str:
         """As the reasons say it."""
@@ -224,7 +225,7 @@ class _Composition(_Parts, RowRule):
     of_batch: ClassVar[type[BatchComposition]]
 
     @classmethod
-    def of(cls, **values: Any) -> RuleType:
+    def made(cls, **values: Any) -> RuleType:
         """About rows, or about the batch where the parts are."""
         by_row = all(isinstance(part, RowRule) for part in values["parts"])
         return cls(**values) if by_row else cls.of_batch(**values)

@@ -164,13 +164,34 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Jdbc:
+    """A table of a database, or a query that it answers. The password and the options, which may hold secrets, stand in no
+    message."""
+
+    url: str
+    table: str = ""
+    query: str = ""
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    driver: str = ""
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def database(self) -> str:
+        """Which kind of database: the word after `jdbc:`."""
+        return self.url.partition(":")[2].partition(":")[0].lower()
+
+
+@dataclass(frozen=True)
 class Reference:
-    """Another data set that rules point at: files or a table, read as an input is, or what is live of a data set of ours."""
+    """Another data set that rules point at: files or a table, read as an input is, a table of a database, or what is live of a
+    data set of ours."""
 
     name: str
     input: Input
     dataset: str = ""
     location: Location = Location("", 0)
+    jdbc: Jdbc | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from quality.model import Location
 from quality.rule_types.args import shown
 from quality.rule_types.base import KeyRule, RowRule, RuleType, SchemaRule
 from quality.rule_types.custom import CustomSql
+from quality.rule_types.relations import DatasetMatch, SchemaMatch
 from quality.rule_types.rules import EXPECTED, Example, Rule
 from quality.rule_types.schema import Malformed
 from quality.rule_types.values import Type
@@ -33,7 +34,7 @@ def judges_rows(kind: type[RuleType]) -> bool:
 
 def read_examples(kind: type[RuleType], section: Node, problems: Problems) -> tuple[Example, ...]:
     """The examples of a rule in the order of the file; mistakes are noted."""
-    if issubclass(kind, (SchemaRule, Malformed, CustomSql)):
+    if issubclass(kind, (SchemaRule, SchemaMatch, DatasetMatch, Malformed, CustomSql)):
         problems.add(section, f"'{kind.type}' takes no examples: rows do not tell what it judges")
         return ()
     if not isinstance(section.value, dict) or not section.mapping:

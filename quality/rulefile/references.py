@@ -10,12 +10,17 @@ from typing import Any
 from quality.errors import Problem, did_you_mean
 from quality.model import Location
 from quality.rule_types.args import shown
-from quality.rule_types.rules import Input, Reference, Rule
+from quality.rule_types.rules import Input, Jdbc, Reference, Rule
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import Problems
 from quality.rulefile.sections import read_input
+from quality.rulefile.streams import option_text
 
-REFERENCE_KEYS = ("path", "table", "dataset", "where", "format", "options", "timezone")
+REFERENCE_KEYS = ("path", "table", "dataset", "jdbc", "where", "format", "options", "timezone")
+JDBC_KEYS = ("url", "table", "query", "user", "password", "driver", "options")
+_URL = re.compile(r"jdbc:[A-Za-z0-9]+:\S+", re.IGNORECASE)
+#: Options of Spark's source that say what the section says.
+_OWN_OPTIONS = ("url", "dbtable", "query", "user", "password", "driver")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DATASET = re.compile(r"[a-z0-9_.-]*[a-z0-9_-][a-z0-9_.-]*")
 
@@ -48,8 +53,10 @@ def _reference(name: str, node: Node, problems: Problems) -> Reference:
     problems.unknown_keys(node, REFERENCE_KEYS, f"key of reference '{name}'")
     if "dataset" in node.mapping:
         return _live(name, node, problems)
+    if "jdbc" in node.mapping:
+        return _of_database(name, node, problems)
     if not node.mapping.keys() & {"path", "table"}:
-        problems.add(node, f"reference '{name}' needs one of 'path', 'table' and 'dataset'")
+        problems.add(node, f"reference '{name}' needs one of 'path', 'table', 'jdbc' and 'dataset'")
         return Reference(name, Input(), location=Location(node.file, node.line))
     own = Problems()
     known = {word: value for word, value in node.mapping.items() if word in REFERENCE_KEYS}
@@ -60,6 +67,70 @@ def _reference(name: str, node: Node, problems: Problems) -> Reference:
         Problem(wrong.file, wrong.line, wrong.message.replace("'input'", f"reference '{name}'")) for wrong in own.found
     ]
     return Reference(name, source, location=Location(node.file, node.line))
+
+
+def _of_database(name: str, node: Node, problems: Problems) -> Reference:
+    others = [word for word in node.mapping if word in REFERENCE_KEYS and word not in ("jdbc", "where", "timezone")]
+    if others:
+        problems.add(node, f"reference '{name}' is of a database; '{others[0]}' does not go with 'jdbc'")
+    section, location = node.mapping["jdbc"], Location(node.file, node.line)
+    own: dict[str, Node] = {word: node.mapping[word] for word in ("where", "timezone") if word in node.mapping}
+    rows = Node({"path": Node("rows.parquet", node.file, node.line), **own}, node.file, node.line)
+    source = replace(read_input(Node({"input": rows}, node.file, node.line), problems, None), path=())
+    if not isinstance(section.value, dict):
+        example = "{url: 'jdbc:postgresql://host/name', table: orders}"
+        # what stands here may be a password
+        problems.add(section, f"'jdbc' of reference '{name}' must be a mapping such as {example}")
+        return Reference(name, source, location=location)
+    problems.unknown_keys(section, JDBC_KEYS, "key of 'jdbc'")
+    texts = {word: _secret(section, word, problems) for word in JDBC_KEYS if word != "options"}
+    url, waits = texts["url"], "{{" in texts["url"]
+    if not waits and (not _URL.fullmatch(url) or re.search(r"password=|//[^/@]*:[^/@]*@", url, re.IGNORECASE)):
+        wrong = (
+            "must not hold a password, which 'password' is for"
+            if _URL.fullmatch(url)
+            else "must be such as jdbc:postgresql://host/name"
+        )
+        problems.add(section.mapping.get("url", section), f"'url' of reference '{name}' {wrong}")
+    if bool(texts["table"]) == bool(texts["query"]):
+        problems.add(section, f"'jdbc' of reference '{name}' needs either 'table' or 'query'")
+    for word in ("table", "query"):
+        if ";" in texts[word]:
+            problems.add(
+                section.mapping[word], f"'{word}' of reference '{name}' must not hold ';': one query, not a statement"
+            )
+    if texts["query"] and not re.match(r"\s*(select|with)\b", texts["query"], re.IGNORECASE):
+        problems.add(section.mapping["query"], f"'query' of reference '{name}' must begin with SELECT or WITH")
+    password = section.mapping.get("password")
+    if password is not None and password.source is None:
+        problems.add(
+            password, "a password stands in no rule file; write \"{{ env('NAME') }}\", and allow NAME with --allow-env"
+        )
+    return Reference(name, source, "", location, Jdbc(**texts, options=_options(section, problems)))
+
+
+def _secret(section: Node, word: str, problems: Problems) -> str:
+    """A text of the section; a wrong one is not quoted."""
+    node = section.mapping.get(word)
+    value = "" if node is None else node.value
+    empty = node is not None and value in (None, "") and word not in ("user", "password")
+    if isinstance(value, (dict, list)) or empty:
+        problems.add(node or section, f"'{word}' of 'jdbc' must be a text")
+        return ""
+    return "" if value is None else str(value)
+
+
+def _options(section: Node, problems: Problems) -> dict[str, str]:
+    options = section.mapping.get("options")
+    if options is None:
+        return {}
+    if not isinstance(options.value, dict):
+        problems.add(options, "'options' of 'jdbc' must be a mapping such as {fetchsize: 10000}")
+        return {}
+    for name, value in options.mapping.items():
+        if name.lower() in _OWN_OPTIONS:
+            problems.add(value, f"option '{name}' of 'jdbc' is not yours to set: a key of 'jdbc' says it")
+    return {name: option_text(value.plain()) for name, value in options.mapping.items()}
 
 
 def _live(name: str, node: Node, problems: Problems) -> Reference:
@@ -83,7 +154,7 @@ def refuse_unknown(rules: Iterable[Rule], references: Iterable[Reference], probl
     """Add a problem for each rule that points at a reference which is not there."""
     names = [reference.name for reference in references]
     for rule in rules:
-        for name in dict.fromkeys(link.reference for link in rule.check.links()):
+        for name in dict.fromkeys(question.reference for question in rule.check.questions()):
             if name not in names:
                 hint = did_you_mean(name, names, "references") if names else "there is no section 'references:'"
                 message = f"rule '{rule.id}': reference '{name}' is not declared; {hint}"
@@ -96,4 +167,13 @@ def canonical_references(tree: Node) -> dict[str, Any]:
     if section is None or not isinstance(section.value, dict):
         return {}
     plain = section.plain(canonical=True)
-    return {"references": {n: {k: v for k, v in entry.items() if k != "path"} for n, entry in plain.items() if entry}}
+    return {
+        "references": {name: _identity(entry) for name, entry in plain.items() if isinstance(entry, dict) and entry}
+    }
+
+
+def _identity(entry: dict[str, Any]) -> dict[str, Any]:
+    found = {word: value for word, value in entry.items() if word not in ("path", "jdbc")}
+    jdbc = entry.get("jdbc")
+    asked = {word: jdbc[word] for word in ("table", "query") if word in jdbc} if isinstance(jdbc, dict) else {}
+    return {**found, **({"jdbc": asked} if asked else {})}

@@ -30,25 +30,13 @@ from quality.rulefile.canonical import plain
 from quality.rulefile.choosing import Choice, choices, over, renamed, takes_many
 from quality.rulefile.examples import read_examples
 from quality.rulefile.nodes import Node
+from quality.rulefile.synonyms import SYNONYMS
 
 JUDGING = ("where", "group_by", "tolerance", "severity", "on_fail", "nulls", "nan", "min_history")
 METADATA = ("description", "owner", "tags", "dimension", "labels")
 MODIFIERS = ("name", "id", *JUDGING, *METADATA, "examples")
 DEFAULTS = ("severity", "tolerance", "nulls", "nan", "min_history")
 _ROWS = re.compile(r"\s*([0-9][0-9_,]*)\s*rows?\s*")
-
-
-#: What other tools call it.
-SYNONYMS = {
-    "not_null": "required", "notnull": "required", "is_complete": "required",
-    "accepted_values": "in", "enum": "in", "allowed": "in", "one_of": "in", "is_in": "in", "in_set": "in",
-    "regex": "matches", "pattern": "matches", "rlike": "matches",
-    "primary_key": "key", "primary": "key", "is_primary_key": "key", "is_unique": "unique",
-    "expression": "that", "check": "that", "condition": "that", "satisfies": "that",
-    "range": "between", "minimum": "at_least", "maximum": "at_most", "gt": "above", "ge": "at_least", "lt": "below",
-    "le": "at_most", "eq": "equals", "avg": "mean", "average": "mean", "percentile": "quantile",
-    "std": "stddev", "var": "variance", "count": "row_count", "size": "row_count", "rows": "row_count", "datatype": "type", "dtype": "type",
-}  # fmt: skip
 
 
 def meant(word: str, names: Iterable[str]) -> str:
@@ -339,7 +327,7 @@ class RuleReader:
         self._note_unknown(kind, given, named, at)
         if any(is_required(a) and values.get(a.name) is None for a in named.values()) or None in values.values():
             return None, canonical
-        check = kind.of(**values)
+        check = kind.made(**values)
         wrong = check.problem() or misfitting_bound(check)
         if wrong:
             self.problems.add(at, f"'{kind.type}': {wrong}")
@@ -359,6 +347,9 @@ class RuleReader:
             if word not in allowed:
                 place = Node(None, node.file, node.line)
                 what = f"'{word}' is not an argument of '{kind.type}'" if word else f"'{kind.type}' takes no bare value"
+                if word == "reference":
+                    self.problems.add(place, f"{what}; values of another data set are those of 'exists_in'")
+                    continue
                 self.problems.add(
                     place, f"{what}; {did_you_mean(word, [*allowed, *MODIFIERS] if at is node else allowed)}"
                 )

@@ -11,7 +11,7 @@ from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required, yaml_
 from quality.rule_types.base import RowRule, RuleType
 from quality.rulefile.anomalies import SEASONS, STRATEGIES
 from quality.rulefile.choosing import CHOICE_SCHEMA, takes_many
-from quality.rulefile.references import REFERENCE_KEYS
+from quality.rulefile.references import JDBC_KEYS, REFERENCE_KEYS
 from quality.rulefile.ruleforms import DEFAULTS, RuleReader, modifiers_schema
 from quality.rulefile.sections import FORMATS, TABLE_FORMATS
 from quality.rulefile.streams import ON_HELD, STARTS
@@ -94,7 +94,8 @@ def _input() -> Schema:
 
 
 def _reference() -> Schema:
-    properties = {**_input()["properties"], "dataset": _TEXT}
+    jdbc = {**dict.fromkeys(JDBC_KEYS, _TEXT), "options": {"type": "object"}}
+    properties = {**_input()["properties"], "dataset": _TEXT, "jdbc": _closed(jdbc, required=["url"])}
     return _closed({word: properties[word] for word in REFERENCE_KEYS})
 
 

@@ -118,6 +118,21 @@ def _mean(suggestion: Suggestion, batch: Batch) -> float | None:
     return facts.mean if facts else None
 
 
+def _spread(suggestion: Suggestion, batch: Batch) -> float | None:
+    facts = _column(suggestion, batch)
+    return facts.spread if facts else None
+
+
+def _smallest(suggestion: Suggestion, batch: Batch) -> float | None:
+    facts = _column(suggestion, batch)
+    return facts.low if facts else None
+
+
+def _largest(suggestion: Suggestion, batch: Batch) -> float | None:
+    facts = _column(suggestion, batch)
+    return facts.high if facts else None
+
+
 def _distinct(suggestion: Suggestion, batch: Batch) -> float | None:
     facts = _column(suggestion, batch)
     return float(facts.distinct) if facts else None
@@ -216,9 +231,10 @@ def _correlation(suggestion: Suggestion, batch: Batch) -> float | None:
 
 TESTS: Mapping[str, Callable[[Suggestion, Batch], float | None]] = {
     "missing": _missing, "odd": _odd, "outside": _outside, "unlisted": _unlisted, "misshapen": _misshapen, "ill-formed": _ill_formed,
-    "too long": _too_long, "rows": _rows, "mean": _mean, "distinct": _distinct, "lone nulls": _lone_nulls, "lag": _lag,
+    "too long": _too_long, "rows": _rows, "mean": _mean,
+    "spread": _spread, "smallest": _smallest, "largest": _largest, "distinct": _distinct, "lone nulls": _lone_nulls, "lag": _lag,
     "doubles": _doubles, "unpaired": _unpaired, "disordered": _disordered, "unequal": _unequal,
     "incomplete": _incomplete, "correlation": _correlation,
 }  # fmt: skip
 #: Tests whose number is a metric with bounds; the others tell a share of failing rows.
-METRICS = frozenset({"rows", "mean", "distinct", "lag", "correlation"})
+METRICS = frozenset({"rows", "mean", "spread", "smallest", "largest", "distinct", "lag", "correlation"})

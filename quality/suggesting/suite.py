@@ -11,6 +11,7 @@ from quality.suggesting.columns import suggest_column
 from quality.suggesting.facts import Batch
 from quality.suggesting.judging import Suggestion, breaks
 from quality.suggesting.relations import determined, suggest_relations
+from quality.suggesting.rolling import with_rolling
 from quality.suggesting.tables import suggest_freshness, suggest_key, suggest_table
 
 #: How far bounds are moved outward, one try after the other.
@@ -31,8 +32,9 @@ class Suite:
     rows: int
 
 
-def suggest(batches: Sequence[Batch], times: Mapping[str, float] | None = None) -> Suite:
-    """The suite for batches in the order of their time. `times`: of each batch in days from 1970, where known."""
+def suggest(batches: Sequence[Batch], times: Mapping[str, float] | None = None, *, rolling: bool = False) -> Suite:
+    """The suite for batches in the order of their time. `times`: of each batch in days from 1970, where known. `rolling`:
+    also bounds that move with the batches before, where they are narrower than static ones or there are none."""
     seen = [batch for batch in batches if batch.rows]
     kept: list[Suggestion] = []
     left: dict[tuple[object, ...], Suggestion] = {}
@@ -55,6 +57,7 @@ def suggest(batches: Sequence[Batch], times: Mapping[str, float] | None = None) 
     order = {one.key: place for place, one in enumerate(_fit(seen, times or {}, 1.0))}
     kept.sort(key=lambda one: (one.type != "row_count", order.get(one.key, len(order))))
     chosen = tuple(_without_repetition(kept))
+    chosen = with_rolling(chosen, seen) if rolling else chosen
     notes = tuple(
         f"{a} determines {b} ({count:,} values of {a}): no rule type says this yet"
         for a, b, count in determined(seen)

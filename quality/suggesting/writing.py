@@ -14,7 +14,7 @@ from quality.suggesting.suite import Suite, expected
 
 _WIDTH = 116
 #: What says how values are distributed: a batch beyond it is looked at, not held.
-_WARNS = frozenset({"mean", "correlation", "unpaired"})
+_WARNS = frozenset({"mean", "spread", "smallest", "largest", "distinct", "correlation", "unpaired"})
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One Spark session for all tests that need one: ours, with Deequ, Iceberg, Delta and Kafka, two cores, bound to loopback."""
+"""One Spark session for all tests that need one: ours, with Deequ, Iceberg, Delta, Kafka and SQLite, two cores, bound to loopback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def spark(tmp_path_factory):
         # the state of a small table, not that of a big one, in 50 tasks
         "spark.databricks.delta.snapshotPartitions": "2",
     }
-    with session(master="local[2]", extra=merged(settings(["iceberg", "delta", "kafka"]), extra)) as own:
+    with session(master="local[2]", extra=merged(settings(["iceberg", "delta", "kafka", "sqlite"]), extra)) as own:
         yield own.spark
 
 

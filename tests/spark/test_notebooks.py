@@ -16,7 +16,11 @@ from quality.demo_data import poison, write_batches
 from quality.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+#: That about rules starts a Spark of its own, and runs it for a while.
+NOTEBOOKS = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.full] if path.stem == "rules" else [])
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+]
 DAYS = 7
 
 
@@ -41,7 +45,7 @@ def history(place):
     return quality.History(str(place[0] / "root"), "flights")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS)
 def test_notebooks_run(place, path, monkeypatch):
     folder, days, planted = place
     monkeypatch.setenv("QUALITY_ROOT", str(folder / "root"))

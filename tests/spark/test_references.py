@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import nullcontext
 from datetime import date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -42,7 +43,7 @@ def exists(row, columns, keys):
 
 
 @pytest.fixture
-def place(tmp_path, spark):
+def place(tmp_path, quick):
     ids, texts, wholes, doubles = zip(*LEFT, strict=True)
     left = {"id": ids, "t": texts, "n": pa.array(wholes, pa.int32()), "d": doubles}
     pq.write_table(
@@ -67,9 +68,9 @@ def place(tmp_path, spark):
         return file
 
     def run(rules, batch="1", more="", **given):
-        return quality.run(write(rules, batch, more), batch, spark=spark, **given)
+        return quality.run(write(rules, batch, more), batch, spark=quick, **given)
 
-    return SimpleNamespace(run=run, write=write, path=tmp_path, spark=spark)
+    return SimpleNamespace(run=run, write=write, path=tmp_path, spark=quick)
 
 
 def rule(name, columns, reference, theirs, **more):
@@ -91,10 +92,8 @@ def written(place, result, side):
 @pytest.mark.full("small-joined", "large-broadcast", "large-joined")
 @pytest.mark.parametrize("limit", (1_000_000, 0), ids=["broadcast", "joined"])
 @pytest.mark.parametrize("size", ("small", "large"))
-def test_exactly_the_rows_without_a_match_fail_under_every_null_policy(place, monkeypatch, request, limit, size):
+def test_exactly_the_rows_without_a_match_fail_under_every_null_policy(place, monkeypatch, limit, size):
     monkeypatch.setattr(references, "BROADCAST_KEYS", limit)
-    if size == "large":
-        request.getfixturevalue("large")
     rules, expected = [], {}
     for reference in ("typed", "text"):
         for ours, theirs in CASES:
@@ -107,7 +106,8 @@ def test_exactly_the_rows_without_a_match_fail_under_every_null_policy(place, mo
                 found = {r[0]: exists(dict(zip(("id", "t", "n", "d"), r, strict=True)), columns, keys) for r in LEFT}
                 failing = {i for i, hit in found.items() if (not hit if nulls == "fail" else hit is False)}
                 expected[name] = (sum(nulls != "skip" or hit is not None for hit in found.values()), failing)
-    result = place.run(rules)
+    with as_large(place.spark) if size == "large" else nullcontext():
+        result = place.run(rules)
     quarantined = written(place, result, "quarantine")
     assert len(quarantined) + len(written(place, result, "passed")) == len(LEFT)
     for name, (scope, failing) in expected.items():
@@ -293,5 +293,5 @@ def test_failing_rows_that_were_shuffled_are_not_said_to_be_of_a_file(place, mon
 
 
 def test_every_type_that_asks_references_is_tried_here():
-    asking = {word for word, kind in REGISTRY.items() if kind.links is not RuleType.links}
-    assert asking - {"all", "any", "not"} == ASKING_REFERENCES
+    asking = {word for word, kind in REGISTRY.items() if kind.questions is not RuleType.questions}
+    assert asking - {"all", "any", "not"} == ASKING_REFERENCES  # the others in test_matches.py

@@ -170,7 +170,7 @@ def _metric(rule: OurRule, check: MetricRule) -> list[Theirs]:
 def _query(rule: OurRule, check: MetricRule, condition: Condition) -> Rule:
     """A metric that DQDL has no rule type for, as a query for one number. Raises Lost."""
     analyzer = check.analyzer("")
-    if analyzer.source != "scan":
+    if analyzer.source != "scan" or check.questions():
         raise Lost(f"DQDL has nothing like '{check.type}'")
     if any(isinstance(value, str) for _, value in check.bounds.terms):
         raise Lost("a query is compared with a number, not with a date")

@@ -1,0 +1,67 @@
+"""What rules ask of references, the other data sets under `references:`. A question is a value: equal ones are asked once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+#: The columns the engine adds begin so; an input column may not.
+PREFIX = "__quality_"
+
+
+@dataclass(frozen=True)
+class Link:
+    """Does the reference have these columns' values in those columns of its own?"""
+
+    reference: str
+    columns: tuple[str, ...]
+    reference_columns: tuple[str, ...]
+
+    @property
+    def marker(self) -> str:
+        """The helper column that holds the answer: true, or NULL."""
+        text = "\0".join((self.reference, "", *self.columns, "", *self.reference_columns))
+        return f"{PREFIX}link_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
+class Total:
+    """What is an aggregate of a column of the reference, its texts taken as the type of a column of the batch? Of no column:
+    how many rows does it have?"""
+
+    reference: str
+    function: str = ""
+    column: str = ""
+    batch_column: str = ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Which columns does the reference have? Without `types` only their names count."""
+
+    reference: str
+    types: bool = True
+
+
+@dataclass(frozen=True)
+class Near:
+    """How far a number may be from that of the reference: by an amount, or by a share of it."""
+
+    column: str
+    amount: str
+    relative: bool = False
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Which rows of the batch has the reference too, by key? Names come in pairs, ours and theirs; no `columns` are all that
+    both have."""
+
+    reference: str
+    key: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...] = ()
+    near: tuple[Near, ...] = ()
+    where: str = ""
+
+
+Question = Link | Total | Shape | Pairs
