@@ -101,7 +101,10 @@ MODIFIERS = {
     "owner": ("someone", lambda kind: True),
     "group_by": (
         ["i"],
-        lambda kind: issubclass(kind, (RowRule, MetricRule)) and not issubclass(kind, (KeyRule, Malformed, CustomSql)),
+        lambda kind: (
+            issubclass(kind, (RowRule, MetricRule))
+            and not (issubclass(kind, (KeyRule, Malformed, CustomSql)) or kind.type.endswith("_match"))
+        ),
     ),
     "tolerance": ("1%", lambda kind: issubclass(kind, RowRule)),
     "nulls": ("fail", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply),
