@@ -103,7 +103,8 @@ MODIFIERS = {
         ["i"],
         lambda kind: (
             issubclass(kind, (RowRule, MetricRule))
-            and not (issubclass(kind, (KeyRule, Malformed, CustomSql)) or kind.type.endswith("_match"))
+            and not issubclass(kind, (KeyRule, Malformed, CustomSql))
+            and not (issubclass(kind, MetricRule) and kind.type.endswith("_match"))
         ),
     ),
     "tolerance": ("1%", lambda kind: issubclass(kind, RowRule)),
