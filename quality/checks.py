@@ -109,6 +109,32 @@ class GroupPass:
         )
 
 
+@dataclass(frozen=True)
+class Pass:
+    """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys,
+    kept when it reads none of the input but the rows that an earlier pass kept. `of` is the reference that is read instead.
+    `rules` are the ids of those that force it, none when every run makes it."""
+
+    width: str
+    purpose: str
+    rules: tuple[str, ...] = ()
+    shuffles: int = 0
+    of: str = ""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Passes over the batch: wide ones read (nearly) all columns, narrow ones only keys."""
+
+    wide: int
+    narrow: int
+    shuffles: int
+
+    def to_dict(self) -> dict[str, int]:
+        """As the result JSON has it."""
+        return {"wide": self.wide, "narrow": self.narrow, "shuffles": self.shuffles}
+
+
 def ids(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
     """The ids of the rules of checks."""
     return tuple(check.rule.id for check in checks)

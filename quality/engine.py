@@ -339,7 +339,11 @@ class Engine:
         if metric is None or isinstance(metric.value, (str, date, type(None))) or not check.analyzer.deequ:
             return []
         assert isinstance(rule.check, MetricRule)
-        if rule.check.bounds.past or any(isinstance(bound, str) for _, bound in rule.check.bounds.terms):
+        if (
+            rule.check.bounds.recorded
+            or rule.check.bounds.past
+            or any(isinstance(bound, str) for _, bound in rule.check.bounds.terms)
+        ):
             return []
         value = _deequ_metric(deequ, check.analyzer, metric)
         terms = tuple((word, float(bound)) for word, bound in rule.check.bounds.terms)

@@ -65,6 +65,7 @@ class Options:
     variables: Mapping[str, str] = field(default_factory=dict)
     input: str | None = None
     root: str | None = None
+    dataset: str | None = None
     force: bool = False
     engine: str = "auto"
     max_scans: int | None = None
@@ -158,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
     add("var", "NAME=VALUE", "values for the files' vars; comma list or repeated", **several)
     add("input", "PATH", "read this instead of the file's input")
     add("root", "URI", "keep results here instead of the file's outputs.root")
+    add("dataset", "ID", "the data set, instead of the file's; a .dqdl file names none")
     # without a value it means true, as people write it on a command line
     add("force", "true|false", "run although nothing changed since the last run", nargs="?", const="true")
     add("engine", "NAME", "auto, deequ, deequ-runner or spark", default="auto")
@@ -183,6 +185,7 @@ def parse(argv: Sequence[str]) -> Options:
         # a scheduler that has no value for an argument gives an empty one
         input=found.input or None,
         root=found.root or None,
+        dataset=found.dataset or None,
         force=_truth("force", found.force or "false"),
         engine=found.engine or "auto",
         max_scans=_number("max-scans", found.max_scans),
@@ -273,6 +276,7 @@ def run_job(options: Options, argv: Sequence[str] = ()) -> list[RunResult]:
                 "told": lambda found: _tell(found, options),
             }
             return job_stream.run(spark, files.find(options.rules[0]), options.stream, more, options.result)
+        given |= {"dataset": options.dataset} if options.dataset else {}
         work = _loaded(options, files, given)
         results = []
         for path, batch, dataset in work:

@@ -110,10 +110,12 @@ COMPARISONS: Mapping[str, str] = {
 @dataclass(frozen=True)
 class Bounds:
     """What a metric must satisfy: (word, value) pairs of `COMPARISONS` that must all hold. NaN satisfies none. `past` are
-    terms that come from earlier batches: what they are worth is known when the history was read."""
+    terms that come from earlier batches: what they are worth is known when the history was read. `recorded`: there are none,
+    for the metric is measured and not judged."""
 
     terms: tuple[tuple[str, Scalar], ...] = ()
     past: tuple[tuple[str, Union[Formula, Within]], ...] = ()
+    recorded: bool = False
 
     @property
     def batches(self) -> int:
@@ -164,6 +166,8 @@ class Bounds:
             **{word: number_text(value) for word, value in self.terms},
             **{w: str(asked) for w, asked in self.past},
         }
+        if self.recorded:
+            return "recorded"
         if len(words) == 2 and {"at_least", "at_most"} == set(words):
             return f"between {words['at_least']} and {words['at_most']}"
         return " and ".join(f"{COMPARISONS.get(word, word)} {text}" for word, text in words.items())

@@ -12,15 +12,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, Query, base_type
-from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck, ids
+from quality.checks import GroupPass, KeyPass, MetricCheck, Pass, Passes, RowCheck, ids
 from quality.errors import EngineError, RuleDataError
 from quality.model import Column, Nulls
 from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.completeness import Required
 from quality.rule_types.composition import BatchComposition
+from quality.rule_types.files import FileRule
 from quality.rule_types.questions import Link, Pairs, Question, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.schema import Malformed
+from quality.rule_types.verdicts import Verdict
 from quality.sensitive import Hiding, Sensitive
 from quality.sql import RELATIONS, conjunction, tokens
 
@@ -30,32 +32,6 @@ WORD_BITS = 62
 WHOLE = ("tinyint", "smallint", "int", "bigint")
 #: Rules that are named for a pass; the others are counted.
 _SHOWN_RULES = 3
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One reading of the batch: `width` is wide when it may read all columns, narrow when only those of metrics or keys,
-    kept when it reads none of the input but the rows that an earlier pass kept. `of` is the reference that is read instead.
-    `rules` are the ids of those that force it, none when every run makes it."""
-
-    width: str
-    purpose: str
-    rules: tuple[str, ...] = ()
-    shuffles: int = 0
-    of: str = ""
-
-
-@dataclass(frozen=True)
-class Passes:
-    """Passes over the batch: wide ones read (nearly) all columns, narrow ones only keys."""
-
-    wide: int
-    narrow: int
-    shuffles: int
-
-    def to_dict(self) -> dict[str, int]:
-        """As the result JSON has it."""
-        return {"wide": self.wide, "narrow": self.narrow, "shuffles": self.shuffles}
 
 
 @dataclass(frozen=True)
@@ -77,6 +53,9 @@ class Plan:
     group_checks: tuple[MetricCheck, ...] = ()
     #: Rules that are composed of demands on metrics, which stand among the checks as rules of their own.
     composed: tuple[Rule, ...] = ()
+    file_rules: tuple[Rule, ...] = ()
+    #: Judged last, by the verdicts on others.
+    verdict_rules: tuple[Rule, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
@@ -137,7 +116,13 @@ class Plan:
             for check in self.queries
             for _ in range(reads(check))
         ]
-        return (*self._steps, *groups, *queries, *(last if self.writes and self.several and self.row_checks else ()))
+        return (
+            *self._hashing,
+            *self._steps,
+            *groups,
+            *queries,
+            *(last if self.writes and self.several and self.row_checks else ()),
+        )
 
     def _group_steps(self, part: GroupPass) -> Iterator[Pass]:
         groups, shuffles = f"each group of {', '.join(part.columns)}", 0 if self.small else 1
@@ -145,6 +130,19 @@ class Plan:
         for key in part.key_passes:
             rules = ids(check for check in part.metric_checks if check.key == key)
             yield Pass("narrow", f"counting keys of {', '.join(key.columns)} in {groups}", rules, 2 * shuffles)
+
+    @property
+    def _hashing(self) -> Iterator[Pass]:
+        """The bytes of files are read once for each place and hash."""
+        needed: dict[tuple[str, str], list[str]] = {}
+        for rule in self.file_rules:
+            assert isinstance(rule.check, FileRule)
+            hashed = rule.check.hashed
+            places = [rule.check.path, *([rule.check.other] if rule.check.other else [])] if hashed else []
+            for place in dict.fromkeys(places):
+                needed.setdefault((place, hashed), []).append(rule.id)
+        for (place, hashed), asking in needed.items():
+            yield Pass("wide", f"hashing the files of {place or 'the batch'} ({hashed})", tuple(asking))
 
     @property
     def _steps(self) -> tuple[Pass, ...]:
@@ -250,11 +248,20 @@ class Plan:
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
-        return replace(self, metric_checks=(), group_checks=(), composed=(), schema_rules=(), tally=False)
+        rows_only = replace(self, metric_checks=(), group_checks=(), composed=(), schema_rules=())
+        return replace(rows_only, file_rules=(), verdict_rules=(), tally=False)
 
     def only_apart(self) -> Plan:
         """The plan of the metrics that no tally has."""
-        return replace(self, row_checks=(), metric_checks=self.measured_apart, schema_rules=(), tally=False)
+        return replace(
+            self,
+            row_checks=(),
+            metric_checks=self.measured_apart,
+            schema_rules=(),
+            file_rules=(),
+            verdict_rules=(),
+            tally=False,
+        )
 
     def without_apart(self) -> Plan:
         """The plan less the metrics that no tally has."""
@@ -310,6 +317,8 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     group_checks: list[MetricCheck] = []
     composed: list[Rule] = []
     schema_rules: list[Rule] = []
+    file_rules: list[Rule] = []
+    verdict_rules: list[Rule] = []
     errors: dict[str, str] = {}
     rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
     for rule in rules:
@@ -337,12 +346,29 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
                         (group_checks if measured.by else metric_checks).append(measured)
                     except RuleDataError as error:
                         errors[part_id(rule, number)] = str(error)
+            elif isinstance(rule.check, FileRule):
+                file_rules.append(rule)
+            elif isinstance(rule.check, Verdict):
+                verdict_rules.append(rule)
             else:
                 schema_rules.append(rule)
         except RuleDataError as error:
             errors[rule.id] = str(error)
-    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(group_checks), tuple(composed))
-    return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
+    return Plan(
+        rule_set,
+        rules,
+        row.columns,
+        text,
+        tuple(row_checks),
+        tuple(metric_checks),
+        tuple(schema_rules),
+        tuple(group_checks),
+        tuple(composed),
+        tuple(file_rules),
+        tuple(verdict_rules),
+        errors,
+        reading_scans,
+    )
 
 
 def reads(check: MetricCheck) -> int:
@@ -358,12 +384,13 @@ def part_id(rule: Rule, number: int) -> str:
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:
     """Each rule over many columns as one for each of them; a rule that is written for a column takes the place of that one.
-    A rule that finds no column stays as it is."""
+    A rule that finds no column stays as it is, unless it only records."""
     written = [*rules]
     taken = {rule.id.lower() for rule in written}
     for rule in written:
         found = [rule.of_column(name) for name in rule.over.select(columns)] if rule.over else []
-        yield from [one for one in found if one.id.lower() not in taken] if found else [rule]
+        nothing = [] if rule.over and getattr(getattr(rule.check, "bounds", None), "recorded", False) else [rule]
+        yield from [one for one in found if one.id.lower() not in taken] if found else nothing
 
 
 def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:

@@ -333,17 +333,22 @@ def write_rows(
 
 @contextlib.contextmanager
 def opened(
-    what: str | Path, root: str | None, spark: SparkSession | None = None, conf: Mapping[str, str] | None = None
+    what: str | Path,
+    root: str | None,
+    spark: SparkSession | None = None,
+    conf: Mapping[str, str] | None = None,
+    own_id: str | None = None,
 ) -> Iterator[tuple[SparkSession, Store, str]]:
-    """Spark, the store and the data set that a rule file or the id of a data set mean. UsageError for an unknown one."""
+    """Spark, the store and the data set that a rule file or the id of a data set mean; `own_id` takes the place of the one
+    the rule file says. UsageError for an unknown one."""
     from quality.backends.session import session
     from quality.storage.store import open_store
-    from quality.versions import is_rule_file
+    from quality.versions import is_rule_file, unread_input
 
     if is_rule_file(what):
         from quality.rulefile import load
 
-        rule_set = load(what, root=root)
+        rule_set = load(what, root=root, dataset=own_id, input_path=unread_input(what))
         dataset, place = rule_set.dataset, rule_set.outputs.root
     else:
         dataset, place = layout.check_dataset(str(what)), root or "quality-data"

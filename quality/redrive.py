@@ -53,6 +53,8 @@ def redrive(
     since: str = "",
     corrected: str = "",
     root: str | None = None,
+    input: str | None = None,
+    dataset: str | None = None,
     variables: Mapping[str, Any] | None = None,
     allow_env: frozenset[str] = frozenset(),
     by: str | None = None,
@@ -66,12 +68,13 @@ def redrive(
     """Re-drive the open quarantined rows of these batches (of all when none is named), one batch after another.
 
     `rule`: only rows that failed it; `since`: only batches about that time or later; `corrected`: only the rows of this
-    file, as they are there, of the one batch that is named. UsageError before anything is judged; whatever happens to one
+    file, as they are there, of the one batch that is named; `input` and `dataset` take the place of what the file says, which a
+    .dqdl file does not. UsageError before anything is judged; whatever happens to one
     batch is in its result and keeps the next from nothing.
     """
     if corrected and len(batches) != 1:
         raise UsageError("--corrected goes with one --batch: a row id says which row of a batch is meant")
-    given: Any = {"variables": variables, "allow_env": allow_env, "root": root}
+    given: Any = {"variables": variables, "allow_env": allow_env, "root": root, "input_path": input, "dataset": dataset}
     whole = load(rules, **given)
     if mentions_file(whole):
         raise UsageError(

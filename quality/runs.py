@@ -33,6 +33,7 @@ from quality import (
     verification,
 )
 from quality.backends.deequ import CheckOutcome
+from quality.backends.files import Files, listing
 from quality.backends.needs import needs
 from quality.backends.parsing import refuse_unparsable
 from quality.backends.pinning import PinnedFile, pinned_digest
@@ -49,6 +50,7 @@ from quality.profiles import CARRIERS, with_profile
 from quality.references import References
 from quality.results import Context, Progress, RunResult
 from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
+from quality.rule_types.files import FileRule, Found
 from quality.rule_types.rules import Rule, RuleSet, digest
 from quality.rulefile import load
 from quality.rulefile.interpret import type_rule
@@ -226,6 +228,7 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         references = References(context.engine, context.store, rule_set)
         references.pin()
         prints = fingerprints(context, batch.files if batch else files, batch.snapshot if batch else "", past)
+        prints |= _files_elsewhere(context, rule_set)
         prints["references"] = references.fingerprint(context.run)
         last = commit.latest(context.store, context.dataset, context.batch)
     if last and not wishes.force and prints["input"] and dict(last.fingerprints) == prints:
@@ -295,7 +298,9 @@ def judged(
     written = sides.measure_and_write(context, batch, plan)
     findings = written.findings
     with context.step("judge", "judging"):
-        verdicts = _with_slices(verification.judge(findings.plan, findings.measured, batch.columns), written.slices)
+        measured_files = _files(context, batch, findings.plan)
+        found = replace(findings.measured, files=measured_files)
+        verdicts = _with_slices(verification.judge(findings.plan, found, batch.columns), written.slices)
         checks = tuple(_without_values(context.engine.checks(findings, context.dataset), verdicts))
         _warn_of_misspelt(rule_set, batch)
     rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
@@ -325,6 +330,22 @@ def judged(
         kept = publishing.Kept(verdicts, findings.profile, rows, outcome, written.files, prints, data, written.samples)
         publishing.publish(context, last, batch, kept)
     return RunResult(data, checks, findings.profile)
+
+
+def _files_elsewhere(context: Context, rule_set: RuleSet) -> dict[str, str]:
+    """The fingerprint of the files that rules are about beside those of the batch."""
+    checks = [rule.check for rule in rule_set.rules if isinstance(rule.check, FileRule)]
+    places = sorted({place for check in checks for place in (check.path, check.other) if place})
+    return {"files": digest(listing(context.spark, places))} if places else {}
+
+
+def _files(context: Context, batch: Batch, plan: Plan) -> Mapping[str, Found]:
+    """The files that rules are about, as they are now."""
+
+    def hashing() -> None:
+        context.engine.launched.wide += 1
+
+    return Files(context.spark, batch, hashing).of(plan.file_rules)
 
 
 def planned(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned: Iterable[Rule]) -> Plan:

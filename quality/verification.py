@@ -30,7 +30,9 @@ from quality.model import (
 from quality.planner import Plan, part_id, schema_differences
 from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
 from quality.rule_types.composition import ABSENT, BatchComposition
+from quality.rule_types.files import FileCount, FileRule, Found
 from quality.rule_types.rules import Rule, RuleSet
+from quality.rule_types.verdicts import Verdict
 from quality.sensitive import MASKED, tells, without_value
 from quality.sql import words
 
@@ -48,7 +50,7 @@ class Measured:
     """What the engine found out about a batch.
 
     `rows` are all rows read, `malformed` the lines that could not be read; `counts` by rule id; `metrics` and `scopes`
-    (rows the metric's filter leaves) by rule id; `errors` by rule id.
+    (rows the metric's filter leaves) by rule id; `errors` by rule id; `files` by rule id, None when nobody looked for any.
     """
 
     rows: int
@@ -60,6 +62,7 @@ class Measured:
     #: Of rules that are judged in groups, by id: what was found of each group; or why groups cannot be told.
     groups: Mapping[str, Mapping[Group, Measured]] = field(default_factory=dict)
     ungrouped: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Found] | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,20 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
         verdicts[rule.id] = _judge_composed(rule, plan, measured, errors)
     for rule in plan.schema_rules:
         verdicts[rule.id] = _judge_schema(rule, plan, columns)
-    return [verdicts.get(rule.id) or could_not_tell(rule, errors.get(rule.id, "was not run")) for rule in plan.rules]
+    for rule in plan.file_rules:
+        verdicts[rule.id] = _judge_files(rule, measured, plan.rule_set)
+    for rule in plan.rules:
+        if rule.id not in verdicts:
+            verdicts[rule.id] = could_not_tell(rule, errors.get(rule.id, "was not run"))
+    return joined(plan, [verdicts[rule.id] for rule in plan.rules])
+
+
+def joined(plan: Plan, results: Sequence[RuleResult]) -> list[RuleResult]:
+    """The verdicts, with those that join others made of what these are now."""
+    found = {result.id: result for result in results}
+    for rule in plan.verdict_rules:
+        found[rule.id] = _judge_verdict(rule, found)
+    return [found[result.id] for result in results]
 
 
 def could_not_tell(rule: Rule, why: str) -> RuleResult:
@@ -161,6 +177,8 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
         return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {unsure}", **found)
     if check.waiting:
         return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
+    if bounds.recorded:
+        return _recorded(rule, metric, found)
     expected = f"{bounds} ({check.origin})" if check.origin else str(bounds)
     if metric.value is None or isinstance(metric.value, str):
         why = match.nothing if match else f"{what} {_missing(metric, scope, secret=secret)}"
@@ -281,6 +299,13 @@ def _tells(check: MetricCheck, rule_set: RuleSet) -> bool:
     return "*" in query.replace("count(*)", "") or any(rule_set.sensitive.how(word) for word in words(query))
 
 
+def _recorded(rule: Rule, metric: Metric, found: Mapping[str, Any]) -> RuleResult:
+    """A metric that nothing is demanded of."""
+    if metric.value is None:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, "recorded", "no value to measure", **found)
+    return _result(rule, RuleStatus.PASSED, "recorded", "", **found)
+
+
 def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
     """Why bounds of earlier batches cannot be held against the metric."""
     if (check.origin or check.waiting) and _is_moment(metric.value):
@@ -346,7 +371,36 @@ def _judge_schema(rule: Rule, plan: Plan, columns: tuple[Column, ...]) -> RuleRe
     differences = schema_differences(rule, plan, columns)
     status = RuleStatus.FAILED if differences else RuleStatus.PASSED
     shown = "; ".join(differences[:20]) + ("; ..." if len(differences) > 20 else "")
-    return _result(rule, status, expected, shown)
+    return _result(rule, status, expected, shown, metric=rule.check.metric(columns))
+
+
+def _judge_files(rule: Rule, measured: Measured, rule_set: RuleSet) -> RuleResult:
+    assert isinstance(rule.check, FileRule)
+    expected = rule.check.requirement() + (f" (up to {rule.tolerance} may fail)" if rule.tolerance else "")
+    if measured.files is None:
+        return _result(
+            rule, RuleStatus.NOT_APPLICABLE, expected, "it is about files as they arrive; none are looked at here"
+        )
+    found = measured.files.get(rule.id) or Found(error="nobody looked for its files")
+    place = rule.check.path or "the batch"
+    if found.error or not (found.files or isinstance(rule.check, FileCount)):
+        why = found.error or f"no file of {place} is meant"
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}")
+    judged = rule.check.judged(found.files, found.others, rule.tolerance, rule_set.input.timezone)
+    if judged.holds:
+        return _result(rule, RuleStatus.PASSED, expected, "", metric=judged.metric)
+    return _result(rule, RuleStatus.FAILED, expected, f"{place}: {judged.message}", metric=judged.metric)
+
+
+def _judge_verdict(rule: Rule, verdicts: Mapping[str, RuleResult]) -> RuleResult:
+    assert isinstance(rule.check, Verdict)
+    unknown = [name for name in rule.check.named() if name not in verdicts]
+    if unknown:
+        return could_not_tell(rule, f"there is no verdict on a rule '{unknown[0]}'")
+    status = rule.check.combined({name: found.status for name, found in verdicts.items()})
+    told = ", ".join(f"{name} {str(verdicts[name].status).replace('_', ' ')}" for name in rule.check.named())
+    why = {RuleStatus.PASSED: "", RuleStatus.ERROR: f"could not tell: {told}"}.get(status, told)
+    return _result(rule, status, rule.check.requirement(), why)
 
 
 def too_many(rows: RowCounts, quarantined_above: float) -> bool:

@@ -37,7 +37,7 @@ SCHEMA = "quality.change/1"
 DEFAULT_ROOT = "quality-data"
 SYNC = "sync"
 
-_RULE_FILES = (".yml", ".yaml", ".json")
+_RULE_FILES = (".yml", ".yaml", ".json", ".dqdl")
 #: Schemes of roots that are reached without Spark.
 _WITHOUT_SPARK = ("", "file", "s3", "s3a", "s3n")
 
@@ -119,6 +119,7 @@ def publish(
     allow_env: frozenset[str] = frozenset(),
     spark: SparkSession | None = None,
     conf: Mapping[str, str] | None = None,
+    dataset: str | None = None,
 ) -> Change:
     """Make a held run of a batch live: `run`, or the last one, when nothing was published since.
 
@@ -130,7 +131,7 @@ def publish(
     """
     if run is not None and (sync or batch is None):
         raise UsageError("--run goes with --batch and without --sync: it names the held run of one batch")
-    with _opened(what, batch, root, variables, allow_env, spark, conf=conf) as place:
+    with _opened(what, batch, root, variables, allow_env, spark, conf=conf, own_id=dataset) as place:
         if sync or batch is None:
             return _sync(place, batch, dry_run)
         records = readers.records(place.store, place.dataset, batch)
@@ -150,18 +151,21 @@ def rollback(
     allow_env: frozenset[str] = frozenset(),
     spark: SparkSession | None = None,
     conf: Mapping[str, str] | None = None,
+    dataset: str | None = None,
 ) -> Change:
     """Make an earlier published run of a batch live again: `to`, a run or the number of a record; else the one that was
     published before the run that is live, so that a second rollback goes one further back. Errors and `what` as `publish`.
     """
-    with _opened(what, batch, root, variables, allow_env, spark, conf=conf) as place:
+    with _opened(what, batch, root, variables, allow_env, spark, conf=conf, own_id=dataset) as place:
         records = readers.records(place.store, place.dataset, batch)
         return _reinstate(place, records, _to_roll_back(records, to), ROLLBACK, by, reason, dry_run)
 
 
-def versions(what: str | Path, batch: str, *, root: str | None = None) -> list[dict[str, Any]]:
+def versions(
+    what: str | Path, batch: str, *, root: str | None = None, dataset: str | None = None
+) -> list[dict[str, Any]]:
     """The records of a batch as plain data, oldest first; `live` marks the one readers see."""
-    with _opened(what, batch, root, None, frozenset(), None, quiet=True) as place:
+    with _opened(what, batch, root, None, frozenset(), None, quiet=True, own_id=dataset) as place:
         records = readers.records(place.store, place.dataset, batch)
     live = _live(records)
     return [{**_version(record), "live": record is live} for record in records]
@@ -398,8 +402,9 @@ def _opened(
     *,
     conf: Mapping[str, str] | None = None,
     quiet: bool = False,
+    own_id: str | None = None,
 ) -> Iterator[_Place]:
-    """The data set with its targets; Spark only where one of them, or the root, cannot do without. `quiet`: no targets."""
+    """The data set with its targets, called `own_id` instead of what the rule file says; Spark only where one of them, or the root, cannot do without. `quiet`: no targets."""
     if batch is not None:
         check_batch(batch)
     if not is_rule_file(what):
@@ -410,7 +415,8 @@ def _opened(
             dataset = check_dataset(str(what))
             yield _Place(store, dataset, () if quiet else targets.known(store, dataset))
         return
-    rule_set = load(what, batch=batch, variables=variables, allow_env=allow_env, root=root)
+    given: Any = {"root": root, "dataset": own_id, "input_path": unread_input(what)}
+    rule_set = load(what, batch=batch, variables=variables, allow_env=allow_env, **given)
     from quality.backends.needs import needs
 
     root, outputs = rule_set.outputs.root, rule_set.outputs
@@ -425,6 +431,11 @@ def _opened(
 def is_rule_file(what: str | Path) -> bool:
     """Whether an argument names a rule file, not a data set."""
     return isinstance(what, Path) or what.endswith(_RULE_FILES) or "/" in what
+
+
+def unread_input(what: str | Path) -> str | None:
+    """What stands for the input where nothing is read: a .dqdl file names none."""
+    return "unread.parquet" if str(what).lower().endswith(".dqdl") else None
 
 
 @contextlib.contextmanager

@@ -218,6 +218,7 @@ def write(context: Context, records: Sequence[CommitRecord]) -> RunResult:
             _apart(result, apart[result.id]) if result.id in apart else result
             for result in verification.judge(plan.without(apart), measured, columns)
         ]
+        verdicts = verification.joined(plan, verdicts)
         counted = (metric for metric in metrics.values() if metric.key.name not in CARRIERS)
         odd = anomalies.of_run(context, counted, rows.input)
         verdicts += odd.verdicts

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from quality import jars
 from quality.backends.tables import TableName
+from quality.rule_types.files import FileRule
 from quality.rule_types.rules import RuleSet
 
 NEEDS = ("s3", "iceberg", "delta", "comet", "kafka", "postgresql", "sqlite")
@@ -153,6 +154,8 @@ def _texts(rule_set: RuleSet) -> list[str]:
         places += source.path
         if source.table and TableName.parse(source.table).place:
             places += [TableName.parse(source.table).place, "format delta"]
+    checks = [rule.check for rule in rule_set.rules if isinstance(rule.check, FileRule)]
+    places += [place for check in checks for place in (check.path, check.other)]
     return [
         *places,
         *(reference.jdbc.url for reference in rule_set.references if reference.jdbc),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quality.commands.collect import duration
-from quality.commands.common import add_conf, command, group, settings
+from quality.commands.common import add_conf, add_dataset, command, group, settings
 from quality.errors import StorageError, UsageError
 from quality.report import clean
 from quality.sensitive import is_hidden
@@ -91,6 +91,7 @@ def _add_place(parser: Any) -> None:
         metavar="PATH",
         help="where results are kept; default: what the rule file says, else QUALITY_ROOT, else quality-data",
     )
+    add_dataset(parser)
     add_conf(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
@@ -110,7 +111,7 @@ def _opened(options: argparse.Namespace) -> Any:
     from quality.versions import is_rule_file
 
     root = options.root or (None if is_rule_file(options.what) else os.environ.get("QUALITY_ROOT"))
-    return opened(options.what, root, conf=settings(options))
+    return opened(options.what, root, conf=settings(options), own_id=options.dataset)
 
 
 def _chosen(options: argparse.Namespace) -> Selection:

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from quality.commands.common import add_conf, command, settings, variables
+from quality.commands.common import add_conf, add_dataset, command, settings, variables
 from quality.model import gravest_exit
 
 
@@ -37,7 +37,9 @@ def add_redrive(commands: Any) -> None:
     parser.add_argument(
         "--allow-env", action="append", default=[], metavar="NAME", help="a variable that env() may read"
     )
+    parser.add_argument("--input", metavar="PATH", help="take this for the file's input")
     parser.add_argument("--root", metavar="PATH", help="keep results here instead of the file's outputs.root")
+    add_dataset(parser)
     add_conf(parser)
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
 
@@ -51,6 +53,7 @@ def _redrive(options: argparse.Namespace) -> int:
     with Progress(sys.stderr, quiet=options.json) as progress:
         found = redrive(
             options.rules, batches=tuple(options.batch), rule=options.rule, since=options.since, root=options.root,
+            input=options.input, dataset=options.dataset,
             corrected=options.corrected, by=options.by, reason=options.reason, dry_run=options.dry_run, conf=conf,
             progress=progress.told, variables=given_variables, allow_env=frozenset(options.allow_env),
         )  # fmt: skip

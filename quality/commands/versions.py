@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from quality.commands.common import add_conf, command, settings, variables
+from quality.commands.common import add_conf, add_dataset, command, settings, variables
 
 if TYPE_CHECKING:
     from quality.versions import Change
@@ -72,12 +72,13 @@ def _add_arguments(parser: Any, *, batch_required: bool) -> None:
 def _add_root(parser: Any) -> None:
     help = "where results are kept; default: what the rule file says, else QUALITY_ROOT, else quality-data"
     parser.add_argument("--root", metavar="PATH", help=help)
+    add_dataset(parser)
 
 
 def _versions(options: argparse.Namespace) -> int:
     from quality.versions import versions
 
-    found = versions(options.what, options.batch, root=_root(options))
+    found = versions(options.what, options.batch, root=_root(options), dataset=options.dataset)
     if options.json:
         print(json.dumps(found, ensure_ascii=False, indent=1))
         return 0
@@ -109,6 +110,7 @@ def _rollback(options: argparse.Namespace) -> int:
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "root": _root(options),
+        "dataset": options.dataset,
         "reason": options.reason,
         "by": options.by,
         "dry_run": options.dry_run,

@@ -35,6 +35,12 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         "schema_rules": [
             {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.schema_rules
         ],
+        "file_rules": [
+            {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.file_rules
+        ],
+        "verdict_rules": [
+            {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.verdict_rules
+        ],
         "errors": dict(plan.errors),
     }
 
@@ -107,5 +113,5 @@ def _batch_lines(plan: Plan) -> list[str]:
     ]
     return lines + [
         f"  {r.id}  [{r.severity}]  {r.check.requirement()}; failing: {failing_does(r)}"
-        for r in (*plan.composed, *plan.schema_rules)
+        for r in (*plan.composed, *plan.schema_rules, *plan.file_rules, *plan.verdict_rules)
     ]

@@ -6,6 +6,7 @@ from quality.rule_types import (
     custom,
     dates,
     evolution,
+    files,
     formats,
     names,
     patterns,
@@ -16,6 +17,7 @@ from quality.rule_types import (
     texts,
     uniqueness,
     values,
+    verdicts,
 )
 from quality.rule_types.base import REGISTRY
 
@@ -26,6 +28,7 @@ __all__ = [
     "custom",
     "dates",
     "evolution",
+    "files",
     "formats",
     "names",
     "patterns",
@@ -36,4 +39,5 @@ __all__ = [
     "texts",
     "uniqueness",
     "values",
+    "verdicts",
 ]

@@ -269,6 +269,10 @@ def parse_bounds(words: Mapping[str, Any], term: Callable[[Any], Scalar | Formul
     batches, unless `term` reads it otherwise."""
     read = term or _term
     terms: dict[str, Scalar | Formula] = {}
+    if "record" in words:
+        if len(words) > 1 or term or not parse_flag(words["record"]):
+            raise ValueError("'record: true' goes with a metric, and stands alone: what is recorded is not judged")
+        return Bounds(recorded=True)
     if "within" in words:
         if len(words) > 1:
             raise ValueError("'within' says both ends: no other word stands beside it")
@@ -379,10 +383,11 @@ def _refuse_empty_range(terms: Mapping[str, Scalar]) -> None:
         raise ValueError(f"cannot hold: no value satisfies both {words}")
 
 
-BOUND_WORDS = (*COMPARISONS, "between", "within")
+BOUND_WORDS = (*COMPARISONS, "between", "within", "record")
 BOUND_SCHEMAS: dict[str, JsonSchema] = {
     **dict.fromkeys(COMPARISONS, SCALAR_SCHEMA),
     "between": {"type": "array", "items": SCALAR_SCHEMA, "minItems": 2, "maxItems": 2},
+    "record": {"const": True, "description": "measure the metric for the history, and judge nothing"},
     "within": {
         "anyOf": [
             {"type": "string"},

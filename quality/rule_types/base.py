@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from quality import sql
 from quality.analyzers import FRACTIONAL, TEXTUAL, Analyzer, base_type, is_numeric
 from quality.errors import RuleDataError, did_you_mean
-from quality.model import Bounds, Column, Scalar
+from quality.model import Bounds, Column, Metric, Scalar
 from quality.rule_types.args import arguments
 from quality.rule_types.questions import PREFIX, Link, Question
 
@@ -345,7 +345,7 @@ class MetricRule(BatchRule):
 
     def requirement(self) -> str:
         """The bounds."""
-        return f"must be {self.bounds}"
+        return "recorded" if self.bounds.recorded else f"must be {self.bounds}"
 
 
 class SchemaRule(BatchRule):
@@ -358,3 +358,7 @@ class SchemaRule(BatchRule):
     def differences(self, actual: tuple[Column, ...], declared: tuple[tuple[str, str], ...]) -> list[str]:
         """What is wrong with the columns; `declared` are those of `columns:`, with their types or ''."""
         raise NotImplementedError
+
+    def metric(self, _actual: tuple[Column, ...]) -> Metric | None:
+        """A number that tells the same of the columns, for the history."""
+        return None

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from quality.errors import did_you_mean
-from quality.rule_types.args import BOUND_WORDS, Kind, arg, arguments, is_required, shown, yaml_name
+from quality.rule_types.args import BOUND_WORDS, Kind, arg, arguments, is_required, parse_sql, shown, yaml_name
 from quality.rule_types.base import REGISTRY, BatchRule, KeyRule, MetricRule, Row, RowRule, RuleType
 from quality.rule_types.questions import Question
 from quality.sql import conjunction, disjunction
@@ -21,12 +21,14 @@ _DEEPEST = 10
 
 
 def parse_part(value: Any, depth: int = 0) -> RuleType:
-    """A rule as it stands in a list of rules, without modifiers. Raises ValueError with what is wrong with it."""
-    if not isinstance(value, dict) or len(value) != 1:
+    """A rule as it stands in a list of rules; one about rows may have a filter and a NULL policy of its own. Raises ValueError with
+    what is wrong with it."""
+    guards = {w: value[w] for w in ("where", "nulls") if w in value} if isinstance(value, dict) else {}
+    if not isinstance(value, dict) or len(value) != 1 + len(guards):
         raise ValueError(
-            f"takes rules such as {{that: amount > 0}}, one type each and no modifiers, got {_given(value)}"
+            f"takes rules such as {{that: amount > 0}}, one type each, beside it 'where' and 'nulls' only, got {_given(value)}"
         )
-    ((word, body),) = value.items()
+    ((word, body),) = ((key, entry) for key, entry in value.items() if key not in guards)
     kind = REGISTRY.get(word)
     if kind is None:
         raise ValueError(f"names '{word}', which is not a rule type; {did_you_mean(word, _parts())}")
@@ -38,7 +40,23 @@ def parse_part(value: Any, depth: int = 0) -> RuleType:
     part = kind.made(**values)
     if part.problem():
         raise ValueError(f"holds '{word}': {part.problem()}")
-    return part
+    return _guarded(part, guards) if guards else part
+
+
+def _guarded(part: RuleType, guards: dict[str, Any]) -> Guarded:
+    if not isinstance(part, RowRule):
+        raise ValueError(
+            f"holds '{part.type}', which is about the batch: '{min(guards)}' beside it goes with rules about rows"
+        )
+    nulls = guards.get("nulls", "")
+    if nulls not in ("", "pass", "fail"):
+        raise ValueError(f"holds '{part.type}', whose 'nulls' must be pass or fail, got {shown(nulls)}")
+    if nulls and not part.nulls_apply:
+        raise ValueError(f"holds '{part.type}', which says itself what NULL means: 'nulls' does not go with it")
+    try:
+        return Guarded(part, nulls, parse_sql(guards["where"]) if "where" in guards else "")
+    except ValueError as error:
+        raise ValueError(f"holds '{part.type}': 'where' {error}") from None
 
 
 def _given(value: Any) -> str:
@@ -94,7 +112,7 @@ def parse_parts(value: Any, depth: int = 0) -> tuple[RuleType, ...]:
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"must be a list of rules, got {shown(value) if value != [] else 'an empty list'}")
     parts = tuple(parse_part(entry, depth) for entry in entries)
-    by_row = {isinstance(part, RowRule): part.type for part in parts}
+    by_row = {isinstance(part, RowRule): (part.part if isinstance(part, Guarded) else part).type for part in parts}
     if len(by_row) > 1:
         raise ValueError(
             f"holds '{by_row[True]}', which is about each row, and '{by_row[False]}', which is about the batch: there is no one "
@@ -105,9 +123,63 @@ def parse_parts(value: Any, depth: int = 0) -> tuple[RuleType, ...]:
 
 RULES = Kind(
     parse_parts,
-    {"type": ["array", "object"], "items": {"type": "object", "minProperties": 1, "maxProperties": 1}},
+    {"type": ["array", "object"], "items": {"type": "object", "minProperties": 1, "maxProperties": 3}},
     role="rules",
 )
+
+
+@dataclass(frozen=True)
+class Guarded(RowRule):
+    """A part with a NULL policy or a filter of its own. With `nulls` its verdict is sure, and the policy of the whole does
+    not look at its columns; a row that its filter leaves out complies."""
+
+    part: RowRule
+    nulls: str = ""
+    where: str = ""
+
+    def at(self, run_time: str) -> RuleType:
+        """The part at the time of the run."""
+        return replace(self, part=self.part.at(run_time))  # type: ignore[arg-type]
+
+    def columns(self) -> tuple[str, ...]:
+        """Those of the part."""
+        return self.part.columns()
+
+    def questions(self, where: str = "") -> tuple[Question, ...]:
+        """Those of the part."""
+        return self.part.questions(where)
+
+    def expressions(self) -> tuple[str, ...]:
+        """Those of the part, and its filter."""
+        return (*self.part.expressions(), *([self.where] if self.where else []))
+
+    def patterns(self) -> tuple[str, ...]:
+        """Those of the part."""
+        return self.part.patterns()
+
+    def nan_columns(self) -> tuple[str, ...]:
+        """Those of the part."""
+        return self.part.nan_columns()
+
+    def null_references(self, row: Row) -> list[str]:
+        """None that its own policy looks at."""
+        return [] if self.nulls else self.part.null_references(row)
+
+    def predicate(self, row: Row) -> str:
+        """The part's, sure where it has a policy."""
+        test = self.part.predicate(row)
+        if self.nulls:
+            missing = " or ".join(f"{ref} is null" for ref in self.part.null_references(row))
+            if self.part.is_free:
+                test = f"coalesce(({test}), {'true' if self.nulls == 'pass' else 'false'})"
+            elif missing:
+                sure = f"coalesce(({test}), false)"
+                test = f"({missing}) or {sure}" if self.nulls == "pass" else f"not ({missing}) and {sure}"
+        return f"not coalesce(({self.where}), false) or ({test})" if self.where else test
+
+    def requirement(self) -> str:
+        """As the reasons say it."""
+        return self.part.requirement() + (f" where {self.where}" if self.where else "")
 
 
 class _Parts(RuleType):
@@ -249,7 +321,9 @@ class AllOf(_Composition):
     """Every row complies with all of several rules about rows, or the batch with all of several rules about it. The rules
     are parts of one verdict in Kleene logic; NULL in a column that a part names means what `nulls` says, once for the whole."""
 
-    parts: tuple[RowRule, ...] = arg(RULES, "the rules, without modifiers")
+    parts: tuple[RowRule, ...] = arg(
+        RULES, "the rules; beside each at most `where` and `nulls: pass` or `fail`, which are then its own"
+    )
     type = "all"
     word = "must satisfy all of"
     of_batch = AllOfBatch
@@ -265,7 +339,9 @@ class AnyOf(_Composition):
     """Every row complies with at least one of several rules about rows, or the batch with one of several about it. The rules
     are parts of one verdict in Kleene logic; NULL in a column that a part names means what `nulls` says, once for the whole."""
 
-    parts: tuple[RowRule, ...] = arg(RULES, "the rules, without modifiers")
+    parts: tuple[RowRule, ...] = arg(
+        RULES, "the rules; beside each at most `where` and `nulls: pass` or `fail`, which are then its own"
+    )
     type = "any"
     word = "must satisfy one of"
     of_batch = AnyOfBatch
@@ -281,7 +357,9 @@ class NoneOf(_Composition):
     """No row complies with a rule about rows, or the batch with one about it; of several, with none of them. The rules
     are parts of one verdict in Kleene logic; NULL in a column that a part names means what `nulls` says, once for the whole."""
 
-    parts: tuple[RowRule, ...] = arg(RULES, "the rule, or the rules, without modifiers")
+    parts: tuple[RowRule, ...] = arg(
+        RULES, "the rule, or the rules; beside each at most `where` and `nulls: pass` or `fail`, which are then its own"
+    )
     type = "not"
     word = "must satisfy none of"
     of_batch = NoneOfBatch

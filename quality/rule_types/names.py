@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from quality.model import Bounds, Column
+from quality.model import Bounds, Column, Metric, MetricKey
 from quality.rule_types.args import BOUNDS, COLUMNS, REGEX, arg, shown
 from quality.rule_types.base import SchemaRule
 
@@ -89,12 +89,16 @@ class ColumnCount(SchemaRule):
 
     def requirement(self) -> str:
         """The bounds."""
-        return f"must be {self.bounds}"
+        return "recorded" if self.bounds.recorded else f"must be {self.bounds}"
 
     def differences(self, actual: tuple[Column, ...], _declared: _Declared) -> list[str]:
         """The number that was found."""
-        held = self.bounds.accepts(len(actual))
+        held = self.bounds.recorded or self.bounds.accepts(len(actual))
         return [] if held else [f"the batch has {len(actual):,} columns, must be {self.bounds}"]
+
+    def metric(self, actual: tuple[Column, ...]) -> Metric:
+        """ColumnCount of the data set."""
+        return Metric(MetricKey("Dataset", "ColumnCount", "*"), len(actual))
 
     def problem(self) -> str:
         """A number of columns is a number."""

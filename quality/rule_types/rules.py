@@ -37,14 +37,17 @@ class Selector:
         return [column.name for column in columns if self._takes(column)]
 
     def _takes(self, column: Column) -> bool:
-        if self.type:
-            return base_type(column.type) in KINDS[self.type]
+        if self.type and base_type(column.type) not in KINDS[self.type]:
+            return False
+        if self.type and not self.matching:
+            return True
         if self.matching:
             return re.fullmatch(self.matching, column.name, re.IGNORECASE) is not None
         return fnmatchcase(column.name.lower(), self.glob.lower())
 
     def __str__(self) -> str:
-        return self.glob or (f"matching {self.matching}" if self.matching else f"type {self.type}")
+        said = [f"matching {self.matching}"] if self.matching else []
+        return self.glob or " of ".join([*said, *([f"type {self.type}"] if self.type else [])])
 
 
 #: What an example can be of: rows that comply, rows that do not, rows that are out of the rule's scope.

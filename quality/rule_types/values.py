@@ -257,6 +257,8 @@ class Length(RowRule):
 
     def problem(self) -> str:
         """A length is a whole number."""
+        if self.bounds.recorded:
+            return "'record: true' goes with a metric: see min_length and max_length"
         wrong = [value for _, value in self.bounds.terms if isinstance(value, bool) or not isinstance(value, int)]
         return f"a length is a whole number, got {wrong[0]}" if wrong else ""
 

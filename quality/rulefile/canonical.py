@@ -8,16 +8,21 @@ from typing import Any
 from quality.model import Bounds, Tolerance, Word
 from quality.rule_types.args import arguments, duration_text, is_required, yaml_name
 from quality.rule_types.base import RuleType
+from quality.rule_types.composition import Guarded
 
 
 def plain(value: Any) -> Any:
     """A parsed value as plain data that tells any two apart that judge differently."""
     if isinstance(value, Bounds):
-        return {**dict(value.terms), **{word: str(asked) for word, asked in value.past}}
+        recorded = {"record": True} if value.recorded else {}
+        return {**dict(value.terms), **{word: str(asked) for word, asked in value.past}, **recorded}
     if isinstance(value, Tolerance):
         return {name: part for name, part in (("ratio", value.ratio), ("rows", value.rows)) if part}
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
+    if isinstance(value, Guarded):
+        guards = {"nulls": value.nulls, "where": value.where}
+        return {**plain(value.part), **{word: text for word, text in guards.items() if text}}
     if isinstance(value, RuleType):
         return {value.type: _plain_arguments(value)}
     if isinstance(value, timedelta):

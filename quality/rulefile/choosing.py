@@ -21,8 +21,12 @@ CHOICE_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "string"},
         {"type": "array", "items": {"type": "string"}, "minItems": 1},
-        {"type": "object", "properties": {"matching": {"type": "string"}}, "additionalProperties": False},
-        {"type": "object", "properties": {"type": {"enum": list(KINDS)}}, "additionalProperties": False},
+        {
+            "type": "object",
+            "properties": {"matching": {"type": "string"}, "type": {"enum": list(KINDS)}},
+            "minProperties": 1,
+            "additionalProperties": False,
+        },
     ],
 }
 
@@ -70,17 +74,16 @@ def _choices(node: Node) -> Iterator[Choice]:
 
 
 def _by_kind(value: dict[str, Any]) -> Selector:
-    if len(value) != 1 or not value.keys() <= {"matching", "type"}:
-        raise ValueError(f"takes 'matching' (a regular expression) or 'type', got {', '.join(value) or 'nothing'}")
-    ((word, said),) = value.items()
-    if word == "type" and said not in KINDS:
-        raise ValueError(f"has no type {shown(said)}; {did_you_mean(str(said), KINDS, 'types')}")
-    if word == "matching":
-        try:
-            re.compile(str(said))
-        except re.error as error:
-            raise ValueError(f"is not a regular expression: {error} in {shown(said)}") from None
-    return Selector(matching=str(said)) if word == "matching" else Selector(type=str(said))
+    if not value or not value.keys() <= {"matching", "type"}:
+        raise ValueError(f"takes 'matching' (a regular expression) and 'type', got {', '.join(value) or 'nothing'}")
+    kind, pattern = value.get("type", ""), str(value.get("matching", ""))
+    if "type" in value and kind not in KINDS:
+        raise ValueError(f"has no type {shown(kind)}; {did_you_mean(str(kind), KINDS, 'types')}")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error} in {shown(pattern)}") from None
+    return Selector(matching=pattern, type=str(kind))
 
 
 def over(rule: Rule, selector: Selector, said: Any) -> Rule:

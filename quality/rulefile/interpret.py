@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from quality.errors import Problem, RuleFileError
+from quality.errors import Problem, RuleFileError, did_you_mean
 from quality.model import Location
 from quality.rule_types import REGISTRY
 from quality.rule_types.args import parse_flag, shown
@@ -16,6 +16,7 @@ from quality.rule_types.rules import Input, Rule, RuleSet
 from quality.rule_types.schema import Malformed, Schema
 from quality.rule_types.uniqueness import Key
 from quality.rule_types.values import Type
+from quality.rule_types.verdicts import Verdict
 from quality.rulefile import sections
 from quality.rulefile.anomalies import read_anomalies
 from quality.rulefile.examples import check_examples
@@ -51,6 +52,7 @@ def interpret(
     source = Input() if _misspelt(tree, "input") else sections.read_input(tree, problems, input_path)
     rules = _rules(tree, problems, source)
     _refuse_clashes(rules, problems)
+    _refuse_unknown(rules, problems)
     columns = _column_types(tree, rules)
     declared = {name.lower(): kind for name, kind in (*columns, *source.schema)}
     check_examples(rules, declared, problems)
@@ -232,6 +234,21 @@ def _refuse_clashes(rules: list[Rule], problems: Problems) -> None:
             place = f"in line {other.location.line}" if here else str(other.location)
             message = f"two rules are called '{rule.id}' (the other {place}); give one of them another 'name'"
             problems.found.append(Problem(rule.location.file, rule.location.line, message))
+
+
+def _refuse_unknown(rules: list[Rule], problems: Problems) -> None:
+    """Note verdicts on rules that are not there, or are judged later."""
+    told_by_batch = any(rule.over for rule in rules)
+    before: dict[str, Rule] = {rule.id: rule for rule in rules if not isinstance(rule.check, Verdict)}
+    for rule in rules:
+        if not isinstance(rule.check, Verdict):
+            continue
+        for name in rule.check.named():
+            if name not in before and not told_by_batch:
+                hint = did_you_mean(name, [*before], "ids")
+                message = f"'{rule.check.type}' names '{name}', which is the id of no rule before it; {hint}"
+                problems.found.append(Problem(rule.location.file, rule.location.line, message))
+        before[rule.id] = rule
 
 
 def _refuse_sensitive_groups(rules: list[Rule], sensitive: Sensitive, problems: Problems) -> None:

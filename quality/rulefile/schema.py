@@ -9,6 +9,7 @@ from quality.model import OnFail, Severity
 from quality.rule_types import REGISTRY
 from quality.rule_types.args import BOUND_SCHEMAS, arguments, is_required, yaml_name
 from quality.rule_types.base import RowRule, RuleType
+from quality.rule_types.files import FileRule
 from quality.rulefile.anomalies import SEASONS, STRATEGIES
 from quality.rulefile.choosing import CHOICE_SCHEMA, takes_many
 from quality.rulefile.references import JDBC_KEYS, REFERENCE_KEYS
@@ -176,7 +177,7 @@ def _modifiers(kind: type[RuleType]) -> Schema:
     if kind.ungrouped:
         found.pop("group_by")
     if not issubclass(kind, RowRule):
-        for word in ("tolerance", "nulls", "nan"):
+        for word in ("nulls", "nan") if issubclass(kind, FileRule) and kind.each else ("tolerance", "nulls", "nan"):
             found.pop(word)
         found["on_fail"] = {"enum": [str(OnFail.HOLD), str(OnFail.KEEP)]}
     elif not kind.nulls_apply:

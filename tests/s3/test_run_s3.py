@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -259,3 +260,28 @@ def test_only_quarantined_rows_ask_for_their_key_and_where_it_is_refused_nothing
     asked = {request.headers.get("x-amz-server-side-encryption") for request in puts if "/passed/" in request.path}
     assert asked == {None}
     assert not [request for request in puts if "/quarantine/" in request.path]
+
+
+def test_rules_about_files_look_into_the_bucket(place, owner):
+    body, folder = LINES.encode(), f"s3://{weed.BUCKET}/{place.name}/copy"
+    for name, content in (("1.csv", body), ("2.csv", body), ("3.csv", b"n\n1\n")):
+        owner.put_object(Bucket=weed.BUCKET, Key=f"{place.name}/copy/{name}", Body=content)
+    rules = f"""\
+rules:
+- file_size: {{equals: {len(body)}}}
+- file_freshness: {{path: "{folder}", at_least: now - 1 hour}}
+- file_count: {{path: "{folder}/*.csv", equals: 3}}
+- file_match: {{hashes: [{hashlib.sha256(body).hexdigest()}]}}
+- {{file_match: {{path: "{folder}", with: "{folder}/1.csv"}}, id: odd, severity: warning}}
+- {{file_uniqueness: {{path: "{folder}", equals: 1}}, severity: warning}}
+"""
+    place.rules.write_text(place.rules.read_text() + rules)
+    result = place.run()
+    found = {rule["id"]: (rule["status"], rule["metric"]["value"]) for rule in result.rules if "file" in rule["type"]}
+    assert found == {
+        "file_size": ("passed", 1), "file_freshness": ("passed", 1), "file_count": ("passed", 3), "file_match": ("passed", 1),
+        "odd": ("failed", pytest.approx(1 / 3)), "file_uniqueness": ("failed", pytest.approx(1 / 3)),
+    }  # fmt: skip
+    assert place.run().unchanged
+    owner.put_object(Bucket=weed.BUCKET, Key=f"{place.name}/copy/4.csv", Body=b"n\n")
+    assert not place.run().unchanged

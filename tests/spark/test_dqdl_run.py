@@ -11,6 +11,9 @@ import pytest
 
 import quality
 from quality.cli import main
+from quality.quarantine import listed, opened
+from quality.redrive import redrive
+from quality.versions import versions
 from tests.written import Place
 
 AGES = [18, 19, None, 64, 65, 40, 30, None, 70, 22]
@@ -28,8 +31,15 @@ Rules = [
     Completeness "age" > 0.9,
     Mean "pay" between 2 and 4,
     RowCount > 10,
-    (IsComplete "country") and (ColumnValues "pay" > -1)
+    (IsComplete "country") and (ColumnValues "pay" > -1),
+    (RowCount > 10) or ((IsComplete "age") or (Mean "pay" in [2, 3])),
+    (RowCount > 10) or (ColumnValues "pay" > 0)
 ]
+Analyzers = [ ColumnCount, Mean "pay", ColumnLength "code" ]
+"""
+BY_ROW = """
+Metadata = { "compositeRuleEvaluation.method": "ROW" }
+Rules = [ (ColumnValues "age" > 30) or (ColumnLength "code" < 3) ]
 """
 STRINGS = """
 - dqdl: 'ColumnValues "age" between 18 and 65 with threshold >= 0.5'
@@ -85,6 +95,62 @@ def test_a_document_means_what_aws_says(place):
     assert statuses["row_count"] == "failed"
     locations = {rule["type"]: rule["location"] for rule in result.data["rules"]}
     assert locations["unique"] == f"{place.directory / 'orders.dqdl'}:6"
+
+
+def test_composites_join_verdicts_and_analyzers_are_recorded(place):
+    found = quality.run(
+        place.directory / "orders.dqdl",
+        "joined",
+        input=str(place.directory / "in" / "a.parquet"),
+        root=str(place.directory / "out"),
+        spark=place.spark,
+    )
+    # of the mean, 3 holds; of the second, no part does
+    mean = sum(row["pay"] for row in ROWS) / len(ROWS)
+    assert (found.rule("composite")["status"], mean in (2, 3)) == ("passed", True)
+    assert found.rule("composite.2")["status"] == "failed"
+    # rows that only a part of a composite fails stay
+    assert found.rule("composite.2.2")["failed_rows"] == sum(row["pay"] <= 0 for row in ROWS)
+    lengths = [len(code) for code in CODES if code is not None]
+    values = {
+        rule["metric"]["name"]: rule["metric"]["value"]
+        for rule in found.data["rules"]
+        if rule["expected"] == "recorded"
+    }
+    assert values == {"ColumnCount": 5, "Mean": mean, "MinLength": min(lengths), "MaxLength": max(lengths)}
+
+
+def test_a_composite_by_row_holds_when_one_part_does(place):
+    (place.directory / "rows.dqdl").write_text(BY_ROW)
+    found = quality.run(
+        place.directory / "rows.dqdl",
+        "b",
+        input=str(place.directory / "in" / "a.parquet"),
+        root=str(place.directory / "out"),
+        spark=place.spark,
+    )
+    failing = [row for row in ROWS if not ((row["age"] or 0) > 30 or len(row["code"] or "") < 3)]
+    assert found.rule("composite")["failed_rows"] == len(failing) > 0
+    assert found.data["rows"]["quarantined"] == len(failing)
+
+
+def test_a_whole_document_is_taken_wherever_a_rule_file_is(place):
+    """Runs as `sales`, then its versions, its quarantine, and its rows judged again by a document that lets them pass."""
+    document, root = place.directory / "few.dqdl", str(place.directory / "sales")
+    data = str(place.directory / "in" / "a.parquet")
+    document.write_text('Rules = [ IsComplete "age" ]')
+    given = {"root": root, "dataset": "sales", "spark": place.spark}
+    found = quality.run(document, "b", input=data, **given)
+    missing = sum(row["age"] is None for row in ROWS)
+    assert (found.data["dataset"], found.data["rows"]["quarantined"]) == ("sales", missing)
+    (version,) = versions(document, "b", root=root, dataset="sales")
+    assert version["rows"]["quarantined"] == missing
+    with opened(document, root, place.spark, own_id="sales") as (spark, store, dataset):
+        (batch,) = listed(spark, store, dataset)
+    assert (dataset, batch["open"]) == ("sales", missing)
+    document.write_text('Rules = [ IsComplete "id" ]')
+    (done,) = redrive(document, batches=("b",), input=data, **given)
+    assert (done.exit_code, done.judged, done.back) == (0, missing, {"redriven": missing})
 
 
 def test_the_rule_file_it_becomes_gives_the_same(place, capsys):

@@ -15,6 +15,8 @@ import pytest
 import quality
 from quality.rule_types import REGISTRY
 from quality.rule_types.base import BatchRule, KeyRule, MetricRule, RowRule, SchemaRule
+from quality.rule_types.files import FileRule
+from quality.rule_types.verdicts import Verdict
 from quality.rulefile.lint import lint
 from tests import oracle
 from tests.spark.test_oracle import (
@@ -132,7 +134,7 @@ def is_allowed(kind: str, variant: str) -> bool:
 
 
 def test_every_type_stands_in_the_matrix():
-    schema = {word for word, kind in REGISTRY.items() if issubclass(kind, SchemaRule)}
+    schema = {word for word, kind in REGISTRY.items() if issubclass(kind, (SchemaRule, FileRule, Verdict))}
     assert set(PLAIN) == set(REGISTRY) - schema - ELSEWHERE - oracle.ASKING_REFERENCES - {"date_format"}
 
 

@@ -27,7 +27,9 @@ from hypothesis import strategies as st
 import quality
 from quality.rule_types import REGISTRY, iso
 from quality.rule_types.base import SchemaRule
+from quality.rule_types.files import FileRule
 from quality.rule_types.formats import FORMATS
+from quality.rule_types.verdicts import Verdict
 from tests import formats, oracle
 from tests.sizes import as_large
 
@@ -557,7 +559,7 @@ def test_the_oracle_knows_every_rule_type_and_each_is_tried_here():
     tried = {oracle.rule_type(rule) for rules in FAMILIES.values() for rule in rules}
     # what asks references is told by plain sets in test_references.py
     assert set(REGISTRY) - oracle.ASKING_REFERENCES == oracle.TYPES | {
-        word for word, kind in REGISTRY.items() if issubclass(kind, SchemaRule)
+        word for word, kind in REGISTRY.items() if issubclass(kind, (SchemaRule, FileRule, Verdict))
     }
     # lines that cannot be read exist in text formats alone, see below
     assert tried == oracle.TYPES - {"malformed", "date_format"}

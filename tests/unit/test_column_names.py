@@ -131,7 +131,7 @@ def test_the_choice_is_in_the_fingerprint_and_expands_to_itself(rule_file, text)
 @pytest.mark.parametrize(("text", "told"), (
     ("required: {columns: {type: money}}", "'columns' of 'required' has no type 'money'; types: numeric, string"),
     ("required: {columns: {matching: '('}}", "'columns' of 'required' is not a regular expression"),
-    ("required: {columns: {like: a}}", "'columns' of 'required' takes 'matching' (a regular expression) or 'type', got like"),
+    ("required: {columns: {like: a}}", "'columns' of 'required' takes 'matching' (a regular expression) and 'type', got like"),
     ("required: {columns: []}", "'columns' of 'required' must be names, a glob, {matching: regex} or {type: numeric}"),
     ("type: {columns: '*', is: integer}", "'columns' of 'type' must be names: the columns get their types before they are"),
 ))  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from quality import cli
-from quality.errors import RuleFileError
+from quality import cli, entry
+from quality.errors import RuleFileError, UsageError
 from quality.model import Nulls, Severity, Tolerance
 from quality.rulefile import load
 from quality.rulefile.dqdl.convert import convert_file
@@ -88,7 +88,7 @@ def test_defaults_of_a_rule_file_do_not_change_what_dqdl_means(dqdl_file, tmp_pa
 
 def test_every_rule_without_an_equal_is_a_mistake_at_its_line(dqdl_file):
     path = dqdl_file(
-        'Rules = [\n RowCount > 1,\n FileSize < 10 MB,\n (IsComplete "a") or (IsComplete "b") ]\nAnalyzers = [ RowCount ]'
+        'Rules = [\n RowCount > 1,\n FileSize in [1 KB, 2 KB],\n (DetectAnomalies "RowCount") or (RowCount > 1) ]\nAnalyzers = [ CustomSql "select 1" ]'
     )
     found = lint(str(path), input_path="a.parquet")
     assert [(problem.line, problem.file) for problem in found.problems] == [(n, str(path)) for n in (3, 4, 5)]
@@ -111,4 +111,20 @@ def test_lint_takes_input_and_data_set_as_options(dqdl_file, capsys):
     assert cli.run_command(["lint", str(path), "--input", "a.parquet", "--dataset", "orders"]) == 0
     assert "4 rules, no mistakes" in capsys.readouterr().out
     assert cli.run_command(["lint", str(path), "--input", "a.parquet", "--dataset", "No Such"]) == 2
+    assert "'dataset' must be lower-case letters" in capsys.readouterr().err
+
+
+def test_a_job_takes_the_data_set_of_a_document():
+    words = ["--rules", "orders.dqdl", "--batch", "1", "--dataset", "sales"]
+    assert entry.parse(words).dataset == "sales"
+    with pytest.raises(UsageError, match="--dataset goes with --batch"):
+        entry.parse(["--rules", "orders.dqdl", "--stream", "once", "--dataset", "sales"])
+
+
+@pytest.mark.parametrize("command", ("versions", "publish", "rollback", "quarantine list", "redrive"))
+def test_every_command_about_a_data_set_takes_a_document_and_an_id(command, dqdl_file, tmp_path, capsys):
+    batch = [] if command == "quarantine list" else ["--batch", "b"]
+    given = ["--input", "a.parquet"] if command == "redrive" else []
+    words = [*command.split(), str(dqdl_file(TEXT)), *batch, *given, "--root", str(tmp_path), "--dataset", "No Such"]
+    assert cli.run_command(words) == 2
     assert "'dataset' must be lower-case letters" in capsys.readouterr().err

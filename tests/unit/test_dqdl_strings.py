@@ -59,7 +59,7 @@ def test_it_expands_to_rules_of_ours(rule_file):
 @pytest.mark.parametrize(("text", "told"), (
     ("dqdl: RowCount", "'dqdl' is not DQDL: 'RowCount' needs a condition, such as '>= 1'"),
     ("dqdl: Rowcount > 1", "'dqdl' is not DQDL: 'Rowcount' is not a rule type"),
-    ("dqdl: FileSize < 10 MB", "'dqdl' does not carry over: rules about files have no form yet"),
+    ('dqdl: DetectAnomalies "RowCount"', "'dqdl' does not carry over: anomalies are looked for by the section 'anomalies:'"),
     ("dqdl: ColumnCount > avg(last(5))", "'dqdl' does not carry over: only bounds of a metric can come from earlier batches"),
     ("dqdl: 'RowCount > {{ batch }}'", "'dqdl' takes no templates"),
     ("dqdl: [RowCount > 1]", "'dqdl' must be a rule of DQDL as a text"),

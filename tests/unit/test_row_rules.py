@@ -14,6 +14,7 @@ from quality.planner import row_check
 from quality.rule_types import REGISTRY
 from quality.rule_types.base import KeyRule, MetricRule, Row, RowRule
 from quality.rule_types.custom import CustomSql
+from quality.rule_types.files import FileRule
 from quality.rule_types.schema import Malformed
 from quality.rulefile import lint
 
@@ -95,7 +96,7 @@ def examples(word):
 
 #: Modifiers, and who can carry them beside everyone: rules about rows, rows whose NULL another says nothing about.
 MODIFIERS = {
-    "where": ("i > 0", lambda kind: kind.type != "sql"),
+    "where": ("i > 0", lambda kind: kind.type not in ("sql", "verdict") and not issubclass(kind, FileRule)),
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),
     "owner": ("someone", lambda kind: True),
@@ -107,7 +108,7 @@ MODIFIERS = {
             and not (issubclass(kind, MetricRule) and kind.type.endswith("_match"))
         ),
     ),
-    "tolerance": ("1%", lambda kind: issubclass(kind, RowRule)),
+    "tolerance": ("1%", lambda kind: issubclass(kind, RowRule) or getattr(kind, "each", False)),
     "nulls": ("fail", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply),
     "nan": ("pass", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply and kind.type != "that"),
 }
@@ -117,7 +118,9 @@ MODIFIERS = {
 @pytest.mark.parametrize("modifier", MODIFIERS)
 def test_every_rule_type_takes_a_modifier_or_says_why_not(rule_file, word, modifier):
     value, takes = MODIFIERS[modifier]
-    entry = yaml.safe_dump([{**examples(word), modifier: value}])
+    # a verdict is on rules before it
+    named = [{"row_count": {"at_least": 1}, "id": id} for id in ("enough_rows", "holiday")]
+    entry = yaml.safe_dump([*(named if word == "verdict" else []), {**examples(word), modifier: value}])
     if not takes(REGISTRY[word]):
         with pytest.raises(RuleFileError, match=f": '{modifier}' of '{word}'"):
             loaded(rule_file, entry)

@@ -35,7 +35,6 @@ WORDS = {"=": "equals", "!=": "not_equals", ">": "above", ">=": "at_least", "<":
 #: The time of the run, as the engine gives it to templates.
 NOW = "timestamp'{{ run_time }}'"
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
-_NO_ANY = "bounds here must all hold"
 
 
 def operands(condition: Condition) -> tuple[Expression, ...]:
@@ -136,6 +135,16 @@ def looks_back(condition: Condition) -> bool:
     return any(uses_history(value) for value in operands(condition))
 
 
+def alternatives(condition: Condition) -> list[dict[str, Value]]:
+    """Bounds of a metric of which one must hold, none where all of those that `bounds` gives must. Raises Lost."""
+    if isinstance(condition, Between) and condition.negated:
+        return [{"at_most": _bound(condition.low)}, {"at_least": _bound(condition.high)}]
+    if isinstance(condition, Membership) and not condition.negated:
+        values = list(dict.fromkeys(_bound(value) for value in operands(condition)))
+        return [{"equals": value} for value in values] if len(values) > 1 else []
+    return []
+
+
 def bounds(condition: Condition) -> list[dict[str, Value]]:
     """Bounds of a metric; of several all must hold. `between` leaves its ends out. Raises Lost."""
     if isinstance(condition, Comparison):
@@ -144,16 +153,12 @@ def bounds(condition: Condition) -> list[dict[str, Value]]:
         return [{"above": _bound(condition.low), "below": _bound(condition.high)}]
     if isinstance(condition, Between):
         low, high = number(condition.low), number(condition.high)
-        if condition.negated:
-            raise Lost(f"'not between' holds on either side of a range: {_NO_ANY}")
         if low >= high:
             raise Lost(f"no number lies between {low} and {high}: it can never hold")
         return [{"above": low, "below": high}]
     values = list(dict.fromkeys(number(value) for value in operands(condition)))
     if isinstance(condition, Membership) and condition.negated:
         return [{"not_equals": value} for value in values]
-    if len(values) != 1:
-        raise Lost(f"'in' holds for each value of a list: {_NO_ANY}")
     return [{"equals": values[0]}]
 
 

@@ -14,6 +14,7 @@ from quality.rule_types.base import RowRule
 from quality.rulefile import nodes
 from quality.rulefile.dqdl.losses import Converted
 from quality.rulefile.dqdl.parser import parse
+from quality.rulefile.dqdl.rules_of_ours import MISSING
 from quality.rulefile.dqdl.to_yaml import to_yaml
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import misfit
@@ -46,11 +47,33 @@ def _entries(entry: Node, problems: list[Problem]) -> list[Node]:
         return []
     beside = {word: node for word, node in entry.mapping.items() if word != WORD}
     named = beside.keys() & {"id", "name"}
+    if "verdict" in found[-1].mapping:
+        return _composite(found, beside, entry)
     if named and len(found) > 1:
         told = f"'{WORD}' becomes {len(found)} rules, which cannot share one '{min(named)}'"
         problems.append(Problem(given.file, given.line, told))
         return []
     return [_placed(node, beside, entry) for node in found]
+
+
+def _composite(found: list[Node], beside: dict[str, Node], entry: Node) -> list[Node]:
+    """A verdict with the rules it joins: what stands beside the string is about the whole, and its name about each."""
+    *parts, whole = found
+    own = whole.mapping["id"].value
+    name = (beside.get("id") or beside.get("name") or whole.mapping["id"]).value
+    made = [_placed(_renamed(node, str(own), str(name)), {}, entry) for node in parts]
+    return [*made, _placed(_renamed(whole, str(own), str(name)), beside, entry)]
+
+
+def _renamed(node: Node, own: str, name: str) -> Node:
+    """The same values, with another beginning of the ids."""
+    value = node.value
+    if isinstance(value, dict):
+        return replace(node, value={word: _renamed(entry, own, name) for word, entry in value.items()})
+    if isinstance(value, list):
+        return replace(node, value=[_renamed(entry, own, name) for entry in value])
+    is_id = isinstance(value, str) and (value == own or value.startswith(f"{own}."))
+    return replace(node, value=name + str(value)[len(own) :]) if is_id else node
 
 
 def _placed(node: Node, beside: dict[str, Node], entry: Node) -> Node:
@@ -98,7 +121,7 @@ def _converted(given: Node) -> list[Node]:
         found = to_yaml(parse(f"Rules = [ {given.value}\n]", WORD), WORD, dataset="dqdl", input_path="dqdl.parquet")
     except RuleFileError as error:
         raise ValueError(f"is not DQDL: {'; '.join(problem.message for problem in error.problems)}") from None
-    lost = _lost(found)
+    lost = [*_lost(found), *([MISSING["DetectAnomalies"]] if "\nanomalies:" in found.text else [])]
     if lost:
         raise ValueError(f"does not carry over: {'; '.join(lost)}")
     return nodes.parse(found.text, WORD).mapping["rules"].items

@@ -7,8 +7,8 @@ ColumnValues but for `!=` and `not in`, and is a text of length 0 for ColumnLeng
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from quality import sql
@@ -29,14 +29,18 @@ from quality.rulefile.dqdl.constants import (
     uses_now,
     whole_literal,
 )
-from quality.rulefile.dqdl.kinds import kind
+from quality.rulefile.dqdl.entries import Converter, Entry, Joined, Made, condition_of, names_of
+from quality.rulefile.dqdl.files import clock, file_freshness, file_match, file_size, file_uniqueness
+from quality.rulefile.dqdl.kinds import is_time, kind
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.past import DIFFERS
+from quality.rulefile.dqdl.relations import aggregate_match, bounded, dataset_match, of_reference, referential_integrity
 from quality.rulefile.dqdl.tree import (
     Between,
     Comparison,
     Condition,
     Constant,
+    Expression,
     Matches,
     Membership,
     Quantity,
@@ -44,6 +48,8 @@ from quality.rulefile.dqdl.tree import (
     Text,
 )
 from quality.rulefile.dqdl.yaml_text import Template, untemplated
+
+__all__ = ["CONVERTERS", "DATA_TYPES", "MISSING", "Entry", "convert", "slug"]
 
 #: The whole of a value that is white space; NULL for NULL.
 _WHITE = r"{} rlike '\\A\\s+\\z'"
@@ -54,27 +60,18 @@ DATA_TYPES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A rule of ours as plain data: its type, what stands behind it, what stands beside it. `about` is the beginning of
-    its id where the type alone would not tell; `differs` says how it is not quite what DQDL has."""
-
-    type: str
-    body: Any
-    beside: Mapping[str, Any] = field(default_factory=dict)
-    about: str = ""
-    differs: str = ""
-
-
-Converter = Callable[[Rule], list[Entry]]
-
-
-def convert(rule: Rule) -> list[Entry]:
+def convert(rule: Rule) -> list[Made]:
     """The entries that demand together what the rule does. Raises Lost."""
     if rule.type not in CONVERTERS:
         raise Lost(MISSING.get(rule.type, "it has no form yet"))
     beside = _beside(rule)
-    return [Entry(e.type, e.body, {**e.beside, **beside}, e.about, e.differs) for e in CONVERTERS[rule.type](rule)]
+    return [_with(made, beside) for made in CONVERTERS[rule.type](rule)]
+
+
+def _with(made: Made, beside: Mapping[str, Any]) -> Made:
+    if isinstance(made, Joined):
+        return replace(made, parts=tuple(_with(part, beside) for part in made.parts))
+    return replace(made, beside={**made.beside, **beside})
 
 
 def _beside(rule: Rule) -> dict[str, Any]:
@@ -88,80 +85,88 @@ def _beside(rule: Rule) -> dict[str, Any]:
     for tag in rule.tags:
         if tag.name == "threshold":
             found["tolerance"] = tolerance(tag)
-        elif tag.name != "ignoreCase":
+        elif tag.name not in ("ignoreCase", "format") and not rule.type.startswith("File"):
             raise Lost(f"the tag '{tag.name}' has no form yet")
     return {word: value for word, value in found.items() if value != ""}
-
-
-def _condition(rule: Rule) -> Condition:
-    if rule.condition is None:
-        raise Lost("it has no condition")
-    return rule.condition
-
-
-def _names(rule: Rule) -> list[str]:
-    # a key of the same column twice is a key of that column
-    return list(dict.fromkeys(parameter.value for parameter in rule.parameters))
 
 
 def _metric(type: str, target: str) -> Converter:
     """A rule about a number; `target` is the argument for what is measured: none, column or columns."""
 
-    def convert(rule: Rule) -> list[Entry]:
-        names = _names(rule)
+    def convert(rule: Rule) -> list[Made]:
+        names = names_of(rule)
         if type == "correlation" and len(names) < 2:
             raise Lost("it names one column twice")
         about = {"column": names[0] if names else "", "columns": names}.get(target)
         named = {} if about is None else {target: about}
-        past = looks_back(_condition(rule))
+        past = looks_back(condition_of(rule))
         if past and not issubclass(REGISTRY[type], MetricRule):
             raise Lost("only bounds of a metric can come from earlier batches")
-        return [Entry(type, {**named, **words}, differs=DIFFERS if past else "") for words in bounds(_condition(rule))]
+        return bounded(type, named, condition_of(rule), DIFFERS if past else "")
 
     return convert
 
 
-def _is_complete(rule: Rule) -> list[Entry]:
-    return [Entry("required", {"column": _names(rule)[0]})]
+def _is_complete(rule: Rule) -> list[Made]:
+    return [Entry("required", {"column": names_of(rule)[0]})]
 
 
-def _is_unique(rule: Rule) -> list[Entry]:
-    names = _names(rule)
+def _is_unique(rule: Rule) -> list[Made]:
+    names = names_of(rule)
     differs = "a key with a NULL part is no duplicate here; DQDL takes NULL for a value there" if len(names) > 1 else ""
     return [Entry("unique", {"columns": names}, differs=differs)]
 
 
-def _is_primary_key(rule: Rule) -> list[Entry]:
-    return [Entry("key", {"columns": _names(rule)})]
+def _is_primary_key(rule: Rule) -> list[Made]:
+    return [Entry("key", {"columns": names_of(rule)})]
 
 
-def _column_exists(rule: Rule) -> list[Entry]:
-    return [Entry("columns_exist", {"columns": _names(rule)}, about=f"{_names(rule)[0]}.exists")]
+def _column_exists(rule: Rule) -> list[Made]:
+    return [Entry("columns_exist", {"columns": names_of(rule)}, about=f"{names_of(rule)[0]}.exists")]
 
 
-def _column_names(rule: Rule) -> list[Entry]:
-    return [Entry("column_names", {"pattern": _names(rule)[0]})]
+def _column_names(rule: Rule) -> list[Made]:
+    return [Entry("column_names", {"pattern": names_of(rule)[0]})]
 
 
-def _duplicate_row_count(rule: Rule) -> list[Entry]:
-    named = {"columns": _names(rule)} if _names(rule) else {}
-    return [Entry("duplicate_rows", {**named, **words}) for words in bounds(_condition(rule))]
+def _duplicate_row_count(rule: Rule) -> list[Made]:
+    named = {"columns": names_of(rule)} if names_of(rule) else {}
+    return bounded("duplicate_rows", named, condition_of(rule))
 
 
-def _column_data_type(rule: Rule) -> list[Entry]:
-    condition = _condition(rule)
-    (name,) = _names(rule)
-    values = operands(condition)
-    is_one = len(values) == 1 and not getattr(condition, "negated", False) and getattr(condition, "sign", "=") == "="
-    if not is_one or not isinstance(values[0], Text):
-        raise Lost("only one type can be demanded, and none be excluded")
-    word = values[0].value.lower()
-    return [Entry("type", {"column": name, "is": DATA_TYPES.get(word, word)}, {"nulls": "fail"})]
+def _column_data_type(rule: Rule) -> list[Made]:
+    condition = condition_of(rule)
+    (name,) = names_of(rule)
+    values = [value.value.lower() for value in operands(condition) if isinstance(value, Text)]
+    if not values or len(values) < len(operands(condition)):
+        raise Lost("it names no type")
+    pattern = next((_text(tag.condition) for tag in rule.tags if tag.name == "format"), "")
+    parts = [_of_type(name, word, pattern) for word in values]
+    negated = getattr(condition, "negated", False) or getattr(condition, "sign", "=") == "!="
+    if negated:
+        return [Entry("not", [{part.type: part.body} for part in parts], about=f"{name}.not_type")]
+    if len(parts) > 1:
+        return [Entry("any", [{part.type: part.body} for part in parts], {"nulls": "fail"}, f"{name}.types")]
+    return parts  # type: ignore[return-value]
 
 
-def _column_length(rule: Rule) -> list[Entry]:
-    condition = _condition(rule)
-    (name,) = _names(rule)
+def _of_type(name: str, word: str, pattern: str) -> Entry:
+    """A value that can be taken for one of a type; dates in a pattern where one is given."""
+    if not pattern:
+        return Entry("type", {"column": name, "is": DATA_TYPES.get(word, word)}, {"nulls": "fail"})
+    if word not in ("date", "timestamp"):
+        raise Lost("a format goes with dates and timestamps")
+    return Entry("date_format", {"column": name, "pattern": pattern}, {"nulls": "fail"})
+
+
+def _text(condition: Condition) -> str:
+    value = condition.operand if isinstance(condition, Comparison) else None
+    return value.value if isinstance(value, Text) else ""
+
+
+def _column_length(rule: Rule) -> list[Made]:
+    condition = condition_of(rule)
+    (name,) = names_of(rule)
     simple = isinstance(condition, Comparison) or (isinstance(condition, Between) and not condition.negated)
     if simple:
         (words,) = bounds(condition)
@@ -172,10 +177,10 @@ def _column_length(rule: Rule) -> list[Entry]:
     return [_that(comparison(length, condition, whole_literal), f"{name}.length")]
 
 
-def _data_freshness(rule: Rule) -> list[Entry]:
+def _data_freshness(rule: Rule) -> list[Made]:
     """The age of a value, against the time of the run: the value against a moment, the other way round."""
-    condition = _condition(rule)
-    column = untemplated(sql.quote(_names(rule)[0]))
+    condition = condition_of(rule)
+    column = untemplated(sql.quote(names_of(rule)[0]))
     since = [f"{NOW} - {interval(value)}" for value in operands(condition) if isinstance(value, Quantity)]
     if isinstance(condition, Comparison):
         turned = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "=": "=", "!=": "<>"}
@@ -187,21 +192,21 @@ def _data_freshness(rule: Rule) -> list[Entry]:
     else:
         negated = "not " if isinstance(condition, Membership) and condition.negated else ""
         test = f"{column} {negated}in ({', '.join(since)})"
-    return [_that(Template(test), f"{_names(rule)[0]}.freshness", {"nulls": "fail"})]
+    return [_that(Template(test), f"{names_of(rule)[0]}.freshness", {"nulls": "fail"})]
 
 
 def _that(test: str, about: str, beside: Mapping[str, Any] | None = None) -> Entry:
     return Entry("that", test, beside or {}, about)
 
 
-def _column_values(rule: Rule) -> list[Entry]:
-    condition = _condition(rule)
-    (name,) = _names(rule)
+def _column_values(rule: Rule) -> list[Made]:
+    condition = condition_of(rule)
+    (name,) = names_of(rule)
     folded = any(tag.name == "ignoreCase" and _is_true(tag.condition) for tag in rule.tags)
     if isinstance(condition, Matches):
         return [_pattern(name, condition, folded)]
     if not isinstance(condition, Membership) and any(kind(value) == "time" for value in operands(condition)):
-        raise Lost("times of day have no form yet")
+        return [_by_the_clock(name, condition)]
     if uses_now(condition):
         test = comparison(untemplated(sql.quote(name)), condition)
         negated = getattr(condition, "sign", "") == "!=" or (isinstance(condition, Membership) and condition.negated)
@@ -212,6 +217,19 @@ def _column_values(rule: Rule) -> list[Entry]:
         value = scalar(condition.operand)
         return [Entry(WORDS_OF_ROWS[condition.sign], {"column": name, "value": value}, {"nulls": "fail"})]
     return [_set(name, condition, folded)]
+
+
+def _by_the_clock(name: str, condition: Condition) -> Entry:
+    """The time of day of a moment, as text: digits compare as the time does. Raises Lost."""
+
+    def literal_of(value: Expression) -> str:
+        if not isinstance(value, Text) or not is_time(value.value):
+            raise Lost("a time of day is compared with times of day only")
+        return sql.literal(f"{clock(value.value)}:00.000")
+
+    moment = f"date_format(try_cast({sql.quote(name)} as timestamp), 'HH:mm:ss.SSS')"
+    entry = _that(comparison(moment, condition, literal_of), f"{name}.values", {"nulls": "fail"})
+    return replace(entry, differs="times of day are those in UTC")
 
 
 WORDS_OF_ROWS = {">": "above", ">=": "at_least", "<": "below", "<=": "at_most"}
@@ -282,6 +300,10 @@ CONVERTERS: dict[str, Converter] = {
     "DataFreshness": _data_freshness,
     "DistinctValuesCount": _metric("distinct_count", "columns"),
     "DuplicateRowCount": _duplicate_row_count,
+    "FileFreshness": file_freshness,
+    "FileMatch": file_match,
+    "FileSize": file_size,
+    "FileUniqueness": file_uniqueness,
     "InterquartileRange": _metric("iqr", "column"),
     "IsComplete": _is_complete,
     "IsPrimaryKey": _is_primary_key,
@@ -289,6 +311,11 @@ CONVERTERS: dict[str, Converter] = {
     "Kurtosis": _metric("kurtosis", "column"),
     "Mean": _metric("mean", "column"),
     "Range": _metric("value_range", "column"),
+    "AggregateMatch": aggregate_match,
+    "DatasetMatch": dataset_match,
+    "ReferentialIntegrity": referential_integrity,
+    "RowCountMatch": of_reference("row_count_match"),
+    "SchemaMatch": of_reference("schema_match"),
     "RowCount": _metric("row_count", ""),
     "Skewness": _metric("skewness", "column"),
     "StandardDeviation": _metric("stddev", "column"),
@@ -299,16 +326,14 @@ CONVERTERS: dict[str, Converter] = {
     "ZerosCount": _metric("zeros_count", "column"),
 }
 
-_FILES = "rules about files have no form yet"
-_REFERENCES = "rules that compare with another data set have no form yet"
+if "entropy" in REGISTRY:
+    CONVERTERS["Entropy"] = _metric("entropy", "column")
+
 #: Why a rule type has no converter.
 MISSING: dict[str, str] = {
-    **dict.fromkeys(("FileFreshness", "FileMatch", "FileSize", "FileUniqueness"), _FILES),
-    **dict.fromkeys(("DatasetMatch", "ReferentialIntegrity", "RowCountMatch", "SchemaMatch"), _REFERENCES),
-    "AggregateMatch": "rules that compare two aggregates have no form yet",
     "CustomSql": "rules that are queries have no form yet",
-    "DetectAnomalies": "anomalies have no form yet",
-    "Entropy": "the metric Entropy has no rule type yet",
+    "DetectAnomalies": "anomalies are looked for by the section 'anomalies:', in no composite and no string",
+    **({} if "entropy" in REGISTRY else {"Entropy": "the metric Entropy has no rule type yet"}),
 }  # fmt: skip
 
 

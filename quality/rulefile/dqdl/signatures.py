@@ -48,7 +48,7 @@ TYPES: dict[str, Signature] = {
         0, 2, "the paths", operand="hash", optional=True, tags=("hashAlgorithm", "matchFileName", "dataFrame", *_FILES)
     ),
     "FileSize": Signature(0, 1, "the path", operand="size", tags=("threshold", *_FILES)),
-    "FileUniqueness": Signature(0, 1, "the path", tags=_FILES),
+    "FileUniqueness": Signature(0, 1, "the path", tags=("hashAlgorithm", "matchFileName", *_FILES)),
     "IsComplete": replace(_COLUMN, operand="", where=True),
     "IsPrimaryKey": replace(_COLUMNS, operand="", where=True),
     "IsUnique": replace(_COLUMNS, operand="", where=True),

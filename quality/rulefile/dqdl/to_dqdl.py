@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from quality.model import Location, Severity
+from quality.model import Bounds, Location, Severity
 from quality.rule_types.rules import Rule as OurRule
 from quality.rule_types.rules import RuleSet, default_on_fail
 from quality.rule_types.schema import Malformed
+from quality.rule_types.verdicts import Term, Verdict
 from quality.rulefile.dqdl import printer
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
 from quality.rulefile.dqdl.rules_of_dqdl import Theirs, export, templates_of
-from quality.rulefile.dqdl.signatures import MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS
-from quality.rulefile.dqdl.tree import Composite, Document, Entry, Label, Position
+from quality.rulefile.dqdl.signatures import ANALYZERS, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS
+from quality.rulefile.dqdl.tree import Composite, Document, Entry, Label, Position, Rule
 
 
 def to_dqdl(rules: RuleSet) -> Converted:
@@ -31,19 +32,34 @@ class _Writing:
     def whole(self) -> Converted:
         self.lose(Location(self.rules.file, 1), "'input'", "DQDL is told by its job where the data is")
         written = [rule for rule in self.rules.rules if not isinstance(rule.check, Malformed)]
-        made = [converted for rule in written if (converted := self.rule(rule)) is not None]
+        named = {id for rule in written if isinstance(rule.check, Verdict) for id in rule.check.named()}
+        # what only a verdict asks for stands in its composite
+        silent = {rule.id for rule in written if rule.id in named and rule.severity == Severity.INFO}
+        asked = [rule for rule in written if rule.id not in silent and not _recorded(rule)]
+        made = [converted for rule in asked if (converted := self.rule(rule)) is not None]
+        measured = [found for rule in written if _recorded(rule) and (found := self.analyzer(rule)) is not None]
         head = {"Description": self.rules.description, "Owner": self.rules.owner}
         metadata = tuple(Entry(key, text) for key, text in head.items() if text)
         for rule in self.rules.rules:
             if isinstance(rule.check, Malformed):
                 self.lose(rule.location, f"rule '{rule.id}'", "DQDL sees a line only once it is read")
-        text = printer.format(Document(metadata=metadata, rules=tuple(made)))
-        return Converted(text, tuple(sorted(self.losses, key=lambda loss: loss.position)), len(made), len(written))
+        text = printer.format(Document(metadata=metadata, rules=tuple(made), analyzers=tuple(measured) or None))
+        carried = len(made) + len(measured)
+        total = len(written) - len(silent)
+        return Converted(text, tuple(sorted(self.losses, key=lambda loss: loss.position)), carried, total)
+
+    def analyzer(self, rule: OurRule) -> Rule | None:
+        """The analyzer that measures what a rule records."""
+        try:
+            return _analyzer(rule, self.rules)
+        except (Lost, ValueError) as error:
+            self.lose(rule.location, f"rule '{rule.id}'", str(error))
+            return None
 
     def rule(self, rule: OurRule) -> Theirs | None:
         """The rule of DQDL; several that must all hold become one."""
         try:
-            made = export(rule, self.rules)
+            made = self.exported(rule)
             labels = self.labels(rule)
             whole: Theirs = Composite("and", tuple(made), labels) if len(made) > 1 else replace(made[0], labels=labels)
             printer.format_rule(whole)
@@ -55,6 +71,25 @@ class _Writing:
             self.lose(rule.location, f"rule '{rule.id}'", f"DQDL has no place for: {unsaid}", kept=True)
         return whole
 
+    def exported(self, rule: OurRule) -> list[Theirs]:
+        """The rules of DQDL; of a verdict one composite. Raises Lost."""
+        if not isinstance(rule.check, Verdict):
+            return export(rule, self.rules)
+        return [self.composite(rule.check.term, {one.id: one for one in self.rules.rules})]
+
+    def composite(self, term: Term, rules: Mapping[str, OurRule]) -> Theirs:
+        """A term of a verdict. Raises Lost."""
+        if isinstance(term, str):
+            if term not in rules:
+                raise Lost(f"'{term}' is a rule that only the batch tells")
+            made = self.exported(rules[term])
+            return made[0] if len(made) == 1 else Composite("and", tuple(made))
+        word, terms = term
+        if word == "not":
+            raise Lost("a composite of DQDL denies nothing")
+        parts = tuple(self.composite(part, rules) for part in terms)
+        return parts[0] if len(parts) == 1 else Composite({"all": "and", "any": "or"}[word], parts)
+
     def labels(self, rule: OurRule) -> tuple[Label, ...]:
         """The labels that DQDL takes."""
         found: Mapping[str, str] = rule.metadata.get("labels", {})
@@ -65,6 +100,22 @@ class _Writing:
                 limits = f"{MAX_LABELS} labels, keys of 1 to {MAX_LABEL_KEY} and values of up to {MAX_LABEL_VALUE} characters"
                 self.lose(rule.location, f"label '{key[:40]}' of rule '{rule.id}'", f"DQDL takes {limits}")
         return tuple(Label(key, value) for key, value in kept.items())
+
+
+def _recorded(rule: OurRule) -> bool:
+    bounds = getattr(rule.check, "bounds", None)
+    return isinstance(bounds, Bounds) and bounds.recorded
+
+
+def _analyzer(rule: OurRule, rules: RuleSet) -> Rule:
+    """The rule with some bound, less the bound. Raises Lost."""
+    if rule.where:
+        raise Lost("an analyzer of DQDL has no filter")
+    bounded = replace(rule.check, bounds=Bounds((("at_least", 0),)))  # type: ignore[type-var]
+    (made,) = export(replace(rule, check=bounded), rules)
+    if not isinstance(made, Rule) or made.type not in ANALYZERS:
+        raise Lost(f"DQDL has no analyzer like '{rule.check.type}'")
+    return replace(made, condition=None)
 
 
 def _unsaid(rule: OurRule) -> Iterator[str]:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
+from quality.rulefile.dqdl.analyzers import recorded, watched
 from quality.rulefile.dqdl.check import merged
+from quality.rulefile.dqdl.composites import converted
+from quality.rulefile.dqdl.entries import Entry, Joined, Made, default_id
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
 from quality.rulefile.dqdl.printer import format_rule
 from quality.rulefile.dqdl.resolve import resolved
-from quality.rulefile.dqdl.rules_of_ours import Entry, convert, slug
+from quality.rulefile.dqdl.rules_of_ours import slug
 from quality.rulefile.dqdl.tree import Composite, Document, Label, Position, Rule
 from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.sections import guess_format
 
 #: Metadata that a rule file has a place for.
 _HEAD = ("description", "owner")
+#: Metadata that says how composites are judged: `ROW` is row by row, else each rule by itself, as AWS's option of that name.
+BY_ROW = ("compositeruleevaluation.method", "compositeruleevaluation")
 
 
 def to_yaml(
@@ -32,8 +37,15 @@ class _Writing:
     def __init__(self, document: Document, file: str, dataset: str) -> None:
         self.document, self.file, self.dataset = document, file, dataset
         self.losses: list[Loss] = []
-        self.ids: dict[str, int] = {}
+        self.ids: set[str] = set()
+        self.measured: set[str] = set()
         self.kept = 0
+        self.profiled = False
+        self.watched: list[str] = []
+        self.by_row = any(
+            entry.key.lower() in BY_ROW and isinstance(entry.value, str) and entry.value.upper() == "ROW"
+            for entry in document.metadata
+        )
         self.places: list[Position] = []
 
     def lose(self, position: Position, what: str, why: str, *, kept: bool = False, demand: bool = True) -> None:
@@ -51,10 +63,13 @@ class _Writing:
         asked = [part for rule in document.rules or () for part in _parts(rule, document.default_labels)]
         lines = [line for rule in asked for line in self.rule(rule)]
         for analyzer in document.analyzers or ():
-            shown = format_rule(analyzer, analyzer=True)
-            self.lose(analyzer.at, f"analyzer {shown}", "a metric without bounds has no form yet")
-            lines += _comment(f"analyzer {shown}", "a metric without bounds has no form yet")
-        rules = ["rules:", *lines] if self.kept else ["rules: []", *lines]
+            lines += self.analyzer(analyzer)
+        rules = ["rules:", *lines] if self.places else ["rules: []", *lines]
+        head += ["profile: true"] if self.profiled else []
+        if self.watched:
+            # as on AWS, an anomaly fails
+            watch = {"metrics": list(dict.fromkeys(self.watched)), "severity": "error"}
+            head.append(f"anomalies: {flow(watch)}")
         outputs = [f"outputs: {flow({'root': root})}"] if root else []
         total = len(asked) + len(document.analyzers or ())
         return Converted(
@@ -69,7 +84,7 @@ class _Writing:
         for entry in self.document.metadata:
             if entry.key.lower() in _HEAD and isinstance(entry.value, str) and entry.value:
                 yield f"{entry.key.lower()}: {flow(entry.value)}"
-            else:
+            elif entry.key.lower() not in BY_ROW:
                 why = "a rule file has 'description' and 'owner' only"
                 self.lose(entry.at, f"Metadata {flow(entry.key)}", why, demand=False)
         for entry in self.document.data_sources:
@@ -88,38 +103,90 @@ class _Writing:
 
     def rule(self, rule: Rule | Composite) -> Iterator[str]:
         """The lines of one rule; a comment stands in the place of one that is lost."""
+        if isinstance(rule, Rule) and rule.type == "DetectAnomalies":
+            yield from self.recording(rule, format_rule(replace(rule, labels=())), watched)
+            return
         shown = format_rule(replace(rule, labels=()))
         try:
-            entries = _entries(rule)
+            found = converted(rule, by_row=self.by_row)
         except Lost as error:
             self.lose(rule.at, f"'{shown}'", str(error))
             yield from _comment(shown, str(error))
             return
         self.kept += 1
+        labels = {label.key: label.value for label in rule.labels}
+        for made in found:
+            yield from self.made(made, rule, {"labels": labels} if labels else {})
+
+    def analyzer(self, analyzer: Rule) -> Iterator[str]:
+        """The lines of what an analyzer records."""
+        yield from self.recording(analyzer, f"analyzer {format_rule(analyzer, analyzer=True)}", recorded)
+
+    def recording(
+        self, analyzer: Rule, shown: str, read: Callable[[Rule], tuple[list[Entry], bool | list[str]]]
+    ) -> Iterator[str]:
+        """The lines of what is only recorded; `read` tells what else stands in the file: a profile, or what is watched."""
+        try:
+            entries, beside = read(analyzer)
+        except Lost as error:
+            self.lose(analyzer.at, shown if read is recorded else f"'{shown}'", str(error))
+            yield from _comment(shown, str(error))
+            return
+        self.kept += 1
+        if isinstance(beside, list):
+            self.watched += beside
+        else:
+            self.profiled |= beside
         for entry in entries:
-            if entry.differs:
-                self.lose(rule.at, f"'{shown}'", entry.differs, kept=True)
-            self.places.append(rule.at)
-            labels = {label.key: label.value for label in rule.labels}
-            beside = {**entry.beside, **({"labels": labels} if labels else {})}
-            yield f"  - {entry.type}: {flow(entry.body)}"
-            yield from (f"    {word}: {flow(value)}" for word, value in {**self.id(entry), **beside}.items())
+            said = f"{entry.type}: {flow(entry.body)}"
+            if said not in self.measured:
+                self.measured.add(said)
+                yield from self.made(entry, analyzer, {})
+
+    def made(self, made: Made, rule: Rule | Composite, beside: Mapping[str, Any], id: str = "") -> Iterator[str]:
+        """The lines of an entry; of joined ones the parts, which decide nothing by themselves, and the verdict on them."""
+        if isinstance(made, Joined):
+            id = id or self.unique(made.about or "composite")
+            term, lines = self.joined(made, rule, id)
+            yield from lines
+            made = Entry("verdict", {made.word: term})
+        elif made.differs:
+            self.lose(rule.at, f"'{format_rule(replace(rule, labels=()))}'", made.differs, kept=True)
+        self.places.append(rule.at)
+        yield f"  - {made.type}: {flow(made.body)}"
+        named = {"id": id} if id else self.id(made)
+        yield from (f"    {word}: {flow(value)}" for word, value in {**named, **made.beside, **beside}.items())
+
+    def joined(self, made: Joined, rule: Rule | Composite, id: str) -> tuple[list[Any], list[str]]:
+        """The terms of a verdict, and the lines of the rules they name."""
+        terms: list[Any] = []
+        lines: list[str] = []
+        for number, part in enumerate(made.parts, 1):
+            own = f"{id}.{number}"
+            if isinstance(part, Joined):
+                inner, more = self.joined(part, rule, own)
+                terms.append({part.word: inner})
+                lines += more
+            else:
+                own = self.unique(own)
+                terms.append(own)
+                lines += self.made(part, rule, {"severity": "info"}, own)
+        return terms, lines
 
     def id(self, entry: Entry) -> dict[str, str]:
         """An id, where the rule's own would be that of another."""
         base = entry.about or default_id(entry)
-        self.ids[base] = self.ids.get(base, 0) + 1
-        if self.ids[base] == 1:
-            return {"id": entry.about} if entry.about else {}
-        numbered = f"{base}.{self.ids[base]}"
-        self.ids[numbered] = 1
-        return {"id": numbered}
+        found = self.unique(base)
+        return {"id": found} if entry.about or found != base else {}
 
-
-def _entries(rule: Rule | Composite) -> list[Entry]:
-    if isinstance(rule, Composite):
-        raise Lost("rules of which one is enough are about the batch, 'any' is about rows")
-    return convert(rule)
+    def unique(self, base: str) -> str:
+        """The id, with a number where it is taken."""
+        number, found = 1, base
+        while found in self.ids:
+            number += 1
+            found = f"{base}.{number}"
+        self.ids.add(found)
+        return found
 
 
 def _parts(rule: Rule | Composite, inherited: tuple[Label, ...]) -> Iterator[Rule | Composite]:
@@ -130,15 +197,6 @@ def _parts(rule: Rule | Composite, inherited: tuple[Label, ...]) -> Iterator[Rul
             yield from _parts(part, labels)
     else:
         yield replace(rule, labels=labels)
-
-
-def default_id(entry: Entry) -> str:
-    """As the loader names a rule."""
-    named: Any = entry.body if isinstance(entry.body, dict) else {}
-    columns = named.get("columns") or [named["column"]] if "column" in named or "columns" in named else []
-    if len(columns) == 1:
-        return f"{columns[0]}.{entry.type}"
-    return f"{entry.type}({','.join(columns)})" if columns else entry.type
 
 
 def _comment(shown: str, why: str) -> Iterator[str]:

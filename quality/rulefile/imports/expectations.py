@@ -14,8 +14,9 @@ from typing import Any
 
 from quality import sql
 from quality.errors import Problem, RuleFileError
+from quality.rulefile.dqdl.entries import Entry
 from quality.rulefile.dqdl.losses import Converted, Lost
-from quality.rulefile.dqdl.rules_of_ours import Entry, slug
+from quality.rulefile.dqdl.rules_of_ours import slug
 from quality.rulefile.imports.writing import Writing
 from quality.rulefile.nodes import Node
 

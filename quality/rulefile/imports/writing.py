@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
+from quality.rulefile.dqdl.entries import Entry, default_id
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
-from quality.rulefile.dqdl.rules_of_ours import Entry
-from quality.rulefile.dqdl.to_yaml import default_id
 from quality.rulefile.dqdl.tree import Position
 from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.lint import mistakes

@@ -1,0 +1,87 @@
+"""From analyzers of DQDL to rules that only record: a metric with `record: true`, or the profile of a batch."""
+
+from __future__ import annotations
+
+import re
+
+from quality.rule_types import REGISTRY
+from quality.rulefile.dqdl.entries import Entry, names_of
+from quality.rulefile.dqdl.losses import Lost
+from quality.rulefile.dqdl.tree import Rule
+
+#: Our metrics of what an analyzer measures, each with its argument for the columns.
+METRICS: dict[str, tuple[tuple[str, str], ...]] = {
+    "RowCount": (("row_count", ""),),
+    "ColumnCount": (("column_count", ""),),
+    "Completeness": (("completeness", "column"),),
+    "Uniqueness": (("uniqueness", "columns"),),
+    "Mean": (("mean", "column"),),
+    "Sum": (("sum", "column"),),
+    "StandardDeviation": (("stddev", "column"),),
+    "Entropy": (("entropy", "column"),),
+    "DistinctValuesCount": (("distinct_count", "columns"),),
+    "UniqueValueRatio": (("unique_value_ratio", "columns"),),
+    "ColumnLength": (("min_length", "column"), ("max_length", "column")),
+    "ColumnValues": (("min", "column"), ("max", "column")),
+    "ColumnCorrelation": (("correlation", "columns"),),
+}
+#: What AllStatistics measures of a column beside the share of values, by the kind of its type.
+_BY_KIND = {"numeric": ("min", "max", "mean", "stddev", "sum", "entropy"), "string": ("min_length", "max_length")}
+_ALL = "AllColumns"
+
+
+def recorded(analyzer: Rule) -> tuple[list[Entry], bool]:
+    """The entries that record what an analyzer measures, and whether the profile does. Raises Lost."""
+    names = names_of(analyzer)
+    if analyzer.type == "Distribution":
+        if analyzer.tags:
+            raise Lost(f"a profile has bins of its own: the tag '{analyzer.tags[0].name}' has no form yet")
+        return [], True
+    if analyzer.type == "AllStatistics":
+        return _statistics(names[0]), False
+    if analyzer.type not in METRICS:
+        raise Lost("queries that are only recorded have no form yet")
+    entries = [_entry(word, target, names) for word, target in METRICS[analyzer.type]]
+    missing = [entry.type for entry in entries if entry.type not in REGISTRY]
+    if missing:
+        raise Lost(f"the metric {analyzer.type} has no rule type yet")
+    return entries, False
+
+
+#: Our names of the metrics that DetectAnomalies looks at.
+_WATCHED = {
+    "RowCount": ("Size",), "ColumnCount": ("ColumnCount",), "DistinctValuesCount": ("CountDistinct",),
+    "ColumnLength": ("MinLength", "MaxLength"), "ColumnValues": ("Minimum", "Maximum"), "ColumnCorrelation": ("Correlation",),
+}  # fmt: skip
+
+
+def watched(rule: Rule) -> tuple[list[Entry], list[str]]:
+    """The entries that record what DetectAnomalies looks at, and the names the detector has for it. Raises Lost."""
+    metric, *columns = rule.parameters
+    entries, _ = recorded(Rule(metric.value, tuple(columns)))
+    instance = ",".join(names_of(Rule("", tuple(columns))))
+    names = _WATCHED.get(metric.value, (metric.value,))
+    return entries, [f"{name}({instance})" if instance else name for name in names]
+
+
+def _entry(word: str, target: str, names: list[str]) -> Entry:
+    about = {"column": names[0] if names else "", "columns": names}.get(target)
+    named = {} if about is None else {target: about}
+    return Entry(word, {**named, "record": True}, {"severity": "info"})
+
+
+def _statistics(name: str) -> list[Entry]:
+    of_all = name == _ALL
+    found = [_entry("row_count", "", []), _entry("column_count", "", [])]
+    found.append(_entry("completeness", "column", [name]) if not of_all else _many("completeness", "*", ""))
+    found += [] if of_all else [_entry("uniqueness", "columns", [name])]
+    for kind, words in _BY_KIND.items():
+        found += [_many(word, "" if of_all else name, kind) for word in words if word in REGISTRY]
+    return found
+
+
+def _many(word: str, name: str, kind: str) -> Entry:
+    """A metric of columns that the batch tells: those of a kind, or the one of this name if it is of it."""
+    chosen: object = {"type": kind, **({"matching": re.escape(name)} if name else {})} if kind else name
+    about = f"{name or 'every'}.{word}" if kind else f"every.{word}"
+    return Entry(word, {"columns": chosen, "record": True}, {"severity": "info"}, about if not kind or not name else "")

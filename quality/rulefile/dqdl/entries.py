@@ -1,0 +1,58 @@
+"""What rules of DQDL become, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from quality.rulefile.dqdl.losses import Lost
+from quality.rulefile.dqdl.tree import Condition, Rule
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A rule of ours as plain data: its type, what stands behind it, what stands beside it. `about` is the beginning of
+    its id where the type alone would not tell; `differs` says how it is not quite what DQDL has."""
+
+    type: str
+    body: Any
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+    differs: str = ""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Entries whose verdicts are joined by `all` or `any`."""
+
+    word: str
+    parts: tuple[Entry | Joined, ...]
+    about: str = ""
+
+
+Made = Union[Entry, Joined]
+Converter = Callable[[Rule], "list[Made]"]
+
+
+def condition_of(rule: Rule) -> Condition:
+    """Its condition. Raises Lost when it has none."""
+    if rule.condition is None:
+        raise Lost("it has no condition")
+    return rule.condition
+
+
+def names_of(rule: Rule) -> list[str]:
+    """The columns a rule names, each once."""
+    # a key of the same column twice is a key of that column
+    return list(dict.fromkeys(parameter.value for parameter in rule.parameters))
+
+
+def default_id(entry: Entry) -> str:
+    """As the loader names a rule."""
+    named: Any = entry.body if isinstance(entry.body, dict) else {}
+    # a match is named after its key, which pairs columns
+    columns = list(named.get("key") or named.get("columns") or ([named["column"]] if "column" in named else []))
+    if len(columns) == 1:
+        return f"{columns[0]}.{entry.type}"
+    return f"{entry.type}({','.join(columns)})" if columns else entry.type

@@ -1,0 +1,341 @@
+"""All rule forms and analyzers of DQDL in one run: for every form rules that hold and rules that do not, against AWS's meaning
+in plain Python. What is refused stands in REFUSED with its reason: nothing may be missing from both."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import statistics
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import quality
+from quality.errors import RuleFileError
+from quality.rulefile import load
+from quality.rulefile.dqdl.signatures import ANALYZERS, TYPES
+
+NOW = datetime.now(timezone.utc)
+AGES = [18, 19, None, 64, 65, 40, 30, 22, 70, 22]
+CODES = ["abc", "abcdef", "", None, "x" * 9, "ab", "abcdefg", "c", "d", "d"]
+KINDS = ["1", "2", "x", None, "2024-01-05", "3", "4", "5", "6", "01/05/2024"]
+ROWS: list[dict[str, Any]] = [
+    {
+        "id": n,
+        "age": AGES[n],
+        "code": CODES[n],
+        "kind": KINDS[n],
+        "country": "SE" if n % 2 else "NO",
+        "pay": n - 1.5 if n else 0.0,
+        "at": NOW - timedelta(hours=5 * n, minutes=1),
+        "nine": datetime(2024, 1, 1 + n, 8, 50, tzinfo=timezone.utc) + timedelta(minutes=n),
+    }
+    for n in range(10)
+]
+PAY = [row["pay"] for row in ROWS]
+MEAN = statistics.fmean(PAY)
+COUNTS = Counter(row["code"] for row in ROWS if row["code"] is not None)
+PRESENT = sum(COUNTS.values())
+KNOWN = [age for age in AGES if age is not None]
+
+
+def moment(power):
+    return statistics.fmean((value - MEAN) ** power for value in PAY)
+
+
+def pearson(left, right):
+    a, b = statistics.fmean(left), statistics.fmean(right)
+    cross = sum((x - a) * (y - b) for x, y in zip(left, right, strict=True))
+    return cross / math.sqrt(sum((x - a) ** 2 for x in left) * sum((y - b) ** 2 for y in right))
+
+
+def quartiles():
+    cuts = statistics.quantiles(PAY, n=4, method="inclusive")
+    return cuts[2] - cuts[0]
+
+
+CORRELATION = pearson(range(10), PAY)
+VARIANCE, SKEWNESS, KURTOSIS = moment(2), moment(3) / moment(2) ** 1.5, moment(4) / moment(2) ** 2 - 3
+ONCE = sum(count == 1 for count in COUNTS.values())
+UNIQUENESS, RATIO = ONCE / PRESENT, ONCE / len(COUNTS)
+
+
+#: What the reference has: keys of two columns.
+KNOWN_KEYS = [("SE", 1), ("SE", 3), ("DK", 5)]
+CODED = {code for code, _ in KNOWN_KEYS}
+
+#: A reference with most of the rows, one of them with another pay.
+TWIN = [{"number": row["id"], "pay": row["pay"] + (row["id"] == 3), "country": row["country"]} for row in ROWS[:8]]
+SAME = sum(row["pay"] == twin["pay"] for row, twin in zip(ROWS, TWIN, strict=False))
+QUOTIENT = sum(PAY) / sum(row["pay"] for row in TWIN)
+
+
+def every(test):
+    """Whether every row complies."""
+    return all(map(test, ROWS))
+
+
+def old(row):
+    return NOW - row["at"]
+
+
+#: For every form rules with whether they hold. {place} is a directory with two files that are the same, and a third.
+CASES: dict[str, list[tuple[str, bool]]] = {
+    "AggregateMatch": [
+        (f'"sum(pay)" "sum(twin.pay)" between {QUOTIENT - 0.01} and {QUOTIENT + 0.01}', True),
+        ('"avg(pay)" "avg(twin.pay)" = 1', statistics.fmean(row["pay"] for row in TWIN) == MEAN),
+        ('"sum(pay)" "sum(id)" < 1', sum(PAY) / 45 < 1),
+    ],
+    "ColumnCorrelation": [
+        (f'"id" "pay" between {CORRELATION - 0.01} and {CORRELATION + 0.01}', True),
+        ('"id" "pay" < 0', CORRELATION < 0),
+    ],
+    "ColumnCount": [(f"= {len(ROWS[0])}", True), ("in [1, 2]", False), (f"in [1, {len(ROWS[0])}]", True)],
+    "ColumnDataType": [
+        ('"kind" = "Integer" with threshold > 0.5', sum((k or "").isdigit() for k in KINDS) > 5),
+        ('"kind" = "Integer"', False),
+        ('"kind" in ["Integer", "Date"] with threshold >= 0.7', True),
+        ('"kind" != "Integer" with threshold > 0.5', sum(not (k or "").isdigit() for k in KINDS) > 5),
+        ('"kind" = "Date" with format = "MM/dd/yyyy" with threshold >= 0.1', True),
+        ('"kind" = "Date" with format = "MM/dd/yyyy" with threshold > 0.1', False),
+    ],
+    "ColumnExists": [('"age"', True), ('"agee"', False)],
+    "ColumnLength": [
+        ('"code" between -1 and 10', every(lambda r: -1 < len(r["code"] or "") < 10)),
+        ('"code" < 9', every(lambda r: len(r["code"] or "") < 9)),
+        ('"code" in [0, 1, 2, 3, 6, 7, 9]', True),
+        ('"country" not between 0 and 1', every(lambda r: not 0 <= len(r["country"]) <= 1)),
+    ],
+    "ColumnNamesMatchPattern": [('"[a-z]+"', True), ('"[a-d]+"', False)],
+    "ColumnValues": [
+        ('"pay" > -1', every(lambda r: r["pay"] > -1)),
+        ('"age" between 17 and 71', every(lambda r: r["age"] is not None and 17 < r["age"] < 71)),
+        ('"age" between 17 and 71 with threshold >= 0.9', True),
+        ('"country" in ["se", "no"] with ignoreCase = "true"', True),
+        ('"country" in ["se", "no"]', False),
+        ('"code" not in ["q", "r"]', every(lambda r: r["code"] not in ("q", "r"))),
+        ('"code" != NULL', every(lambda r: r["code"] is not None)),
+        ('"country" matches "S|NO|SE"', True),
+        ('"country" not matches "S."', False),
+        ('"at" > (now() - 3 days)', every(lambda r: old(r) < timedelta(days=3))),
+        ('"at" > (now() - 40 hours)', every(lambda r: old(r) < timedelta(hours=40))),
+        ('"nine" between "8:49 AM" and "9:00"', every(lambda r: "08:49" < f"{r['nine']:%H:%M:%S}" < "09:00")),
+        ('"nine" < "8:55 AM"', every(lambda r: f"{r['nine']:%H:%M}" < "08:55")),
+        ('"age" > 18 where "age > 18"', True),
+    ],
+    "Completeness": [('"age" > 0.89', len(KNOWN) / 10 > 0.89), ('of "age" = 1', False)],
+    "DataFreshness": [
+        ('"at" <= 48 hours', every(lambda r: old(r) <= timedelta(hours=48))),
+        ('"at" <= 24 hours', every(lambda r: old(r) <= timedelta(hours=24))),
+        ('"at" between 0 minutes and 3 days', True),
+    ],
+    "DatasetMatch": [
+        ('"twin" "id->number" "pay->pay" between 0.69 and 0.71', 0.69 < SAME / 10 < 0.71),
+        ('"twin" "id->number" "pay->pay" > 0.75', SAME / 10 > 0.75),
+        ('"twin" "id->number" >= 0.7', SAME / 10 >= 0.7),
+    ],
+    "DistinctValuesCount": [(f'"code" = {len(COUNTS)}', True), ('"code" not between 1 and 100', False)],
+    "DuplicateRowCount": [("= 0", True), ('"country" = 0', False)],
+    "FileFreshness": [
+        ('"{place}" > (now() - 24 hours)', True),
+        ('"{place}" < "2020-01-01"', False),
+        ('"{place}" > (now() - 30 minutes) with threshold > 0.6', True),
+        ('"{place}" > (now() - 30 minutes)', False),
+        ("> (now() - 1 hours)", True),
+        ('"{place}" > (now() - 30 minutes) with uriRegex = "\\.csv$" with recentFiles = 2', True),
+    ],
+    "FileMatch": [
+        ('"{place}/one.csv" "{place}/two.csv"', True),
+        ('"{place}/one.csv" "{place}/three.txt"', False),
+        ('"{place}/one.csv" "{place}/two.csv" with matchFileName = "true"', False),
+        ('"{place}/one.csv" in ["{md5}"] with hashAlgorithm = "MD5"', True),
+        ('in ["{md5}"]', False),
+    ],
+    "FileSize": [
+        ('"{place}" between 1 B and 1 KB', True),
+        ('"{place}" < 5 B', False),
+        ('"{place}" < 5 B with threshold > 0.3', True),
+        ("< 1 MB", True),
+    ],
+    "FileUniqueness": [('"{place}" > 0.3', 1 / 3 > 0.3), ('"{place}" = 1', False), ("= 1", True)],
+    "InterquartileRange": [
+        (f'"pay" between {quartiles() - 0.01} and {quartiles() + 0.01}', True),
+        ('"pay" > 100', quartiles() > 100),
+    ],
+    "IsComplete": [('"id"', True), ('"age"', False), ('"age" where "age > 0"', True)],
+    "IsPrimaryKey": [('"id"', True), ('"age" "country"', False)],
+    "IsUnique": [('"id"', True), ('"country"', False), ('"id" "country"', True)],
+    "Kurtosis": [(f'"pay" between {KURTOSIS - 0.01} and {KURTOSIS + 0.01}', True), ('"pay" > 9', KURTOSIS > 9)],
+    "Mean": [(f'"pay" between {MEAN - 0.01} and {MEAN + 0.01}', True), ('"pay" in [70, 80]', False)],
+    "Range": [(f'"pay" = {max(PAY) - min(PAY)}', True), ('"pay" < 1', max(PAY) - min(PAY) < 1)],
+    "ReferentialIntegrity": [
+        ('"country" "known.code" = 1.0', every(lambda r: r["country"] in CODED)),
+        ('"country" "known.code" >= 0.5', sum(r["country"] in CODED for r in ROWS) / 10 >= 0.5),
+        ('"country" "known.code" > 0.5', sum(r["country"] in CODED for r in ROWS) / 10 > 0.5),
+        ('"country,id" "known.{code,number}" >= 0.2', True),
+        ('"age" "known.number" >= 0.1', any(age in (1, 3) for age in AGES)),
+    ],
+    "RowCount": [
+        ("= 10", True),
+        ("> 10", False),
+        ("= 5 where \"country = 'SE'\"", True),
+        ("not between 5 and 15", False),
+    ],
+    "RowCountMatch": [('"twin" = 1.25', len(ROWS) / len(TWIN) == 1.25), ('"twin" <= 1', len(ROWS) <= len(TWIN))],
+    # of nine columns on either side two are on both
+    "SchemaMatch": [('"twin" between 0.2 and 0.3', 0.2 < 2 / 9 < 0.3), ('"twin" > 0.5', 2 / 9 > 0.5)],
+    "Skewness": [(f'"pay" between {SKEWNESS - 0.01} and {SKEWNESS + 0.01}', True), ('"pay" > 5', SKEWNESS > 5)],
+    "StandardDeviation": [
+        (f'"pay" between {math.sqrt(VARIANCE) - 0.01} and {math.sqrt(VARIANCE) + 0.01}', True),
+        ('"pay" < 0.1', False),
+    ],
+    "Sum": [(f'"pay" = {sum(PAY)}', True), ('"pay" != {0}'.replace("{0}", str(sum(PAY))), False)],
+    "UniqueValueRatio": [(f'"code" between {RATIO - 0.01} and {RATIO + 0.01}', True), ('"code" = 1', RATIO == 1)],
+    "Uniqueness": [
+        (f'"code" between {UNIQUENESS - 0.01} and {UNIQUENESS + 0.01}', True),
+        ('"country" > 0', False),
+        ('"id" "country" = 1', True),
+    ],
+    "Variance": [(f'"pay" between {VARIANCE - 0.01} and {VARIANCE + 0.01}', True), ('"pay" > 100', VARIANCE > 100)],
+    "ZerosCount": [('"pay" = 1', PAY.count(0) == 1), ('"pay" > 1', PAY.count(0) > 1)],
+}
+#: What cannot be judged yet, with an example and the reason that is told.
+REFUSED: dict[str, tuple[str, str]] = {
+    "CustomSql": ('"select 1" > 0', "rules that are queries have no form yet"),
+    "Entropy": ('"code" > 1', "the metric Entropy has no rule type yet"),
+}
+#: Becomes the section `anomalies:`, which takes a history: test_verdicts.py has its form, test_anomalies.py what it finds.
+ELSEWHERE = {"DetectAnomalies"}
+COMPOSITES = [
+    ('(RowCount = 10) and (IsComplete "id")', True),
+    ('(RowCount > 10) or (IsComplete "id")', True),
+    ('(RowCount > 10) or ((IsComplete "age") or (IsUnique "country"))', False),
+    ('((RowCount > 10) or (IsUnique "id")) and (Mean "pay" > 100)', False),
+    ('(RowCount > 10) or ((IsUnique "id") and (FileSize < 1 MB))', True),
+]  # fmt: skip
+#: Analyzers with the metrics they leave: (name, instance): value.
+MEASURED: dict[str, dict[tuple[str, str], Any]] = {
+    "RowCount": {("Size", "*"): 10},
+    "ColumnCount": {("ColumnCount", "*"): len(ROWS[0])},
+    'Completeness "age"': {("Completeness", "age"): 0.9},
+    'Uniqueness "code"': {("Uniqueness", "code"): UNIQUENESS},
+    'Mean "pay"': {("Mean", "pay"): MEAN},
+    'Sum "pay"': {("Sum", "pay"): sum(PAY)},
+    'StandardDeviation "pay"': {("StandardDeviation", "pay"): math.sqrt(VARIANCE)},
+    'DistinctValuesCount "code"': {("CountDistinct", "code"): len(COUNTS)},
+    'UniqueValueRatio "code"': {("UniqueValueRatio", "code"): RATIO},
+    'ColumnLength "code"': {("MinLength", "code"): 0, ("MaxLength", "code"): 9},
+    'ColumnValues "age"': {("Minimum", "age"): min(KNOWN), ("Maximum", "age"): max(KNOWN)},
+    'ColumnCorrelation "id" "pay"': {("Correlation", "id,pay"): CORRELATION},
+    'AllStatistics "age"': {("Mean", "age"): statistics.fmean(KNOWN), ("Uniqueness", "age"): 7 / 9},
+    "AllStatistics AllColumns": {("MaxLength", "kind"): 10, ("Completeness", "at"): 1, ("Maximum", "pay"): max(PAY)},
+    'Distribution "age"': {},
+}
+UNMEASURED = {
+    'Entropy "code"': "the metric Entropy has no rule type yet",
+    'CustomSql "select 1"': "queries that are only recorded have no form yet",
+}
+
+
+@pytest.fixture(scope="module")
+def ran(spark, tmp_path_factory):
+    """The document, with what each of its lines is: (rule, whether it holds); and the result of its run."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    place = folder / "files"
+    place.mkdir()
+    (place / "one.csv").write_bytes(b"1\n2\n3\n")
+    (place / "two.csv").write_bytes(b"1\n2\n3\n")
+    (place / "three.txt").write_bytes(b"4\n")
+    hour_ago = (NOW - timedelta(hours=1)).timestamp()
+    os.utime(place / "three.txt", (hour_ago, hour_ago))
+    pq.write_table(pa.Table.from_pylist(ROWS), folder / "in.parquet")
+    md5 = hashlib.md5(b"1\n2\n3\n").hexdigest()
+    asked = [(f"{form} {text}".strip(), holds) for form, cases in CASES.items() for text, holds in cases] + COMPOSITES
+    lines = {}
+    for number, (rule, holds) in enumerate(asked, 2):
+        lines[number] = (rule.replace("{place}", str(place)).replace("{md5}", md5), holds)
+    document = folder / "catalogue.dqdl"
+    rules = ",\n".join(rule for rule, _ in lines.values())
+    document.write_text(f"Rules = [\n{rules}\n]\nAnalyzers = [ {', '.join(MEASURED)} ]\n", encoding="utf-8")
+    keys = [{"code": code, "number": number} for code, number in KNOWN_KEYS]
+    pq.write_table(pa.Table.from_pylist(keys), folder / "known.parquet")
+    pq.write_table(pa.Table.from_pylist(TWIN), folder / "twin.parquet")
+    # DQDL names references, and a rule file says where they are
+    beside = folder / "catalogue.yml"
+    beside.write_text(
+        f"version: 1\nextends: catalogue.dqdl\ninput: {{path: {folder / 'in.parquet'}}}\n"
+        f"references: {{known: {{path: {folder / 'known.parquet'}}}, twin: {{path: {folder / 'twin.parquet'}}}}}\noutputs: {{root: {folder / 'out'}}}\n"
+    )
+    result = quality.run(beside, "b", spark=spark)
+    return lines, result
+
+
+def test_no_form_is_missing():
+    assert CASES.keys() | REFUSED.keys() | ELSEWHERE == TYPES.keys()
+    assert not CASES.keys() & REFUSED.keys()
+    assert {text.partition(" ")[0] for text in (*MEASURED, *UNMEASURED)} == ANALYZERS.keys()
+
+
+@pytest.mark.parametrize("form", CASES)
+def test_every_form_is_tried_both_ways(form):
+    assert {holds for _, holds in CASES[form]} == {True, False}
+
+
+def test_every_rule_holds_when_aws_would_say_so(ran):
+    lines, result = ran
+    statuses: dict[int, set[str]] = {number: set() for number in lines}
+    for rule in result.data["rules"]:
+        number = int(rule["location"].rpartition(":")[2])
+        # parts of a composite decide nothing
+        if rule["severity"] == "error":
+            statuses[number].add(rule["status"])
+    found = {rule: statuses[number] for number, (rule, _) in lines.items()}
+    wanted = {rule: {"passed"} if holds else {"failed"} for rule, holds in lines.values()}
+    # of several that must all hold some may
+    found = {rule: {"failed"} if wanted[rule] == {"failed"} <= said else said for rule, said in found.items()}
+    assert {rule: said for rule, said in found.items() if said != wanted[rule]} == {}
+
+
+def test_every_analyzer_leaves_its_metrics(ran):
+    _, result = ran
+    found = {
+        (rule["metric"]["name"], rule["metric"]["instance"]): rule["metric"]["value"]
+        for rule in result.data["rules"]
+        if rule["metric"] and rule["expected"] == "recorded"
+    }
+    for text, metrics in MEASURED.items():
+        for key, value in metrics.items():
+            assert found[key] == pytest.approx(value), (text, key)
+    profiled = {column.name for column in result.profile.columns}
+    assert profiled == set(ROWS[0])
+
+
+def test_files_are_hashed_as_often_as_the_plan_says(ran):
+    _, result = ran
+    planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
+    assert 0 < actual["wide"] <= planned["wide"]
+
+
+@pytest.mark.parametrize("form", REFUSED)
+def test_what_is_refused_is_told(form, tmp_path):
+    text, why = REFUSED[form]
+    path = tmp_path / "refused.dqdl"
+    path.write_text(f"Rules = [\n RowCount > 0,\n {form} {text} ]")
+    with pytest.raises(RuleFileError) as error:
+        load(path, batch="b", input_path="a.parquet")
+    (problem,) = error.value.problems
+    assert (problem.line, why in problem.message) == (3, True)
+
+
+@pytest.mark.parametrize("text", UNMEASURED)
+def test_what_cannot_be_recorded_is_told(text, tmp_path):
+    path = tmp_path / "refused.dqdl"
+    path.write_text(f"Analyzers = [ {text} ]")
+    with pytest.raises(RuleFileError) as error:
+        load(path, batch="b", input_path="a.parquet")
+    assert UNMEASURED[text] in str(error.value)
