@@ -16,12 +16,9 @@ def imported(path, **given):
 
 
 def said(rule_set):
-    """The rules as they would be written, without what a rule file says by itself."""
+    """The rules as they would be written, without their ids and what goes without saying."""
+    usual = {"severity": ("error",), "on_fail": ("quarantine", "hold")}
     return [
-        {
-            word: value
-            for word, value in rule.canonical.items()
-            if not (word in ("id", "severity", "on_fail") and value in (rule.id, "error", "quarantine", "hold"))
-        }
+        {word: value for word, value in rule.canonical.items() if word != "id" and value not in usual.get(word, ())}
         for rule in rule_set.rules
     ]

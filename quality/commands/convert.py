@@ -1,4 +1,4 @@
-"""The command that says a rule file in the other language."""
+"""The command that says a rule file in another language."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ from quality.errors import UsageError
 def add_convert(commands: Any) -> None:
     """Add `quality convert`."""
     example = "quality convert orders.dqdl -o rules/orders.yml"
-    parser = command(commands, "convert", _convert, "turn DQDL into a rule file, or a rule file into DQDL", example)
+    parser = command(
+        commands,
+        "convert",
+        _convert,
+        "turn rules of another language into a rule file, or a rule file into another language",
+        example,
+    )
     parser.add_argument(
         "file", metavar="FILE", help="a .dqdl or .yml file, a suite of Great Expectations, or checks of SodaCL"
     )
     parser.add_argument("-o", "--output", metavar="OUT", help="write here instead of printing")
-    languages = ["yaml", "dqdl", "expectations", "soda", "dbt"]
+    languages = ["yaml", "dqdl", "expectations", "soda", "dbt", "odcs"]
     parser.add_argument("--from", dest="origin", choices=languages, help="the language of FILE, where it does not tell")
-    parser.add_argument("--to", choices=["yaml", "dqdl"], help="the language to write, where FILE's name does not tell")
-    parser.add_argument("--batch", help="render templates of a rule file for this batch: DQDL has none")
+    parser.add_argument(
+        "--to", choices=["yaml", "dqdl", "odcs"], help="the language to write, where FILE's name does not tell"
+    )
+    parser.add_argument("--batch", help="render templates of a rule file for this batch: other languages have none")
     add_rule_arguments(parser)
     add_dataset(parser)
 

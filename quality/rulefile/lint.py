@@ -150,8 +150,13 @@ def expanded(report: LintReport) -> str:
         **({"vars": variables} if variables else {}),
         **kept,
         **({"columns": columns} if columns else {}),
-        "rules": [_entry(rule) for rule in rule_set.rules],
+        "rules": [entry(rule) for rule in rule_set.rules],
     }
+    return dumped(whole)
+
+
+def dumped(whole: Any) -> str:
+    """Plain data as YAML that is read back as it was."""
     return yaml.dump(whole, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
 
 
@@ -190,7 +195,8 @@ def _float(number: float) -> str:
     return text if "." in text else text.replace("e", ".0e")
 
 
-def _entry(rule: Rule) -> dict[str, Any]:
+def entry(rule: Rule) -> dict[str, Any]:
+    """The rule in its one canonical form, as it stands in a rule file."""
     words = {word: _templates(value) for word, value in rule.canonical.items()}
     kind, id = words.pop("type"), words.pop("id")
     beside = {word: words.pop(word) for word in JUDGING if word in words}

@@ -103,7 +103,7 @@ def test_what_is_there_with_a_difference_is_said(converted, test, of, why):
 
 LOST = {
     "no form yet": "own_test",
-    "compare with another data set": "relationships: {to: ref('b'), field: id}",
+    "compare with another data set": f"{U}.cardinality_equality: {{field: id, to: ref('b')}}",
     "no limit of failures": "not_null: {error_if: '=0'}",
     "are not rows": "unique: {warn_if: '>10'}",
     "its severity 'grave'": "not_null: {severity: grave}",
@@ -134,6 +134,13 @@ def test_a_test_that_is_switched_off_is_named_and_not_counted(converted):
     found, report = converted("unique: {enabled: false}", "not_null: {config: {enabled: false}}", "unique")
     assert (len(found), report.total) == (1, 1)
     assert [(loss.demand, "switched off" in loss.why) for loss in report.losses] == [(False, True)] * 2
+
+
+@pytest.mark.parametrize("to", ("ref('dim')", "source('shop', 'dim')", "dim"))
+def test_a_relationship_asks_a_reference_that_is_declared(converted, to):
+    found, report = converted(f'relationships: {{to: "{to}", field: id}}')
+    assert found == [{"type": "exists_in", "columns": ["a"], "reference": "dim", "reference_columns": ["id"]}]
+    assert [(loss.what, loss.kept) for loss in report.losses] == [("reference 'dim'", True)]
 
 
 def test_no_test_has_a_form_and_a_reason_why_it_has_none():

@@ -32,7 +32,6 @@ SAME = {
     "missing_count(a) < 3": {"type": "required", "column": "a", "tolerance": {"rows": 2}},
     "missing_percent(a) <= 5%": {"type": "required", "column": "a", "tolerance": {"ratio": 0.05}},
     "missing_count(a) between 0 and 1": {"type": "required", "column": "a", "tolerance": {"rows": 1}},
-    "missing_count(a) between 2 and 4": {"type": "row_count", "bounds": {"at_least": 2, "at_most": 4}, "where": "`a` is null"},
     'missing_count("a b") = 0': {"type": "required", "column": "a b"},
     "duplicate_count(a) = 0": {"type": "unique", "columns": ["a"]},
     "duplicate_count(a, b) < 1": {"type": "unique", "columns": ["a", "b"]},
@@ -53,7 +52,6 @@ SAME = {
     "valid_percent(a) >= 99: {valid values: [1]}": {"type": "in", "column": "a", "values": [1], "nulls": "fail", "tolerance": {"ratio": 0.01}},
     "avg(a) > 1: {valid min: 0}": {"type": "mean", "column": "a", "bounds": {"above": 1}, "where": "`a` is not null and `a` >= 0"},
     "sum(a) > 1: {missing values: [-9]}": {"type": "sum", "column": "a", "bounds": {"above": 1}, "where": "not (`a` is null or `a` in (-9))"},
-    "row_count > 1: {filter: b = 'x'}": {"type": "row_count", "bounds": {"above": 1}, "where": "b = 'x'"},
     "row_count: {warn: when < 5}": {"type": "row_count", "bounds": {"at_least": 5}, "severity": "warning", "on_fail": "keep"},
     "avg(a): {fail: when not between 1 and 2}": {"type": "mean", "column": "a", "bounds": {"at_least": 1, "at_most": 2}},
     "row_count > 1: {attributes: {team: [a, b]}}": {"type": "row_count", "bounds": {"above": 1}},
@@ -95,6 +93,17 @@ def test_what_is_there_with_a_difference_is_said(converted):
     assert report.rules == len(DIFFERENT)
 
 
+def test_rows_that_a_condition_means_are_counted_and_that_none_may_be_there_is_said(converted):
+    counted = {
+        "missing_count(a) between 2 and 4": {"bounds": {"at_least": 2, "at_most": 4}, "where": "`a` is null"},
+        "row_count > 1: {filter: b = 'x'}": {"bounds": {"above": 1}, "where": "b = 'x'"},
+        "valid_count(a) < 3: {valid values: [1]}": {"bounds": {"below": 3}, "where": "`a` is not null and `a` in (1)"},
+    }
+    found, report = converted("".join(f"  - {check}\n" for check in counted))
+    assert [{"bounds": one["bounds"], "where": one["where"]} for one in found] == list(counted.values())
+    assert [(loss.position.line, loss.kept) for loss in report.losses] == [(2, True), (3, True)]
+
+
 def test_a_change_is_a_formula_of_earlier_batches(converted):
     found, _ = converted(
         "  - change avg last 7 percent for row_count between -20 and 50\n  - change for row_count >= -3\n"
@@ -119,7 +128,7 @@ LOST = {
     "filter cannot be used": "row_count > 0: {filter: 'a; drop'}",
     "fail condition cannot": "failed rows: {fail condition: 'a > (select 1)'}",
     "queries": "failed rows: {fail query: select 1}",
-    "another data set": "values in (a) must exist in other (b)",
+    "another data set": "row_count same as other",
     "'anomalies'": "anomaly detection for row_count",
     "the format 'date iso 8601'": "invalid_count(a) = 0: {valid format: date iso 8601}",
     "defined by SQL": "surface > 5: {surface expression: sum(a)}",
@@ -136,6 +145,18 @@ def test_what_has_no_equal_is_listed_with_its_reason_and_line(converted):
         assert why in loss.why
         assert f"# because {loss.why}" in report.text
     assert (report.rules, report.total) == (1, len(LOST) + 1)
+
+
+def test_a_reference_is_declared_where_a_check_asks_it(converted):
+    found, report = converted(
+        "  - values in (a, b) must exist in dim (x, b)\n  - values in a must not exist in dim a\n"
+    )
+    own, of_dim = {"columns": ["a", "b"], "reference_columns": ["x", "b"]}, {"reference": "dim"}
+    assert found == [
+        {"type": "exists_in", **own, **of_dim},
+        {"type": "not", "parts": [{"exists_in": {"columns": ["a"], **of_dim}}]},
+    ]
+    assert [(loss.what, loss.kept) for loss in report.losses] == [("reference 'dim'", True)]
 
 
 def test_every_key_of_validity_has_a_meaning():
@@ -157,6 +178,19 @@ def test_alerts_are_two_rules_of_one_name_with_two_ids(converted):
         ({"at_least": 5}, None, None),
         ({"at_least": 10}, "warning", None),
     ]
+
+
+def test_what_a_schema_check_demands_stands_or_falls_by_itself(converted):
+    text = "  - schema:\n      name: shape\n      warn:\n        when required column missing: [a]\n        when columns dance: [b]\n"
+    found, report = converted(f"{text}      fail:\n        when forbidden column present: ['pii_%', c]\n")
+    assert [rule["type"] for rule in found] == ["columns_absent", "column_names", "columns_exist"]
+    assert [loss.what for loss in report.losses] == ["'schema: shape, when columns dance'"]
+    assert (report.rules, report.total) == (2, 3)
+
+
+def test_an_alert_with_several_conditions_is_a_rule_for_each(converted):
+    found, _ = converted("  - row_count:\n      warn:\n        when > 100\n        when < 10\n")
+    assert [rule["bounds"] for rule in found] == [{"at_most": 100}, {"at_least": 10}]
 
 
 WHOLE = """\
@@ -182,13 +216,21 @@ checks:
 """
 
 
+def test_variables_are_given_by_the_file_or_the_command(converted):
+    checks = "  - row_count > ${least}:\n      filter: day >= ${first}\n"
+    head = "variables: {least: 5, first: '1'}\nchecks for orders:\n"
+    found, _ = converted(checks, head, variables={"first": "date'2024-01-01'"})
+    assert found == [{"type": "row_count", "bounds": {"above": 5}, "where": "day >= date'2024-01-01'"}]
+
+
 def test_a_file_about_several_data_sets_becomes_the_one_that_is_asked_for(converted):
     found, report = converted(WHOLE, "", dataset="orders")
     assert found == [
         {"type": "row_count", "bounds": {"above": 5}, "where": "day = '2024-01-01'"},
         {"type": "values", "column": "a", "bounds": {"at_least": 0}, "where": "day = '2024-01-01'"},
     ]
-    assert [(loss.position.line, loss.demand) for loss in report.losses] == [(10, False), (16, False), (19, True)]
+    lost = [loss for loss in report.losses if not loss.kept]
+    assert [(loss.position.line, loss.demand) for loss in lost] == [(10, False), (16, False), (19, True)]
     found, _ = converted(WHOLE, "", dataset="customers")
     assert [rule["type"] for rule in found] == ["row_count", "required"]
     found, _ = converted(WHOLE, "", dataset="cust_new")

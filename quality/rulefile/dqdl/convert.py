@@ -1,4 +1,4 @@
-"""A rule file in the other language: DQDL for YAML, YAML for DQDL."""
+"""A rule file in another language: DQDL for YAML, YAML for DQDL; what is only read, and what is only written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from quality.rulefile.dqdl.losses import Converted
 from quality.rulefile.dqdl.parser import MAX_BYTES, parse
 from quality.rulefile.dqdl.to_dqdl import to_dqdl
 from quality.rulefile.dqdl.to_yaml import to_yaml
-from quality.rulefile.imports import dbt, expectations, soda
+from quality.rulefile.imports import dbt, expectations, odcs, soda
+from quality.rulefile.imports.to_odcs import to_odcs
 from quality.rulefile.loader import load
 
 #: Languages that are only read: whether a file's content is of it, and how it is read.
@@ -20,6 +21,7 @@ IMPORTERS: dict[str, tuple[Callable[[nodes.Node], bool], Callable[..., Converted
     "expectations": (expectations.is_suite, expectations.to_yaml),
     "soda": (soda.is_checks, soda.to_yaml),
     "dbt": (dbt.is_properties, dbt.to_yaml),
+    "odcs": (odcs.is_contract, odcs.to_yaml),
 }
 
 
@@ -41,9 +43,10 @@ def convert_file(
     origin: str = "",
 ) -> Converted:
     """The file in the language `to`, or in the other one when its name tells its own; `origin` says what its name does not.
-    A suite of Great Expectations (JSON), checks of SodaCL and tests of dbt (YAML) are told by their content, and become YAML.
+    A suite of Great Expectations (JSON), checks of SodaCL, tests of dbt and contracts of ODCS (YAML) are told by their content, and become YAML.
 
-    `batch`, `variables` and `allow_env` render the templates of a YAML file; `input_path`, `root` and `dataset` are those of the
+    `batch`, `variables` and `allow_env` render the templates of a YAML file, `variables` those of checks of SodaCL
+    too; `input_path`, `root` and `dataset` are those of the
     YAML file that comes out. Raises RuleFileError with every mistake of the file, UsageError when it cannot be read or
     the language cannot be told.
     """
@@ -52,7 +55,10 @@ def convert_file(
         tree = nodes.parse(_text(Path(path)), str(path))
         for name, (is_it, read) in IMPORTERS.items():
             if name == origin or (not origin and is_it(tree)):
-                return read(tree, str(path), **named)
+                if to not in ("", "yaml"):
+                    raise UsageError(f"{path}: it becomes a rule file; convert that to {to}")
+                values = {"variables": variables} if read is soda.to_yaml else {}
+                return read(tree, str(path), **named, **values)
     own = origin or language(path)
     if not to:
         if not own:
@@ -62,9 +68,10 @@ def convert_file(
         to = "dqdl" if own == "yaml" else "yaml"
     if to == own:
         raise UsageError(f"{path} is {to} already")
-    if to == "dqdl":
+    if to in ("dqdl", "odcs"):
         given: Any = {"input_path": input_path, "root": root, "dataset": dataset}
-        return to_dqdl(load(path, batch=batch, variables=variables, allow_env=allow_env, **given))
+        rule_set = load(path, batch=batch, variables=variables, allow_env=allow_env, **given)
+        return to_dqdl(rule_set) if to == "dqdl" else to_odcs(rule_set)
     return to_yaml(parse(_text(Path(path)), str(path)), str(path), **named)
 
 

@@ -1,1 +1,1 @@
-"""Rule languages of other systems, read and written as rule files: a module of tables for each."""
+"""Rule languages of other systems, read and written as rule files: a module or two for each."""

@@ -6,6 +6,7 @@ threshold of failures is a tolerance, stands with each test.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +17,7 @@ from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry
 from quality.rulefile.imports.expectations import EXPECTATIONS
 from quality.rulefile.imports.soda_schema import TYPES
+from quality.rulefile.imports.writing import exists_in
 
 Arguments = dict[str, Any]
 _UNITS = {"second", "minute", "hour", "day", "week"}
@@ -193,6 +195,16 @@ def flagged(kwargs: Mapping[str, Any], patterns: list[str]) -> list[str]:
     return [f"(?{flags}){pattern}" if flags else pattern for pattern in patterns]
 
 
+def _relationship(kwargs: Arguments) -> list[Entry]:
+    """`to` is a model, a source, or a name."""
+    found = re.fullmatch(r"(?:ref|source)\((.*)\)", str(kwargs["to"]).strip())
+    names = re.findall(r"['\"]([^'\"]+)['\"]", found[1]) if found else [str(kwargs["to"])]
+    if not names:
+        raise Lost(f"its 'to: {kwargs['to']}' names no model")
+    rule = exists_in([kwargs["column_name"]], names[-1], [str(kwargs["field"])])
+    return [Entry("exists_in", rule["exists_in"])]
+
+
 def _columns(type: str) -> Callable[[Arguments], list[Entry]]:
     return lambda kwargs: [Entry(type, {"columns": kwargs["column_list"]})]
 
@@ -241,6 +253,7 @@ TESTS: dict[str, Test] = {
     "unique": Test("", lambda k: [Entry("unique", {"columns": [k["column_name"]]})]),
     "not_null": Test("", lambda k: [Entry("required", {"column": k["column_name"]})], counts_rows=True),
     "accepted_values": Test("values", _in(False, {})),
+    "relationships": Test("to field", _relationship, counts_rows=True),
     "dbt_utils.accepted_range": Test("min_value max_value inclusive", _range, counts_rows=True),
     "dbt_utils.at_least_one": Test("", lambda k: [Entry("completeness", {"column": k["column_name"], "above": 0})]),
     "dbt_utils.not_constant": Test("", lambda k: [Entry("distinct_count", {"columns": [k["column_name"]], "not_equals": 1})]),
@@ -270,7 +283,7 @@ TESTS: dict[str, Test] = {
 }  # fmt: skip
 #: Why a test has no form.
 WHY_NOT = {
-    **dict.fromkeys(("relationships", "dbt_utils.relationships_where", "dbt_utils.equality", "dbt_utils.equal_rowcount",
+    **dict.fromkeys(("dbt_utils.relationships_where", "dbt_utils.equality", "dbt_utils.equal_rowcount",
                      "dbt_utils.fewer_rows_than", "dbt_utils.cardinality_equality",
                      f"{_EXPECT}_column_distinct_count_to_equal_other_table", f"{_EXPECT}_table_aggregation_to_equal_other_table",
                      f"{_EXPECT}_table_column_count_to_equal_other_table", f"{_EXPECT}_table_row_count_to_equal_other_table",

@@ -6,7 +6,7 @@ A file may be about several data sets; one of them becomes the rule file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -41,18 +41,28 @@ def is_checks(tree: Node) -> bool:
     return any(key.startswith("checks for ") or _FOR_EACH.fullmatch(key) for key in tree.mapping)
 
 
-def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", root: str = "") -> Converted:
-    """The rule file of one data set, and what is not in it. Raises RuleFileError when there is no such data set."""
-    return _Reading(tree, file).whole(dataset, input_path, root)
+def to_yaml(
+    tree: Node,
+    file: str,
+    *,
+    dataset: str = "",
+    input_path: str = "",
+    root: str = "",
+    variables: Mapping[str, Any] | None = None,
+) -> Converted:
+    """The rule file of one data set, and what is not in it. `variables` override those of the file. Raises RuleFileError
+    when there is no such data set."""
+    return _Reading(tree, file, variables or {}).whole(dataset, input_path, root)
 
 
 class _Reading:
-    def __init__(self, tree: Node, file: str) -> None:
+    def __init__(self, tree: Node, file: str, variables: Mapping[str, Any]) -> None:
         if not tree.mapping:
             raise RuleFileError([Problem(file, tree.line, "a file of checks has sections such as 'checks for orders'")])
         self.tree, self.file = tree, file
         given = tree.mapping["variables"].plain() if "variables" in tree.mapping else {}
-        self.variables = {str(k): str(v) for k, v in given.items()} if isinstance(given, dict) else {}
+        given = {**(given if isinstance(given, dict) else {}), **variables}
+        self.variables = {str(name): str(value) for name, value in given.items()}
 
     def whole(self, dataset: str, input_path: str, root: str) -> Converted:
         each = [node for key, node in self.tree.mapping.items() if _FOR_EACH.fullmatch(key)]
@@ -99,9 +109,12 @@ class _Reading:
             body = next(iter(node.mapping.values())).plain()
             config = body if isinstance(body, dict) else {}
         what = f"{text}: {config['name']}" if text in ("schema", "failed rows") and "name" in config else text
-        writing.add(
-            node.line, what, partial(entries, self.filled(text), self.filled(config), columns, self.filled(where))
-        )
+        filled = self.filled(config)
+        # what a schema check demands are demands of their own
+        parts = _demands(filled) if text == "schema" else [("", filled)]
+        for named, part in parts:
+            made = partial(entries, self.filled(text), part, columns, self.filled(where))
+            writing.add(node.line, f"{what}{named}", made)
 
     def filled(self, value: Any) -> Any:
         """The value with the variables that the file gives a value."""
@@ -164,6 +177,17 @@ class _Reading:
             found = _HEADER.fullmatch(self.filled(header))
             if found and found["what"] == what:
                 yield header, found, node
+
+
+def _demands(config: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """A schema check once for each thing that it demands, with its name."""
+    others = {key: value for key, value in config.items() if key not in ("fail", "warn")}
+    found = [
+        (f", {key}", {**others, word: {key: value}})
+        for word in ("fail", "warn")
+        for key, value in (config[word].items() if isinstance(config.get(word), dict) else ())
+    ]
+    return found or [("", config)]
 
 
 def _plain(name: str) -> str:

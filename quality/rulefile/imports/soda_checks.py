@@ -20,6 +20,7 @@ from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry
 from quality.rulefile.imports.soda_schema import schema
 from quality.rulefile.imports.soda_values import KEYS, Column, Part
+from quality.rulefile.imports.writing import exists_in, reference_name
 
 #: How a check is shown and sampled; nothing that it demands.
 _UNHEARD = {"identity", "samples limit", "samples columns", "collect failed rows", "title", "description"}
@@ -47,6 +48,10 @@ _CHECK = re.compile(
     r"(?:change(?:\s+(?P<how>avg|min|max)\s+last\s+(?P<count>\d+)|\s+same day last (?P<same>\w+))?"
     r"(?P<percent>\s+percent)?\s+for\s+)?"
     r"(?P<metric>[A-Za-z_][^\s<>=()\[\],]*)\s*(?:\((?P<args>[^)]*)\))?\s*(?P<threshold>.*)"
+)
+_REFERENCE = re.compile(
+    r"values in\s+(?P<ours>\([^)]*\)|\S+)\s+must\s+(?P<not>not\s+)?exist in\s+(?P<other>\"[^\"]+\"|`[^`]+`|\S+)\s+"
+    r"(?P<theirs>\([^)]*\)|\S+)\s*"
 )
 _ARGUMENT = re.compile(r"\s*(\"[^\"]*\"|`[^`]*`|[^,]+)\s*(?:,|\Z)")
 _SAMPLE = "Soda's is of a sample (division by n - 1), here it is of the whole (division by n)"
@@ -77,7 +82,7 @@ def entries(check: str, config: Mapping[str, Any], columns: Mapping[str, Mapping
     """The entries that demand together what a check does. `columns` are configurations of the whole data set, `where` its
     filter. Raises Lost."""
     if any("${" in text for text in _texts([check, config, where])):
-        raise Lost("its variable (${...}) has no value here; write the value, or give it under 'variables'")
+        raise Lost("its variable (${...}) has no value here; give it under 'variables' or by --var")
     given = {key: value for key, value in config.items() if key not in _UNHEARD}
     beside = _beside(given, where)
     if check == "schema":
@@ -127,11 +132,12 @@ def _thresholds(text: str, given: dict[str, Any]) -> list[tuple[Threshold, dict[
     found = [(threshold(text), dict[str, Any]())] if text else []
     for word, severity in _ALERTS.items():
         if word in given:
-            asked = str(given.pop(word)).strip()
-            failing = threshold(asked.removeprefix("when").strip())
-            found.append(
-                (replace(failing, outside=not failing.outside), {} if severity == "error" else {"severity": severity})
-            )
+            # several are one text, each with its own 'when'
+            asked = str(given.pop(word)).strip().removeprefix("when")
+            for one in re.split(r"\bwhen\b", asked):
+                failing = threshold(one)
+                holds = replace(failing, outside=not failing.outside)
+                found.append((holds, {} if severity == "error" else {"severity": severity}))
     return found
 
 
@@ -163,10 +169,15 @@ def _failed_rows(given: dict[str, Any]) -> list[Entry]:
         raise Lost(f"its fail condition cannot be used: {'; '.join(sql.problems(condition))}")
     asked = _thresholds("", given) or [(Threshold({"at_most": 0}), {})]
     _refuse(given)
-    test = f"not ({condition})"
-    return [
-        Entry("that", test, {**_tolerance(_most(one, percent=False)), **beside}, "failed-rows") for one, beside in asked
-    ]
+    return [replace(one := failing(condition, limit), beside={**one.beside, **beside}) for limit, beside in asked]
+
+
+def failing(condition: str, limit: Threshold) -> Entry:
+    """So many rows may comply with a condition. Raises Lost."""
+    most = _most(limit, percent=False)
+    if most is None:
+        return Entry("row_count", dict(limit.words()), {"where": condition}, "failed-rows")
+    return Entry("that", f"not ({condition})", _tolerance(most), "failed-rows")
 
 
 def _refuse(given: Mapping[str, Any]) -> None:
@@ -175,6 +186,10 @@ def _refuse(given: Mapping[str, Any]) -> None:
 
 
 def _other(check: str, given: dict[str, Any], columns: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
+    found = _REFERENCE.fullmatch(check)
+    if found:
+        _refuse(given)
+        return [_exists(found)]
     for start, why in _NONE.items():
         if check.startswith(start):
             raise Lost(why)
@@ -198,12 +213,27 @@ def _other(check: str, given: dict[str, Any], columns: Mapping[str, Mapping[str,
     _refuse(given)
     if not asked:
         raise Lost("it has no threshold")
-    make = _MAKERS.get(metric, _column_metric)
     made = []
     for limit, beside in asked:
-        entry = make(_Asked(metric, arguments, Column(name, keys), _changed(found, limit)))
+        entry = measured(metric, arguments, keys, _changed(found, limit))
         made.append(replace(entry, beside={**entry.beside, **beside}))
     return made
+
+
+def measured(metric: str, arguments: list[str], keys: Mapping[str, Any], limit: Threshold) -> Entry:
+    """The entry that demands a threshold of a metric. Raises Lost."""
+    make = _MAKERS.get(metric, _column_metric)
+    return make(_Asked(metric, arguments, Column(arguments[0] if arguments else "", keys), limit))
+
+
+def _exists(check: re.Match[str]) -> Entry:
+    ours, theirs = (
+        [name.strip().strip('"`') for name in check[group].strip("() ").split(",")] for group in ("ours", "theirs")
+    )
+    rule = exists_in(ours, check["other"].strip('"`'), theirs)
+    if check["not"]:
+        return Entry("not", [rule], about=f"{ours[0]}.not_in_{reference_name(check['other'])}")
+    return Entry("exists_in", rule["exists_in"])
 
 
 @dataclass(frozen=True)
@@ -406,7 +436,6 @@ _MAKERS: dict[str, Callable[[_Asked], Entry]] = {
 }  # fmt: skip
 #: Why a check has no form, by how it begins.
 _NONE = {
-    "values in": "rules that compare with another data set have no form yet",
     "row_count same as": "rules that compare with another data set have no form yet",
     "anomaly score": "anomalies are not a rule: see the section 'anomalies' of a rule file",
     "anomaly detection": "anomalies are not a rule: see the section 'anomalies' of a rule file",

@@ -15,7 +15,8 @@ TYPES = {
     "double precision": "double", "real": "float", "numeric": "decimal", "bool": "boolean", "long": "bigint",
     "timestamp without time zone": "timestamp", "timestamp with time zone": "timestamp", "number": "decimal",
 }  # fmt: skip
-_PLAIN_TYPE = re.compile(
+#: A type of Spark that is not nested.
+PLAIN_TYPE = re.compile(
     r"(?:tinyint|smallint|int|bigint|float|double|string|boolean|binary|date|timestamp|timestamp_ntz|decimal(?:\(\d+, ?\d+\))?)"
 )
 _CHANGES = {
@@ -72,7 +73,7 @@ def _types(value: Any) -> list[Entry]:
     declared = {}
     for name, kind in value.items():
         known = TYPES.get(str(kind).lower(), str(kind).lower())
-        if not _PLAIN_TYPE.fullmatch(known):
+        if not PLAIN_TYPE.fullmatch(known):
             raise Lost(f"the type '{kind}' of column '{name}' is none of Spark's")
         declared[name] = known
     body = {"missing": "fail", "extra": "allow", "types": "fail", "declared": declared}

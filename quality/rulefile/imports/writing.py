@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -14,6 +15,9 @@ from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.lint import mistakes
 from quality.rulefile.ruleforms import slug
 from quality.rulefile.sections import guess_format
+
+#: Bounds that no row at all may not satisfy.
+_LEAST = ("at_least", "above", "equals")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Writing:
         self.demands: list[_Demand] = []
         self.ids: dict[str, int] = {}
         self.head: list[str] = []
+        #: Other data sets that rules point at, with the line of the first that does.
+        self.references: dict[str, int] = {}
 
     def add(self, line: int, what: str, made: Callable[[], list[Entry]]) -> None:
         """One demand. `made` raises Lost where there is no equal; then a comment stands in its place."""
@@ -45,7 +51,10 @@ class Writing:
             self.demands.append(self._lost(line, what, str(error)))
             return
         place = Position(line, 1)
-        losses = tuple(Loss(self.file, place, f"'{what}'", e.differs, kept=True) for e in entries if e.differs)
+        for name in (name for entry in entries for name in references_of(entry.body)):
+            self.references.setdefault(name, line)
+        told = (differs for entry in entries for differs in (entry.differs, _idle(entry)) if differs)
+        losses = tuple(Loss(self.file, place, f"'{what}'", differs, kept=True) for differs in told)
         lines = tuple(text for entry in entries for text in self._lines(entry))
         self.demands.append(_Demand(line, what, lines, losses))
 
@@ -68,6 +77,13 @@ class Writing:
             *self.head,
         ]
         head += [f"input: {flow({'path': Template(path), **kind})}"]
+        if self.references:
+            head.append("references:")
+        for name, line in self.references.items():
+            place = f"data/{name}.parquet"
+            head.append(f"  {name}: {flow({'path': place})}")
+            why = f"it is not said where it lies: '{place}' stands there until you write it"
+            self.losses.append(Loss(self.file, Position(line, 1), f"reference '{name}'", why, kept=True))
         outputs = [f"outputs: {flow({'root': root})}"] if root else []
         text = self._text(head, outputs)
         while self._refused(text, len(head) + 1):
@@ -111,6 +127,43 @@ class Writing:
         numbered = f"{base}.{self.ids[base]}"
         self.ids[numbered] = 1
         return {"id": numbered}
+
+
+def _idle(entry: Entry) -> str:
+    """Rows that a filter means are counted, and there must be some: without any the rule says nothing here."""
+    bounds = {word: value for word, value in entry.body.items() if word in _LEAST} if entry.type == "row_count" else {}
+    wants = any(
+        value > 0 or (word == "above" and value == 0) for word, value in bounds.items() if not isinstance(value, str)
+    )
+    return (
+        "where there is no such row at all it does not apply here, and does not fail"
+        if wants and "where" in entry.beside
+        else ""
+    )
+
+
+def references_of(body: Any) -> Iterator[str]:
+    """The names of data sets that a rule points at."""
+    if isinstance(body, dict):
+        if isinstance(body.get("reference"), str):
+            yield body["reference"]
+        for value in body.values():
+            yield from references_of(value)
+    elif isinstance(body, list):
+        for one in body:
+            yield from references_of(one)
+
+
+def reference_name(text: str) -> str:
+    """A name of another system as one of a reference."""
+    name = re.sub(r"\W+", "_", text.strip().strip("\"`'"), flags=re.ASCII).strip("_")
+    return name if name and not name[0].isdigit() and name.lower() != "this" else f"of_{name}"
+
+
+def exists_in(columns: list[str], reference: str, theirs: list[str]) -> dict[str, Any]:
+    """The rule that every value is one of another data set."""
+    other = {} if columns == theirs else {"reference_columns": theirs}
+    return {"exists_in": {"columns": columns, "reference": reference_name(reference), **other}}
 
 
 def _with_columns(entry: Entry) -> Entry:
