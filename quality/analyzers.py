@@ -1,7 +1,7 @@
 """What can be measured. An analyzer is a value: the metric's name (Deequ's where it has one), the columns it looks
 at, its filter, its parameters. How it is computed is data too: native Spark SQL, and the form of Deequ's analyzer.
 
-Four ways lead to a metric, by `source`:
+Four ways lead to a metric, by `source` (`quality.distributions` and others have more):
 - `counts`: from the number of rows in scope and of rows that comply (row predicates, completeness);
 - `keys`: from the frequencies of a key, which need a shuffle;
 - `scan`: from an aggregate in the shared scan;
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from quality.errors import RuleDataError
-from quality.model import MetricKey
+from quality.model import Metric, MetricKey
 
 INTEGRAL = ("tinyint", "smallint", "int", "bigint")
 FRACTIONAL = ("float", "double")
@@ -79,9 +79,17 @@ class Analyzer:
                 + (hint if base_type(type_name) in TEXTUAL else "")
             )
 
+    def fitted(self, row: Any) -> Analyzer:
+        """The analyzer with what depends on the types of the columns (a `rule_types.base.Row`). Raises RuleDataError."""
+        return self
+
     def sql(self, *references: str) -> str:
         """The native aggregate over column references."""
         return self.native.format(*references)
+
+    def metric(self, found: Any) -> Metric:
+        """The metric of what the native aggregate found."""
+        return Metric(self.key, found)
 
     def native_type(self, type_name: str) -> str:
         """The cast that keeps every digit of the native aggregate, empty for none."""

@@ -19,12 +19,13 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from quality import group_scan, queries
+from quality import drifting, further, group_scan, queries
 from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
 from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck
+from quality.distributions import Drift
 from quality.errors import EngineError, InputError, RuleDataError, did_you_mean
 from quality.grouping import Group, too_many_groups
 from quality.keys import Frequencies, KeyCounter
@@ -33,7 +34,6 @@ from quality.model import Metric
 from quality.planner import Plan
 from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
-from quality.rule_types.rules import RuleSet
 from quality.scan import Scan, Scanned
 from quality.sql import quote
 from quality.tally_scan import TallyScan
@@ -150,13 +150,29 @@ class Engine:
         """Every count and metric the rules need. The plan has been analysed."""
         # the first pass that is made keeps the rows for all others
         self.launched.wide += batch.kept
+        plan = self.settled(batch, plan)
         try:
             scanned = self.scan(batch, plan)
         except (PySparkException, Py4JJavaError) as error:
             self._refuse_unreadable(batch, error)
             scanned = self._bisect(batch, plan, error)
+        scanned = self.with_own(batch, plan, scanned)
         plan = plan.without(scanned.errors)
         return self.findings(plan, scanned, self.frequencies(batch, plan), self.groups(batch, plan))
+
+    def settled(self, batch: Batch, plan: Plan) -> Plan:
+        """The plan with the bounds that come from the batch itself: a narrow pass, or two. A rule whose bounds cannot be
+        measured ends in an error, alone."""
+        while checks := plan.unsettled:
+            self.launched.narrow += not batch.kept
+            try:
+                found = further.bounds(batch, checks)
+            except (PySparkException, Py4JJavaError) as error:
+                self._refuse_unreadable(batch, error)
+                plan = plan.without({check.rule.id: reason(error) for check in checks})
+            else:
+                plan = plan.settled(found, batch.row)
+        return plan
 
     def frequencies(self, batch: Batch, plan: Plan) -> dict[KeyPass, Frequencies]:
         """How often the keys of every key pass occur: a narrow pass for each."""
@@ -167,6 +183,19 @@ class Engine:
 
         counter = KeyCounter(self.spark, launch, self.kept)
         return {key: counter.count(batch, key) for key in plan.key_passes}
+
+    def with_own(self, batch: Batch, plan: Plan, scanned: Scanned) -> Scanned:
+        """What was scanned, with the metrics that take passes of their own; a rule whose pass fails ends in an error, alone."""
+        metrics, errors = dict(scanned.metrics), dict(scanned.errors)
+        for own in plan.own_passes:
+            checks = [c for c in plan.metric_checks if c.own == own and c.rule.id not in errors]
+            self.launched.narrow += 0 if batch.kept else 1 if batch.small else own.reads
+            self.launched.shuffles += 0 if batch.small else own.shuffles
+            try:
+                metrics |= further.measure(batch, own, checks)
+            except (PySparkException, Py4JJavaError) as error:
+                errors |= {check.rule.id: reason(error) for check in checks}
+        return replace(scanned, metrics=metrics, errors=errors)
 
     def groups(self, batch: Batch, plan: Plan) -> Groups:
         """What is measured in each group of rows: a pass for each set of columns that rules are grouped by."""
@@ -242,9 +271,9 @@ class Engine:
             return TallyScan(batch, plan, deequ, aggregate, verdicts=verdicts)
         return Scan(batch, plan, deequ, verdicts=verdicts)
 
-    def tallies(self, rule_set: RuleSet, *, small: bool) -> bool:
+    def tallies(self, plan: Plan, *, small: bool) -> bool:
         """Whether the tally is to count: of a small batch it would not pay, unless there is a profile to make."""
-        if not (rule_set.profile or (self.kind == "deequ" and not small)):
+        if not (plan.sketches or (self.kind == "deequ" and not small)):
             return False
         found = tally(self.spark)
         if found:
@@ -382,6 +411,10 @@ def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, 
         return analyzer.metric(measured.value if measured else scanned.scopes[check.scope])
     if analyzer.name == "Size":
         return Metric(analyzer.key, scanned.scopes[check.scope])
+    if isinstance(analyzer, Drift):
+        if check.reference is None or scanned.profile is None:
+            return Metric(analyzer.key, None)
+        return drifting.measured(analyzer, check.reference, scanned.profile)
     if analyzer.source == "counts":
         scope = scanned.scopes[check.scope]
         return ratio_metric(analyzer, scope - scanned.failed[check.rule.id], scope)

@@ -26,12 +26,11 @@ from quality.backends.reading import Batch, reason
 from quality.backends.session import session
 from quality.backends.sizing import one_task
 from quality.casts import text_as
-from quality.checks import KeyPass
 from quality.engine import Engine
 from quality.errors import EngineError
 from quality.keys import Frequencies, frequencies_of
-from quality.model import Column, RuleStatus, Tolerance
-from quality.planner import Plan
+from quality.model import Column, Metric, RuleStatus, Tolerance
+from quality.planner import KeyPass, Plan
 from quality.references import References
 from quality.results import Progress
 from quality.rule_types.base import MALFORMED, MALFORMED_LINE, RESERVED_PREFIX, Row
@@ -270,11 +269,29 @@ def _judge_group(engine: Engine, rule_set: RuleSet, cases: list[_Case], own: Map
     plan = planner.plan(rule_set, batch.row, batch.text)
     plan = engine.analyse(batch.frame, plan)
     scanned = _scan(batch, plan)
+    scanned = _with_own(engine, batch, plan, cases, scanned)
     keys = frequencies_of(batch.frame, plan.key_passes, _EXAMPLE)
     return [
         _told(engine, plan, case, scanned[number], {key: keys[key].get(number) for key in keys})
         for number, case in enumerate(cases)
     ]
+
+
+def _with_own(
+    engine: Engine, batch: Batch, plan: Plan, cases: Sequence[_Case], scanned: Mapping[int, Scanned]
+) -> dict[int, Scanned]:
+    """With the metrics that take passes of their own: jobs for each example of such a rule, and for no other."""
+    own, found = {check.rule.id: check for check in plan.metric_checks if check.own}, dict(scanned)
+    for number, case in enumerate(cases):
+        others = {
+            id: Metric(check.analyzer.key, None) for id, check in own.items() if id not in {r.id for r in case.rules}
+        }
+        one = replace(scanned[number], metrics={**others, **scanned[number].metrics})
+        if len(others) < len(own):
+            alone = replace(batch, frame=batch.frame.where(f"{_EXAMPLE} = {number}"))
+            one = engine.with_own(alone, plan.without(dict.fromkeys(others, "")), one)
+        found[number] = one
+    return found
 
 
 def _strict(rule: Rule) -> Rule:
@@ -301,7 +318,7 @@ def _told(
     scanned: Scanned,
     keys: Mapping[KeyPass, Frequencies | None],
 ) -> Told:
-    none = Frequencies(0, 0, 0, 0, 0)
+    none, plan = Frequencies(0, 0, 0, 0, 0), plan.without(scanned.errors)
     measured = engine.measured(plan, scanned, {key: found or none for key, found in keys.items()})
     verdicts = verification.judge(plan, measured, plan.columns)
     wanted = {rule.id for rule in case.rules}

@@ -3,7 +3,6 @@ are apart, which rows are in quarantine and why. Tables are pandas data frames (
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from quality.anomaly.drift import MEASURES, merged
 from quality.errors import UsageError, did_you_mean
 from quality.history_reader import History
-from quality.profiles import read_bins
+from quality.profiles import read_counts
 from quality.rule_types.base import QUALITY_COLUMN
 from quality.storage import readers
 from quality.storage.store import open_store
@@ -75,17 +74,12 @@ def counts(history: History, column: str, batches: Collection[str]) -> dict[Any,
     wanted = [row for row in own if row["batch"] in batches]
     for name in _COUNTING:
         sketches = [row["sketch"] for row in wanted if row["name"] == name]
+        read = read_counts((sketch["format"], sketch["bytes"]) for sketch in sketches)
         # frequent values of a column of many tell of those alone
-        if sketches and all(sketch["format"] != "top" or json.loads(sketch["bytes"])["exact"] for sketch in sketches):
-            return merged([_counts(sketch) for sketch in sketches])
-    return merged([_counts(row["sketch"]) for row in wanted if row["name"] == "Histogram"])
-
-
-def _counts(sketch: Any) -> dict[Any, float]:
-    if sketch["format"] == "top":
-        return {value: float(count) for value, count in json.loads(sketch["bytes"])["values"]}
-    bins = read_bins(sketch["bytes"])
-    return dict(zip(bins.numbers.tolist(), bins.counts.astype(float).tolist(), strict=True))
+        if read and all(one.whole for one in read):
+            return merged([one.counts for one in read])
+    frequent = [row["sketch"] for row in wanted if row["name"] == "Histogram"]
+    return merged([one.counts for one in read_counts((sketch["format"], sketch["bytes"]) for sketch in frequent)])
 
 
 def drift(history: History, column: str, before: Sequence[str], after: Sequence[str]) -> dict[str, float | None]:

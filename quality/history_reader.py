@@ -99,28 +99,25 @@ def keys_of(found: Iterable[CommitRecord], table: str) -> list[str]:
 def batches(store: Store, found: Sequence[CommitRecord], spark: SparkSession | None = None) -> list[Batch]:
     """The batches of records with their metrics; a batch seen twice counts once, by its later record. `spark` reads where
     pyarrow is not installed."""
-    rows = rows_of(store, keys_of(found, "metrics"), spark)
-    points: dict[str, dict[Series, Point]] = {}
-    sketches: dict[str, dict[Series, bytes]] = {}
-    for run, row in rows:
-        if row["segment"]:
-            # the metric of a group that a rule asked for: of some batches, and of their worst groups alone
-            continue
-        series, point = metric_of(row)
-        points.setdefault(run, {})[series] = point
-        if (content := readable(row.get("sketch"))) is not None:
-            sketches.setdefault(run, {})[series] = content
+    points, sketches = measured(store, found, spark, sketches=True)
+    # the metric of a group that a rule asked for is of some batches, and of their worst groups alone
+    points = {run: {one: of[one] for one in of if not one.segment} for run, of in points.items()}
     by_id = {record.batch: record for record in found}
     return [batch_of(record, points.get(record.run, {}), sketches.get(record.run, {})) for record in by_id.values()]
 
 
-def points(store: Store, found: Sequence[CommitRecord], spark: SparkSession | None) -> dict[str, dict[Series, Point]]:
-    """The metrics of records, by run."""
+def measured(
+    store: Store, found: Sequence[CommitRecord], spark: SparkSession | None, *, sketches: bool = False
+) -> tuple[dict[str, dict[Series, Point]], dict[str, dict[Series, bytes]]]:
+    """The metrics of records, by run, and where it is wished the content of their sketches."""
     by_run: dict[str, dict[Series, Point]] = {}
-    for run, row in rows_of(store, keys_of(found, "metrics"), spark, _NUMBERS):
+    contents: dict[str, dict[Series, bytes]] = {}
+    for run, row in rows_of(store, keys_of(found, "metrics"), spark, _NEEDED if sketches else _NUMBERS):
         series, point = metric_of(row)
         by_run.setdefault(run, {})[series] = point
-    return by_run
+        if (content := readable(row.get("sketch"))) is not None:
+            contents.setdefault(run, {})[series] = content
+    return by_run, contents
 
 
 def batch_of(

@@ -85,9 +85,11 @@ def _of_checks(
         for check in checks
     }
     named[QUARANTINED] = tuple(name for check in removing for name in check.rule.check.columns())
-    of_batch = slices.shares_of(findings.profile)
+    # columns that are profiled for a rule alone do not tell which others do not vary
+    profile = findings.profile if findings.plan.rule_set.profile else None
+    of_batch = slices.shares_of(profile)
     of_batch |= slices.shares_of_files({_plain(file.path): file.size for file in batch.files}) if by_file else {}
-    return slices.best(counted, named, of_batch, {} if findings.profile else _constants(context, counted, files))
+    return slices.best(counted, named, of_batch, {} if profile else _constants(context, counted, files))
 
 
 def dimensions(context: Context, batch: Batch, *, by_file: bool = False) -> list[Dimension]:

@@ -1,5 +1,7 @@
 """Bounds that come from earlier batches, made numbers: the history is read once a run, without Spark where it can be.
 
+Drift is against earlier batches too: their sketches of a column.
+
 What counts are the last k published batches with an earlier batch time, and in them the rule's own metric: the same name,
 columns, filter and parameters. A batch that has no value of it is none of those that `min_history` asks for.
 """
@@ -11,14 +13,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from quality import history_reader
+from quality import drifting, history_reader
+from quality.anomaly.drift import merged
 from quality.anomaly.values import Point, Series
 from quality.checks import MetricCheck
+from quality.distributions import Drift
 from quality.errors import QualityError, UsageError
 from quality.formulas import Unreckonable
 from quality.model import MetricKey, number_text
 from quality.planner import Plan
 from quality.rule_types.base import MetricRule
+from quality.rule_types.rules import batches_asked
 from quality.storage.commit import CommitRecord
 from quality.storage.store import Store
 
@@ -31,10 +36,12 @@ _NAMED = 7
 
 @dataclass(frozen=True)
 class Past:
-    """The published batches before one, newest first, with their metrics."""
+    """The published batches before one, newest first, with their metrics and, where a rule asks for them, the content of
+    their sketches."""
 
     ids: tuple[str, ...]
     points: tuple[Mapping[Series, Point], ...]
+    sketches: tuple[Mapping[Series, bytes], ...] = ()
 
     def values(self, key: MetricKey) -> list[float | None]:
         """The values of a metric, newest first; None where a batch has none."""
@@ -60,7 +67,8 @@ def with_past(
     if not plan.batches:
         return plan
     try:
-        past = read(store, earlier[-plan.batches :], spark)
+        drifts = any(isinstance(check.analyzer, Drift) for check in plan.metric_checks)
+        past = read(store, earlier[-plan.batches :], spark, sketches=drifts)
     except UsageError:
         raise
     except QualityError as error:
@@ -68,24 +76,28 @@ def with_past(
     return replace(plan, metric_checks=tuple(resolved(check, past) for check in plan.metric_checks))
 
 
-def read(store: Store, records: Sequence[CommitRecord], spark: SparkSession | None = None) -> Past:
+def read(
+    store: Store, records: Sequence[CommitRecord], spark: SparkSession | None = None, *, sketches: bool = False
+) -> Past:
     """The past that records tell, given by batch time. The number of rows is known of every run."""
-    by_run = history_reader.points(store, records, spark)
+    by_run, contents = history_reader.measured(store, records, spark, sketches=sketches)
     newest = [*reversed(records)]
     rows = [{Series("Size"): Point(float(record.rows.get("input", 0)))} for record in newest]
     points = (known | by_run.get(record.run, {}) for known, record in zip(rows, newest, strict=True))
-    return Past(tuple(record.batch for record in newest), tuple(points))
+    return Past(tuple(record.batch for record in newest), tuple(points), tuple(contents.get(r.run, {}) for r in newest))
 
 
 def _unread(check: MetricCheck, why: str) -> MetricCheck:
     assert isinstance(check.rule.check, MetricRule)
-    return replace(check, unsure=why) if check.rule.check.bounds.past else check
+    return replace(check, unsure=why) if batches_asked(check.rule.check) else check
 
 
 def resolved(check: MetricCheck, past: Past) -> MetricCheck:
     """The check with its bounds in numbers and where they come from, or with why there are none."""
     assert isinstance(check.rule.check, MetricRule)
     bounds = check.rule.check.bounds
+    if isinstance(check.analyzer, Drift):
+        return _compared(check, check.analyzer, past)
     if not bounds.past:
         return check
     asked = bounds.batches
@@ -105,10 +117,25 @@ def resolved(check: MetricCheck, past: Past) -> MetricCheck:
     return replace(check, rule=rule, origin=f"{told}, of {_named(over)}")
 
 
-def _waiting(least: int, batches: int, known: int) -> str:
+def _compared(check: MetricCheck, analyzer: Drift, past: Past) -> MetricCheck:
+    """The check with what earlier batches held of its column."""
+    asked = analyzer.against
+    held = [
+        drifting.held(analyzer, points, sketches)
+        for points, sketches in zip(past.points[:asked], past.sketches[:asked], strict=True)
+    ]
+    known = [counts for counts in held if counts]
+    least = check.rule.min_history or asked
+    if len(known) < least:
+        return replace(check, waiting=_waiting(least, len(held), len(known), "a sketch of this column"))
+    over = [id for id, counts in zip(past.ids, held, strict=False) if counts]
+    return replace(check, reference=merged(known), origin=f"{analyzer.measure} against {_named(over)}")
+
+
+def _waiting(least: int, batches: int, known: int, what: str = "this metric") -> str:
     have = f"there {'is' if batches == 1 else 'are'} {batches}"
     if known < batches:
-        have += f", {known} of them with this metric"
+        have += f", {known} of them with {what}"
     return f"looks back over at least {least} published {'batch' if least == 1 else 'batches'} before this one, {have}"
 
 

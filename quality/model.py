@@ -229,7 +229,8 @@ class Sketch:
 @dataclass(frozen=True)
 class Metric:
     """A measured value. `value` is None when there was nothing to measure; `exact` is the value's exact text
-    (decimals, integers above 2^53, NaN, dates); a ratio carries its numerator and denominator."""
+    (decimals, integers above 2^53, NaN, dates); a ratio carries its numerator and denominator; `detail` says what the value
+    means in words, for messages."""
 
     key: MetricKey
     value: Any
@@ -237,6 +238,7 @@ class Metric:
     numerator: int | None = None
     denominator: int | None = None
     sketch: Sketch | None = field(default=None, compare=False, repr=False)
+    detail: str = field(default="", compare=False)
 
     @property
     def number(self) -> float | None:

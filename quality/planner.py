@@ -1,37 +1,56 @@
 """From a rule set and the columns of a batch to a plan: what is asked of each row, which metrics are measured, in how
-many passes. Pure: no Spark, so a plan can be printed, compared and tested without one.
-
-A row rule has a scope S (`where`, and not NULL when `nulls: skip`) and a predicate P. Composition inside P is Kleene;
-the NULL policy is applied once, outermost. `complies` and `scope` are never NULL, so that a row lands on one side.
+many passes. Pure: no Spark, so a plan can be printed, compared and tested without one. What single rules become stands in
+`quality.checks`, whose names that others ask for can be had here too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, Query, base_type
-from quality.checks import GroupPass, KeyPass, MetricCheck, Pass, Passes, RowCheck, ids
+from quality.checks import (
+    WHOLE,
+    WORD_BITS,
+    GroupPass,
+    KeyPass,
+    MetricCheck,
+    RowCheck,
+    by_of,
+    hiding_of,
+    ids_of,
+    metric_check,
+    part_id,
+    reads,
+    refuse_hidden,
+    row_check,
+    settled,
+)
 from quality.errors import EngineError, RuleDataError
-from quality.model import Column, Nulls
-from quality.rule_types.base import MALFORMED, KeyRule, MetricRule, Row, RowRule, SchemaRule
-from quality.rule_types.completeness import Required
+from quality.model import Column
+from quality.passes import OwnPass, Pass, Passes, describe_pass
+from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.files import FileRule
+from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.questions import Link, Pairs, Question, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
-from quality.rule_types.schema import Malformed
 from quality.rule_types.verdicts import Verdict
-from quality.sensitive import Hiding, Sensitive
-from quality.sql import RELATIONS, conjunction, tokens
 
-#: Rules of one mask word: a bit each in a bigint, sign bit left alone.
-WORD_BITS = 62
-#: Types of which 64 neighbours are counted at once.
-WHOLE = ("tinyint", "smallint", "int", "bigint")
-#: Rules that are named for a pass; the others are counted.
-_SHOWN_RULES = 3
+__all__ = [
+    "WHOLE",
+    "WORD_BITS",
+    "KeyPass",
+    "MetricCheck",
+    "Plan",
+    "RowCheck",
+    "describe_pass",
+    "expanded",
+    "plan",
+    "refuse_over_budget",
+    "row_check",
+    "schema_differences",
+]
 
 
 @dataclass(frozen=True)
@@ -49,13 +68,13 @@ class Plan:
     row_checks: tuple[RowCheck, ...] = ()
     metric_checks: tuple[MetricCheck, ...] = ()
     schema_rules: tuple[Rule, ...] = ()
+    file_rules: tuple[Rule, ...] = ()
+    #: Judged last, by the verdicts on others.
+    verdict_rules: tuple[Rule, ...] = ()
     #: Metrics that are measured in each group alone.
     group_checks: tuple[MetricCheck, ...] = ()
     #: Rules that are composed of demands on metrics, which stand among the checks as rules of their own.
     composed: tuple[Rule, ...] = ()
-    file_rules: tuple[Rule, ...] = ()
-    #: Judged last, by the verdicts on others.
-    verdict_rules: tuple[Rule, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
@@ -78,6 +97,11 @@ class Plan:
         """The distinct key passes, in order of first use."""
         passes = [*(c.key for c in self.row_checks), *(c.key for c in self.metric_checks)]
         return tuple(key for key in dict.fromkeys(passes) if key)
+
+    @cached_property
+    def own_passes(self) -> tuple[OwnPass, ...]:
+        """The passes that metrics need of their own, in order of first use."""
+        return tuple(own for own in dict.fromkeys(check.own for check in self.metric_checks) if own)
 
     @property
     def queries(self) -> tuple[MetricCheck, ...]:
@@ -109,27 +133,24 @@ class Plan:
         """The passes one by one, and why each is made."""
         what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
         width = "kept" if self.kept else "narrow"
-        last = [Pass(width, what, ids(self.row_checks), shuffles)]
-        groups = [replace(step, width=width) for part in self.group_passes for step in self._group_steps(part)]
-        queries = [
-            Pass(width, "asking a query", ids([check]), 0 if self.small else 1)
-            for check in self.queries
-            for _ in range(reads(check))
-        ]
-        return (
-            *self._hashing,
-            *self._steps,
-            *groups,
-            *queries,
-            *(last if self.writes and self.several and self.row_checks else ()),
-        )
+        last = [Pass(width, what, ids_of(self.row_checks), shuffles)]
+        own = [replace(step, width=width) for step in (*self._group_steps, *self._query_steps)]
+        return (*self._hashing, *self._steps, *own, *(last if self.writes and self.several and self.row_checks else ()))
 
-    def _group_steps(self, part: GroupPass) -> Iterator[Pass]:
-        groups, shuffles = f"each group of {', '.join(part.columns)}", 0 if self.small else 1
-        yield Pass("narrow", f"measuring {groups}", part.rules, shuffles)
-        for key in part.key_passes:
-            rules = ids(check for check in part.metric_checks if check.key == key)
-            yield Pass("narrow", f"counting keys of {', '.join(key.columns)} in {groups}", rules, 2 * shuffles)
+    @property
+    def _group_steps(self) -> Iterator[Pass]:
+        shuffles = 0 if self.small else 1
+        for part in self.group_passes:
+            groups = f"each group of {', '.join(part.columns)}"
+            yield Pass("narrow", f"measuring {groups}", part.rules, shuffles)
+            for key in part.key_passes:
+                rules = ids_of(check for check in part.metric_checks if check.key == key)
+                yield Pass("narrow", f"counting keys of {', '.join(key.columns)} in {groups}", rules, 2 * shuffles)
+
+    @property
+    def _query_steps(self) -> Iterator[Pass]:
+        for check in self.queries:
+            yield from [Pass("narrow", "asking a query", ids_of([check]), 0 if self.small else 1)] * reads(check)
 
     @property
     def _hashing(self) -> Iterator[Pass]:
@@ -141,22 +162,22 @@ class Plan:
             places = [rule.check.path, *([rule.check.other] if rule.check.other else [])] if hashed else []
             for place in dict.fromkeys(places):
                 needed.setdefault((place, hashed), []).append(rule.id)
-        for (place, hashed), asking in needed.items():
-            yield Pass("wide", f"hashing the files of {place or 'the batch'} ({hashed})", tuple(asking))
+        for (place, hashed), ids in needed.items():
+            yield Pass("wide", f"hashing the files of {place or 'the batch'} ({hashed})", tuple(ids))
 
     @property
     def _steps(self) -> tuple[Pass, ...]:
-        removes = ids(check for check in self.row_checks if check.rule.quarantines)
-        keeps = ids(check for check in self.row_checks if not check.rule.quarantines)
-        metrics = ids(
-            check
-            for check in self.metric_checks
-            if not check.key and check.analyzer.source not in ("query", "reference")
+        removes = ids_of(check for check in self.row_checks if check.rule.quarantines)
+        keeps = ids_of(check for check in self.row_checks if not check.rule.quarantines)
+        bounds = [*self._bound_steps()]
+        measured = (
+            c for c in self.metric_checks if not (c.key or c.own) and c.analyzer.source not in ("reference", "query")
         )
-        apart = ids(self.measured_apart)
-        reading = [Pass("wide", "finding the columns")] * self.reading_scans
-        reading += self._reference_steps()
+        metrics = ids_of(measured)
+        apart = ids_of(self.measured_apart)
+        reading = [*[Pass("wide", "finding the columns")] * self.reading_scans, *self._reference_steps(), *bounds]
         keys = [step for key in self.key_passes for step in self._key_steps(key)]
+        keys += [step for own in self.own_passes for step in self._own_steps(own)]
         if self.together:
             writing = "judging rows and writing each to its side"
             if not self.tally:
@@ -178,6 +199,24 @@ class Plan:
         scan = Pass("wide", f"{what}, keeping the rows" if self.kept else what, (*removes, *keeps, *metrics))
         later = (*keys, Pass("wide", "writing passed rows"), *sides) if self.writes else tuple(keys)
         return (*reading, scan, *(replace(step, width="kept" if self.kept else step.width) for step in later))
+
+    def _bound_steps(self) -> Iterator[Pass]:
+        checks = [(check, check.rule.check) for check in self.row_checks]
+        for number in (1, 2):
+            rules = tuple(
+                check.rule.id for check, rule in checks if isinstance(rule, NoOutliers) and rule.rounds >= number
+            )
+            if rules:
+                what = (
+                    "finding the bounds of outliers" if number == 1 else "finding how far values are from their median"
+                )
+                yield Pass("kept" if self.kept else "narrow", what, rules)
+
+    def _own_steps(self, own: OwnPass) -> Iterator[Pass]:
+        rules = ids_of(check for check in self.metric_checks if check.own == own)
+        if own.reads > 1 and not self.small:
+            yield Pass("narrow", f"sampling, before {own.purpose}", rules)
+        yield Pass("narrow", own.purpose, rules, 0 if self.small else own.shuffles)
 
     def _reference_steps(self) -> Iterator[Pass]:
         asking: dict[Question, list[str]] = {}
@@ -206,8 +245,8 @@ class Plan:
             yield Pass("narrow", "counting rows and measuring metrics", tuple(rules), 0, name)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
-        rows = ids(check for check in self.row_checks if check.key == key)
-        metrics = ids(check for check in self.metric_checks if check.key == key)
+        rows = ids_of(check for check in self.row_checks if check.key == key)
+        metrics = ids_of(check for check in self.metric_checks if check.key == key)
         names = ", ".join(key.columns)
         if self.sorts(key):
             yield Pass("narrow", f"counting keys of {names} as if they were sorted", (*rows, *metrics))
@@ -220,8 +259,18 @@ class Plan:
 
     @property
     def profiles(self) -> bool:
-        """Whether the batch is profiled."""
-        return self.tally and self.rule_set.profile
+        """Whether columns of the batch are profiled."""
+        return self.tally and self.sketches
+
+    def sketched(self, columns: Iterable[Column]) -> tuple[Column, ...]:
+        """Those of the columns that are profiled: all, or those whose sketches a rule compares with earlier ones."""
+        compared = {check.analyzer.columns[0] for check in self.metric_checks if check.analyzer.source == "profile"}
+        return tuple(column for column in columns if self.rule_set.profile or column.name in compared)
+
+    @property
+    def sketches(self) -> bool:
+        """Whether columns have to be profiled."""
+        return bool(self.sketched(self.columns))
 
     @property
     def measured_apart(self) -> tuple[MetricCheck, ...]:
@@ -246,10 +295,23 @@ class Plan:
         """How many earlier batches the bounds ask for: their metrics are read from the history."""
         return max((batches_asked(check.rule.check) for check in self.metric_checks), default=0)
 
+    @property
+    def unsettled(self) -> tuple[RowCheck, ...]:
+        """The checks whose bounds are still to be measured."""
+        rules = ((check, check.rule.check) for check in self.row_checks)
+        return tuple(check for check, rule in rules if isinstance(rule, NoOutliers) and not rule.limits)
+
+    def settled(self, found: Mapping[str, Sequence[float | None]], row: Row) -> Plan:
+        """The plan with what was measured for the bounds of checks, by rule id."""
+        return replace(
+            self,
+            row_checks=tuple(settled(c, found[c.rule.id], row) if c.rule.id in found else c for c in self.row_checks),
+        )
+
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
-        rows_only = replace(self, metric_checks=(), group_checks=(), composed=(), schema_rules=())
-        return replace(rows_only, file_rules=(), verdict_rules=(), tally=False)
+        rows = replace(self, metric_checks=(), group_checks=(), composed=(), schema_rules=())
+        return replace(rows, file_rules=(), verdict_rules=(), tally=False)
 
     def only_apart(self) -> Plan:
         """The plan of the metrics that no tally has."""
@@ -296,16 +358,6 @@ def refuse_over_budget(plan: Plan, max_scans: int | None) -> None:
     )
 
 
-def describe_pass(step: Pass) -> str:
-    """A pass in one line: its width, what for, and the first of the rules that force it."""
-    shown = ", ".join(step.rules[:_SHOWN_RULES]) + (
-        f" and {more} more" if (more := len(step.rules) - _SHOWN_RULES) > 0 else ""
-    )
-    shuffle = ", one shuffle" if step.shuffles else ""
-    of = f" of reference {step.of}" if step.of else ""
-    return f"{step.width}: {step.purpose}{of}{shuffle}" + (f" (for {shown})" if shown else "")
-
-
 def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (), reading_scans: int = 0) -> Plan:
     """Compile every rule against the columns of the batch; one that does not fit becomes an error, alone.
 
@@ -314,11 +366,18 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     well_formed = f"not {MALFORMED}" if text else ""
     row_checks: list[RowCheck] = []
     metric_checks: list[MetricCheck] = []
-    group_checks: list[MetricCheck] = []
-    composed: list[Rule] = []
     schema_rules: list[Rule] = []
     file_rules: list[Rule] = []
     verdict_rules: list[Rule] = []
+    group_checks: list[MetricCheck] = []
+    composed: list[Rule] = []
+
+    def measure(rule: Rule, check: MetricRule, part_of: str = "") -> None:
+        made = metric_check(rule, check, row, well_formed)
+        made = replace(made, by=by_of(rule, row), part_of=part_of)
+        refuse_hidden(made, rule_set.sensitive)
+        (group_checks if made.by else metric_checks).append(made)
+
     errors: dict[str, str] = {}
     rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
     for rule in rules:
@@ -329,23 +388,20 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
                 row_checks.append(
                     replace(
                         row_check(rule, rule.check, row, well_formed),
-                        hiding=_hiding(rule.check, rule_set.sensitive),
-                        by=_by(rule, row),
+                        hiding=hiding_of(rule.check, rule_set.sensitive),
+                        by=by_of(rule, row),
                     )
                 )
             elif isinstance(rule.check, MetricRule):
-                measured = replace(_metric_check(rule, rule.check, row, well_formed), by=_by(rule, row))
-                (group_checks if measured.by else metric_checks).append(measured)
+                measure(rule, rule.check)
             elif isinstance(rule.check, BatchComposition):
                 composed.append(rule)
                 for number, part in enumerate(rule.check.metrics(), 1):
+                    id = part_id(rule, number)
                     try:
-                        own = replace(rule, id=part_id(rule, number), check=part)
-                        measured = _metric_check(own, part, row, well_formed)
-                        measured = replace(measured, by=_by(rule, row), part_of=rule.id)
-                        (group_checks if measured.by else metric_checks).append(measured)
+                        measure(replace(rule, id=id, check=part), part, rule.id)
                     except RuleDataError as error:
-                        errors[part_id(rule, number)] = str(error)
+                        errors[id] = str(error)
             elif isinstance(rule.check, FileRule):
                 file_rules.append(rule)
             elif isinstance(rule.check, Verdict):
@@ -354,32 +410,9 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
                 schema_rules.append(rule)
         except RuleDataError as error:
             errors[rule.id] = str(error)
-    return Plan(
-        rule_set,
-        rules,
-        row.columns,
-        text,
-        tuple(row_checks),
-        tuple(metric_checks),
-        tuple(schema_rules),
-        tuple(group_checks),
-        tuple(composed),
-        tuple(file_rules),
-        tuple(verdict_rules),
-        errors,
-        reading_scans,
-    )
-
-
-def reads(check: MetricCheck) -> int:
-    """How often a query names the batch: so often it is read."""
-    assert isinstance(check.analyzer, Query)
-    return max(1, sum(token.text.strip("`").lower() in RELATIONS for token in tokens(check.analyzer.query)))
-
-
-def part_id(rule: Rule, number: int) -> str:
-    """What the part of a composed rule is called, counted from 1."""
-    return f"{rule.id}[{number}]"
+    checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(file_rules), tuple(verdict_rules))
+    grouped = (tuple(group_checks), tuple(composed))
+    return Plan(rule_set, rules, row.columns, text, *checks, *grouped, errors, reading_scans)
 
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:
@@ -391,93 +424,6 @@ def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]
         found = [rule.of_column(name) for name in rule.over.select(columns)] if rule.over else []
         nothing = [] if rule.over and getattr(getattr(rule.check, "bounds", None), "recorded", False) else [rule]
         yield from [one for one in found if one.id.lower() not in taken] if found else nothing
-
-
-def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:
-    """The rule's scope and verdict as SQL. Raises RuleDataError when it does not fit the columns."""
-    scope = [well_formed if check.well_formed_only else "", _where(rule)]
-    key, skipped = None, list[str]()
-    if isinstance(check, KeyRule):
-        key = _key_pass(check.columns(), row, scope)
-        complies = f"not ({key.incomplete})" if check.complete else "true"
-    else:
-        predicate = _with_nan(check.predicate(row), rule, check, row)
-        nulls = check.null_references(row)
-        complies = _complies(predicate, nulls, rule, check)
-        if rule.nulls == Nulls.SKIP:
-            skipped = [f"{ref} is not null" for ref in nulls] or [f"({predicate}) is not null"]
-    analyzer = _analyzer(rule, check, row, complies, skipped)
-    return RowCheck(rule, conjunction([*scope, *skipped]), complies, check.shown_value(row), analyzer, key)
-
-
-def _hiding(check: RowRule, sensitive: Sensitive) -> Hiding | None:
-    """How the value in the reasons is hidden: it is that of the first column, of a malformed line the whole line."""
-    if isinstance(check, Malformed):
-        return sensitive.any_how()
-    return sensitive.how(check.columns()[0]) if check.columns() else None
-
-
-def _key_pass(columns: tuple[str, ...], row: Row, scope: list[str]) -> KeyPass:
-    for name in columns:
-        if "map<" in row.type(name):
-            raise RuleDataError(f"column '{name}' is {row.type(name)}: maps cannot be compared, so they are no key")
-    whole = len(columns) == 1 and row.type(columns[0]) in WHOLE
-    key = KeyPass(columns, tuple(row.ref(name) for name in columns), "", whole)
-    # a key that is NULL in all its parts is none: it has no duplicates and no share in the metrics of keys
-    return replace(key, scope=conjunction([*scope, key.any_part]))
-
-
-def _by(rule: Rule, row: Row) -> tuple[str, ...]:
-    for name in rule.group_by:
-        if base_type(row.type(name)) in ("map", "array", "struct"):
-            raise RuleDataError(f"column '{name}' is {row.type(name)}: groups are told by single values")
-    return tuple(row.ref(name) for name in rule.group_by)
-
-
-def _where(rule: Rule) -> str:
-    # a NULL filter takes the row out of scope, as WHERE does
-    return f"coalesce(({rule.where}), false)" if rule.where else ""
-
-
-def _with_nan(predicate: str, rule: Rule, check: RowRule, row: Row) -> str:
-    floats = [row.ref(name) for name in check.nan_columns() if base_type(row.type(name)) in FRACTIONAL]
-    if not rule.nan_passes or not floats:
-        return predicate
-    return f"{' or '.join(f'isnan({ref})' for ref in floats)} or ({predicate})"
-
-
-def _complies(predicate: str, nulls: list[str], rule: Rule, check: RowRule) -> str:
-    if check.is_free:
-        return f"coalesce(({predicate}), {'true' if rule.nulls == Nulls.PASS else 'false'})"
-    sure = f"coalesce(({predicate}), false)"
-    missing = " or ".join(f"{ref} is null" for ref in nulls)
-    if not missing or rule.nulls == Nulls.SKIP:
-        return sure
-    return f"({missing}) or {sure}" if rule.nulls == Nulls.PASS else f"not ({missing}) and {sure}"
-
-
-def _analyzer(rule: Rule, check: RowRule, row: Row, complies: str, skipped: list[str]) -> Analyzer:
-    if isinstance(check, Required):
-        return Completeness((row.find(check.column).name,), rule.where)
-    predicate = check.predicate(row) if isinstance(check, KeyRule) else complies
-    where = conjunction([rule.where, *skipped]) if rule.where or skipped else ""
-    return Compliance(tuple(check.columns()), where, instance=rule.id, predicate=predicate)
-
-
-def _metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
-    analyzer = check.held(row, rule.where)
-    if analyzer.source == "keys" and not analyzer.columns:
-        # a key of no columns is the whole row
-        analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))
-    for name in analyzer.columns:
-        analyzer.check_type(name, row.type(name))
-    if isinstance(analyzer, Query):
-        analyzer = replace(analyzer, instance=rule.id)
-    references = tuple(row.ref(name) for name in analyzer.columns)
-    scope = conjunction([well_formed, _where(rule)])
-    key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
-    tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(references) == 1 else ""
-    return MetricCheck(rule, analyzer, scope, references, key, tallied)
 
 
 def schema_differences(rule: Rule, plan: Plan, actual: tuple[Column, ...]) -> list[str]:

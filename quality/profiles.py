@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from math import isfinite
@@ -197,7 +197,7 @@ def _exact_quantiles(values: Iterable[tuple[str, int]]) -> dict[float, float]:
 def metrics(found: Profile) -> list[Metric]:
     """What the history keeps of a profile."""
     return [Metric(MetricKey("Dataset", "Size", "*"), found.rows), *_patterns(found)] + [
-        metric for column in found.columns for metric in _metrics(column)
+        metric for column in found.columns for metric in metrics_of_column(column)
     ]
 
 
@@ -209,7 +209,8 @@ def _patterns(found: Profile) -> list[Metric]:
     return [Metric(MetricKey("Dataset", "NullPatterns", "*"), len(patterns), sketch=Sketch("nulls", 1, content))]
 
 
-def _metrics(column: ColumnProfile) -> list[Metric]:
+def metrics_of_column(column: ColumnProfile) -> list[Metric]:
+    """What the history keeps of a column."""
     tally = column.tally
 
     def metric(name: str, value: Any, *, of: Sequence[tuple[str, str]] = (), sketch: Sketch | None = None) -> Metric:
@@ -285,6 +286,40 @@ def read_bins(content: bytes) -> Bins:
     relative, shift = _BINS_HEAD.unpack_from(content)
     pairs = np.frombuffer(content, dtype=">i8", offset=_BINS_HEAD.size).astype(np.int64).reshape(-1, 2)
     return Bins(relative, shift, pairs[:, 0], pairs[:, 1])
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a sketch counts: how often each value, shape, bin or set of columns occurs; `whole` when these are all there are,
+    `ordered` when they have an order (bins; even ones are told by their lower end)."""
+
+    counts: dict[Hashable, float]
+    whole: bool
+    ordered: bool
+
+
+def read_counts(sketches: Iterable[tuple[str, bytes]]) -> list[Counted]:
+    """The counts of sketches (format, content), comparable with each other: even bins are as wide as the widest. Other formats
+    than `top`, `bins` and `nulls` count nothing that can be told apart: ValueError."""
+    read = [read_bins(content) if form == "bins" else (form, json.loads(content)) for form, content in sketches]
+    shift = max((bins.shift for bins in read if isinstance(bins, Bins)), default=0)
+    return [_bin_counts(one, shift) if isinstance(one, Bins) else _entries(*one) for one in read]
+
+
+def _bin_counts(bins: Bins, shift: int) -> Counted:
+    counts: dict[Hashable, float] = {}
+    for number, count in zip(bins.numbers.tolist(), bins.counts.tolist(), strict=True):
+        key = number if bins.relative else (number >> (shift - bins.shift)) << shift
+        counts[key] = counts.get(key, 0) + count
+    return Counted(counts, whole=True, ordered=True)
+
+
+def _entries(form: str, said: Any) -> Counted:
+    if form == "nulls":
+        return Counted({tuple(one["columns"]): one["rows"] for one in said}, whole=True, ordered=False)
+    if form != "top":
+        raise ValueError(f"a sketch of format '{form}' has no counts")
+    return Counted(dict(said["values"]), whole=bool(said["exact"]), ordered=False)
 
 
 def with_profile(measured: Iterable[Metric], found: Profile | None) -> list[Metric]:

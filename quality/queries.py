@@ -12,10 +12,9 @@ from quality import sql
 from quality.analyzers import NUMERIC, Query, base_type
 from quality.backends.parsing import query_problems
 from quality.backends.reading import Batch
-from quality.checks import MetricCheck
+from quality.checks import MetricCheck, reads
 from quality.errors import RuleDataError
 from quality.model import Metric
-from quality.planner import reads
 from quality.rule_types.base import MALFORMED, RESERVED_PREFIX
 
 _VIEW = f"{RESERVED_PREFIX}this"

@@ -6,13 +6,12 @@ those of all earlier ones; the distance of a column from the last batches togeth
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from quality.anomaly import drift
 from quality.anomaly.values import Batch, Point, Series
-from quality.profiles import read_bins
+from quality.profiles import read_bins, read_counts
 
 #: Batches that drift is measured against.
 WINDOW = 28
@@ -90,20 +89,18 @@ class _Seen:
                     del self._together[key]
 
 
+#: The formats of the sketches that are of use here: others may come with a later version.
+_FORMATS = {"ApproxQuantiles": "bins", "NullPatterns": "nulls", "Histogram": "top", "Shapes": "top"}
+
+
 def _counts(series: Series, content: bytes) -> tuple[_Counts, bool] | None:
     """The counts of a sketch, and whether they are all; None for one that is of no use here: bins of dates and moments, which
     are new every day, and kinds that a later version may write."""
-    if series.name == "ApproxQuantiles":
-        bins = read_bins(content)
-        return (
-            ({int(n): int(c) for n, c in zip(bins.numbers, bins.counts, strict=True)}, True) if bins.relative else None
-        )
-    if series.name == "NullPatterns":
-        return {tuple(one["columns"]): one["rows"] for one in json.loads(content)}, True
-    if series.name in _NEW:
-        top = json.loads(content)
-        return dict(top["values"]), bool(top["exact"])
-    return None
+    form = _FORMATS.get(series.name)
+    if form is None or (form == "bins" and not read_bins(content).relative):
+        return None
+    (found,) = read_counts([(form, content)])
+    return found.counts, found.whole
 
 
 def readable(sketch: Mapping[str, object] | None) -> bytes | None:

@@ -112,7 +112,7 @@ class Returning:
             batch = references.attach(batch)
         with sized(self.spark, batch) as batch:
             plan = planner.plan(self.rule_set, batch.row, batch.text, applying(pinned, batch.columns))
-            tallied = self.context.engine.tallies(self.rule_set, small=batch.small)
+            tallied = self.context.engine.tallies(plan, small=batch.small)
             plan = self.context.engine.analyse(batch.frame, replace(plan, small=batch.small, tally=tallied))
             past = history_reader.records(self.store, live.dataset)
             plan = lookback.with_past(plan, self.store, past, live.batch, live.batch_time, self.spark)

@@ -350,10 +350,10 @@ def _files(context: Context, batch: Batch, plan: Plan) -> Mapping[str, Found]:
 
 def planned(engine: Engine, store: Store, rule_set: RuleSet, batch: Batch, pinned: Iterable[Rule]) -> Plan:
     """What is to be done with a batch. `pinned` are the rules of types that an earlier batch pinned."""
-    tallied = engine.tallies(rule_set, small=batch.small)
-    if rule_set.profile and not tallied:
-        LOG.warning("%s: no profile: Spark's class loader takes no classes here", rule_set.dataset)
     plan = planner.plan(rule_set, batch.row, batch.text, applying(pinned, batch.columns), batch.scans)
+    tallied = engine.tallies(plan, small=batch.small)
+    if plan.sketches and not tallied:
+        LOG.warning("%s: no profile: Spark's class loader takes no classes here", rule_set.dataset)
     return replace(
         plan,
         small=batch.small,

@@ -134,7 +134,9 @@ class Scan:
             value = self.deequ.value(self.deequ.from_row(self.deequ.real(analyzer), row, start))
             return Metric(analyzer.key, value)
         value = _python_value(row.get(start), self.batch.row.type(analyzer.columns[0]), analyzer)
-        return Metric(analyzer.key, value, exact=value.isoformat(sep=" ") if isinstance(value, datetime) else "")
+        if isinstance(value, datetime):
+            return Metric(analyzer.key, value, exact=value.isoformat(sep=" "))
+        return analyzer.metric(value)
 
 
 def scoped(check: MetricCheck, reference: str) -> str:

@@ -79,11 +79,11 @@ class Sensitive:
         return Sensitive(tuple(merged.values()))
 
     def how(self, name: str) -> Hiding | None:
-        """How the values of a column, or of a field of one (`a.b`), are hidden; None when they are not."""
+        """How the values of a column, or of a part of one (`a.b`, `a[]`), are hidden; None when they are not."""
         own = name.lower()
         for sensitive, how in self.columns:
             known = sensitive.lower()
-            if own == known or own.startswith(f"{known}.") or known.startswith(f"{own}."):
+            if own == known or _part_of(own, known) or _part_of(known, own):
                 return how if how == Hiding.MASK or key() else Hiding.MASK
         return None
 
@@ -95,6 +95,11 @@ class Sensitive:
         """The sensitive columns that are none of these: a misspelt one hides nothing."""
         known = {name.lower() for name in names}
         return [name for name, _ in self.columns if not {name.lower(), name.lower().partition(".")[0]} & known]
+
+
+def _part_of(name: str, whole: str) -> bool:
+    """Whether a path leads into a column. A name in backquotes is the same without."""
+    return name.replace("`", "").startswith((f"{whole}.", f"{whole}["))
 
 
 NOTHING = Sensitive()

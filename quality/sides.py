@@ -78,6 +78,7 @@ def measure_and_write(context: Context, batch: Batch, plan: Plan) -> Written:
         batch = keep(context.spark, with_file(batch) if plan.several else batch)
         context.engine.kept.append(batch.frame)
     try:
+        plan = context.engine.settled(batch, plan)
         written = _together(context, batch, plan) if plan.together else None
         written = written or _apart(context, batch, replace(plan, together=False))
         return replace(written, slices=_localised(context, batch, written))
@@ -241,6 +242,8 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
             return None
     found = beside.merged(scanned) if beside and scanned else beside or scanned
     assert found is not None
+    found = engine.with_own(batch, plan, found)
+    plan = plan.without(found.errors)
     with context.step("reasons", "explaining failing rows"):
         known = (found, frequencies, groups)
         return _explained(context, batch, plan, known, _files(context, context.folder("passed")))

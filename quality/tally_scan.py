@@ -48,7 +48,7 @@ class TallyScan(Scan):
         self.tally = tally
         self.fail_bits = {c.rule.id: c.fails for c in plan.row_checks} if verdicts else {}
         self.metric_checks = [check for check in self.metric_checks if not check.tallied]
-        self.profiled = batch.columns if plan.rule_set.profile else ()
+        self.profiled = plan.sketched(batch.columns)
         self.tallied = [check for check in plan.metric_checks if check.tallied]
         self._inputs = [*self._words(), *self._columns(), *self._measured()]
 

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from quality.analyzers import Analyzer, Query
-from quality.checks import MetricCheck, RowCheck
+from quality.checks import MetricCheck, RowCheck, part_id
 from quality.grouping import Group, over_groups
 from quality.matches import Match
 from quality.model import (
@@ -27,7 +27,7 @@ from quality.model import (
     Severity,
     number_text,
 )
-from quality.planner import Plan, part_id, schema_differences
+from quality.planner import Plan, schema_differences
 from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
 from quality.rule_types.composition import ABSENT, BatchComposition
 from quality.rule_types.files import FileCount, FileRule, Found
@@ -112,7 +112,7 @@ def joined(plan: Plan, results: Sequence[RuleResult]) -> list[RuleResult]:
 
 def could_not_tell(rule: Rule, why: str) -> RuleResult:
     """A rule that cannot be judged against this batch."""
-    expected = str(rule.check.bounds) if isinstance(rule.check, MetricRule) else rule.check.requirement()
+    expected = rule.check.expected() if isinstance(rule.check, MetricRule) else rule.check.requirement()
     return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}")
 
 
@@ -167,19 +167,20 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     secret = tells(metric, check.analyzer.columns, rule_set.sensitive, scope) or _tells(check, rule_set)
     found = {"metric": without_value(metric) if secret else metric, "rows_in_scope": scope}
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
+    expected = rule.check.expected()
     match = check.analyzer if isinstance(check.analyzer, Match) else None
     if match and match.answer is not None:
         found["match"] = match.to_dict()
     if scope == 0 and not _counts_rows(check):
-        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), "no row in scope", **found)
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, "no row in scope", **found)
     unsure = check.unsure or _unresolved(check, bounds, metric)
     if unsure:
-        return _result(rule, RuleStatus.ERROR, str(bounds), f"could not tell: {unsure}", **found)
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {unsure}", **found)
     if check.waiting:
-        return _result(rule, RuleStatus.NOT_APPLICABLE, str(bounds), check.waiting, **found)
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, check.waiting, **found)
     if bounds.recorded:
         return _recorded(rule, metric, found)
-    expected = f"{bounds} ({check.origin})" if check.origin else str(bounds)
+    expected += f" ({check.origin})" if check.origin else ""
     if metric.value is None or isinstance(metric.value, str):
         why = match.nothing if match else f"{what} {_missing(metric, scope, secret=secret)}"
         return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}", **found)
@@ -194,6 +195,8 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
         return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {what} is {shown}; {error}", **found)
     shown = MASKED if secret else _shown(metric.value)
     message = "" if holds else f"{what} is {shown}, must be {expected}{_share(metric)}"
+    if metric.detail and not holds and not any(rule_set.sensitive.how(name) for name in check.analyzer.columns):
+        message = f"{rule.column}: {metric.detail}; {rule.check.requirement()}"
     if message and match and not secret and (told := match.told(metric)):
         message += f": {told}"
     return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, expected, message, **found)
@@ -307,11 +310,13 @@ def _recorded(rule: Rule, metric: Metric, found: Mapping[str, Any]) -> RuleResul
 
 
 def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
-    """Why bounds of earlier batches cannot be held against the metric."""
+    """Why what comes from earlier batches cannot be held against the metric."""
     if (check.origin or check.waiting) and _is_moment(metric.value):
         return f"functions of earlier batches are about numbers, and {metric.key.name} is {metric.text}"
     if bounds.past and not check.waiting:
         return f"the history was not read, and the bounds come from it: {bounds}"
+    if check.analyzer.source == "profile" and check.reference is None and not check.waiting:
+        return "the history was not read, and the column is compared with it"
     return ""
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
+from itertools import pairwise
 from typing import Any
 
 from tests import formats
@@ -74,6 +75,9 @@ def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expecte
         return _rows(rule, inside, {i for i in inside if not (null_passes if results[i] is None else results[i])})
     if word in COMPOSITIONS and parts_of(arguments)[0][0] not in ROW_TYPES:
         return _batch_composition(rule, word, arguments, [rows[i] for i in inside], twins)
+    if word == "no_outliers":
+        values = [column_value(rows[i], arguments["column"]) for i in inside]
+        arguments = {**arguments, "limits": _limits(arguments, [float(v) for v in values if v is not None])}
     if word in (*PREDICATES, *SEVERAL, *COMPOSITIONS):
         return _row_rule(rule, word, arguments, rows, inside, twins)
     return _metric_rule(word, arguments, "where" in rule, [rows[i] for i in inside])
@@ -488,6 +492,7 @@ PREDICATES: Mapping[str, Callable[[Row, str, Any, Mapping[str, Any]], Any]] = {
         parse(row[RAW][column], a["to"]) is not None if RAW in row else fits(value, a["to"])
     ),
     "date_format": lambda row, column, value, a: _is_written(text_of(row, column), a["pattern"]),
+    "no_outliers": lambda row, column, value, a: a["limits"][0] <= float(value) <= a["limits"][1],
     "not_future": lambda row, column, value, a: _no_later(value, a),
     "within_last": lambda row, column, value, a: _recent(value, a),
     "length": lambda row, column, value, a: within(len(str(text_of(row, column))), a),
@@ -577,9 +582,31 @@ def _parse_decimal(text: str, kind: str) -> Decimal | None:
     return number if number is not None and _digits_fit(number, int(size[1]), int(size[2])) else None
 
 
+# outliers
+
+
+def _limits(a: Mapping[str, Any], values: list[float]) -> tuple[float, float]:
+    """The ends of what is no outlier, of the values that are finite; nothing lies between them without any."""
+    values = [value for value in values if math.isfinite(value)]
+    if not values:
+        return math.inf, -math.inf
+    method = a.get("method", "iqr")
+    if method == "iqr":
+        low, high = quantile(values, 0.25), quantile(values, 0.75)
+        return low - a.get("factor", 1.5) * (high - low), high + a.get("factor", 1.5) * (high - low)
+    if method == "zscore":
+        centre, far = math.fsum(values) / len(values), a.get("factor", 3) * _deviation(values)
+    else:
+        centre = quantile(values, 0.5)
+        far = a.get("factor", 3.5) * 1.4826 * quantile([abs(value - centre) for value in values], 0.5)
+    return centre - far, centre + far
+
+
 # rules about a metric
 
 
+#: Judged by a list, not by bounds: the metric is 0 when it holds.
+SETS = ("distinct_values", "most_common_value")
 #: What is 0, and not unknown, of nothing.
 COUNTS = ("row_count", "distinct_count", "duplicate_rows", "zeros_count")
 
@@ -587,7 +614,8 @@ COUNTS = ("row_count", "distinct_count", "duplicate_rows", "zeros_count")
 def _metric_rule(word: str, arguments: Mapping[str, Any], filtered: bool, rows: Sequence[Row]) -> Expected:
     if not rows and (word != "row_count" or filtered):
         # a count of nothing is 0, anything else does not exist
-        return Expected("not_applicable", 0, None, 0 if word in COUNTS else None)
+        nothing = _set_difference([], arguments) if word == "distinct_values" else 0 if word in COUNTS else None
+        return Expected("not_applicable", 0, None, nothing)
     value = metric(word, arguments, rows)
     if word == "freshness" and value is not None:
         now = datetime.fromisoformat(str(_moment(arguments["as_of"], EPOCH)))
@@ -596,6 +624,10 @@ def _metric_rule(word: str, arguments: Mapping[str, Any], filtered: bool, rows: 
         return Expected("passed" if fresh else "failed", len(rows), None, value)
     if value is None:
         return Expected("error", len(rows), None, None)
+    if word in LIMITS:
+        return Expected("passed" if value <= LIMITS[word](arguments) else "failed", len(rows), None, value)
+    if word in SETS:
+        return Expected("failed" if value else "passed", len(rows), None, value)
     return Expected("passed" if within(value, arguments) else "failed", len(rows), None, value)
 
 
@@ -613,12 +645,16 @@ def metric(word: str, arguments: Mapping[str, Any], rows: Sequence[Row]) -> Any:
         return None if sums[0] is None or not sums[1] else float(sums[0]) / float(sums[1])
     if word == "correlation":
         return _correlation([(column_value(row, names[0]), column_value(row, names[1])) for row in rows])
+    if word in ORDERS:
+        return ORDERS[word](rows, arguments)
     column = [column_value(row, names[0]) for row in rows]
     values = [value for value in column if value is not None]
     if word == "completeness":
         return len(values) / len(rows)
-    if not values:
+    if not values and word != "distinct_values":
         return 0 if word in COUNTS else None
+    if word in DISTRIBUTIONS:
+        return DISTRIBUTIONS[word](values, arguments)
     if word == "median" or arguments.get("exact"):
         return between_ranks([float(value) for value in values], arguments.get("q", 0.5))
     if word == "iqr":
@@ -627,6 +663,100 @@ def metric(word: str, arguments: Mapping[str, Any], rows: Sequence[Row]) -> Any:
     if word == "quantile":
         return quantile([float(value) for value in values], arguments["q"])
     return STATISTICS[word](values)
+
+
+def _entropy(values: list[Any], _: Mapping[str, Any]) -> float:
+    counts, total = Counter(map(_key_part, values)), len(values)
+    return -math.fsum(count / total * math.log(count / total) for count in counts.values()) + 0.0
+
+
+def _information(rows: Sequence[Row], a: Mapping[str, Any]) -> float | None:
+    whole = [key for key in (_key(row, a["columns"]) for row in rows) if None not in key]
+    if not whole:
+        return None
+    joint, *sides = Counter(whole), *(Counter(key[place] for key in whole) for place in (0, 1))
+    total = len(whole)
+    return math.fsum(
+        count / total * math.log(count * total / (sides[0][a] * sides[1][b])) for (a, b), count in joint.items()
+    )
+
+
+def _top_share(values: list[Any], _: Mapping[str, Any]) -> float:
+    return max(Counter(map(_key_part, values)).values()) / len(values)
+
+
+def _unlisted_mode(values: list[Any], arguments: Mapping[str, Any]) -> int:
+    counts = Counter(map(_key_part, values))
+    modes = [value for value, count in counts.items() if count == max(counts.values())]
+    return int(not all(_member(value, arguments["in"]) for value in modes))
+
+
+def _set_difference(values: list[Any], arguments: Mapping[str, Any]) -> int:
+    """Listed values that do not occur, and rows that have others, as far as each is asked."""
+    (word,) = set(arguments) & {"in", "contains", "equals"}
+    listed = arguments[word]
+    absent = sum(not any(_member(value, [one]) for value in values) for one in listed)
+    others = sum(not _member(value, listed) for value in values)
+    return (absent if word != "in" else 0) + (others if word != "contains" else 0)
+
+
+def _neighbours(rows: Sequence[Row], a: Mapping[str, Any], order: Sequence[str]) -> list[tuple[Any, Any]] | None:
+    """Each value and the one before it, group by group; None where there are no values."""
+    groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    falls = a.get("direction") == "decreasing"
+    for row in rows:
+        places = [column_value(row, name) for name in (*order, a["column"])]
+        if None not in places:
+            *before, value = ((_is_nan(place), place) for place in places)
+            groups.setdefault(_key(row, _listed(a.get("per", ()))), []).append((before, value))
+    found: list[tuple[Any, Any]] = []
+    for group in groups.values():
+        # of one place in the order they come as is wished
+        group.sort(key=lambda pair: pair[1], reverse=falls)
+        group.sort(key=lambda pair: pair[0])
+        values = [value for _, value in group]
+        found += pairwise(values)
+    return found if groups else None
+
+
+def _longest(rows: Sequence[Row], a: Mapping[str, Any]) -> float | None:
+    pairs = _neighbours(rows, a, [a["column"]])
+    if pairs is None:
+        return None
+    return max([(after[1] - before[1]).total_seconds() for before, after in pairs], default=0.0)
+
+
+def _violations(rows: Sequence[Row], a: Mapping[str, Any]) -> int | None:
+    pairs = _neighbours(rows, a, _listed(a["order_by"]))
+    signs = (operator.gt, operator.ge) if a.get("direction") != "decreasing" else (operator.lt, operator.le)
+    holds = signs[0] if a.get("strict") else signs[1]
+    return None if pairs is None else sum(not holds(after, before) for before, after in pairs)
+
+
+def _period_of(moment: date, every: str) -> Any:
+    day = moment.date() if isinstance(moment, datetime) else moment
+    if every in ("minute", "hour"):
+        assert isinstance(moment, datetime)
+        return moment.replace(minute=0 if every == "hour" else moment.minute, second=0, microsecond=0)
+    return {"day": day, "week": day.isocalendar()[:2], "month": (day.year, day.month)}[every]
+
+
+def _without_rows(rows: Sequence[Row], a: Mapping[str, Any]) -> int | None:
+    """Every step of a walk from one end to the other, by the smallest unit."""
+    values = [value for row in rows if (value := column_value(row, a["column"])) is not None]
+    ends = [_moment(a[word], EPOCH) if word in a else None for word in ("from", "to")]
+    if not values and None in ends:
+        return None
+    first: Any = ends[0] or min(values)
+    last: Any = ends[1] - timedelta(microseconds=1) if isinstance(ends[1], datetime) else max(values)
+    step = timedelta(minutes=1) if a["every"] in ("minute", "hour") else timedelta(days=1)
+    if step.days:
+        first, last = (end.date() if isinstance(end, datetime) else end for end in (first, last))
+    periods = {_period_of(last, a["every"])} if first <= last else set()
+    while first < last:
+        periods.add(_period_of(first, a["every"]))
+        first += min(step, last - first)
+    return len(periods - {_period_of(value, a["every"]) for value in values})
 
 
 def _names(arguments: Mapping[str, Any]) -> list[str]:
@@ -733,6 +863,24 @@ def _correlation(pairs: list[tuple[Any, Any]]) -> float | None:
     return xy / math.sqrt(xx * yy) if xx and yy else math.nan
 
 
+ORDERS: Mapping[str, Callable[[Sequence[Row], Mapping[str, Any]], Any]] = {
+    "gaps": _longest,
+    "coverage": _without_rows,
+    "monotonic": _violations,
+    "mutual_information": _information,
+}
+#: What the metric may be at most.
+LIMITS: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
+    "gaps": lambda a: _lasting(a["at_most"]).total_seconds(),
+    "coverage": lambda a: float(a.get("missing", 0)),
+    "monotonic": lambda a: float(a.get("violations", 0)),
+}
+DISTRIBUTIONS: Mapping[str, Callable[[list[Any], Mapping[str, Any]], Any]] = {
+    "entropy": _entropy,
+    "top_value_ratio": _top_share,
+    "most_common_value": _unlisted_mode,
+    "distinct_values": _set_difference,
+}
 STATISTICS: Mapping[str, Callable[[list[Any]], Any]] = {
     "mean": lambda values: float(_total(values) / len(values)),
     "sum": _total,
@@ -758,6 +906,7 @@ ASKING_REFERENCES = frozenset(
 #: Every rule type that has an oracle here; `schema` is about columns and tested by hand.
 TYPES = frozenset(
     {"malformed", *ROW_TYPES, *STATISTICS, "row_count", "completeness", "quantile"}
+    | {*DISTRIBUTIONS, *ORDERS}
     | {"median", "iqr", "ratio_of_sums", "duplicate_rows"}
     | {"correlation", "uniqueness", "distinctness", "unique_value_ratio", "distinct_count"}
 )

@@ -6,6 +6,7 @@ measure is None when one side is empty: nothing can be said of no rows.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -89,6 +90,54 @@ def chi_square(left: Counts, right: Counts) -> float | None:
         return 0.0
     x, y = both * (a.sum() / both.sum()), both * (b.sum() / both.sum())
     return float((((a - x) ** 2 / x).sum() + ((b - y) ** 2 / y).sum()) / (len(both) - 1))
+
+
+#: Parts that ordered bins are taken together to, and the share from which a value counts by itself.
+PARTS = 10
+FREQUENT = 0.01
+#: What values that are rare on both sides count as.
+RARE = ("rare",)
+
+
+def tenths(counts: Counts, reference: Counts) -> tuple[Counts, Counts]:
+    """Ordered bins taken together to about `PARTS` that are equally frequent in the reference, and two for what lies beyond
+    its ends: over fine bins chance alone makes two samples differ. A bin is never divided."""
+    total, before = sum(reference.values()), 0.0
+    starts: list[Any] = []
+    for key in sorted(key for key, count in reference.items() if count > 0):
+        if before / total * PARTS >= len(starts):
+            starts.append(key)
+        before += reference[key]
+        last = key
+    if not starts:
+        return counts, reference
+
+    def together(side: Counts) -> Counts:
+        found: dict[Any, float] = {}
+        for key, count in side.items():
+            part = len(starts) + 1 if key > last else bisect_right(starts, key)
+            found[part] = found.get(part, 0.0) + count
+        return found
+
+    return together(counts), together(reference)
+
+
+def frequent(counts: Counts, reference: Counts) -> tuple[Counts, Counts]:
+    """Values that have a share of `FREQUENT` on one side each by itself, the others taken together."""
+    pair = (sum(counts.values()) or 1.0, sum(reference.values()) or 1.0)
+    kept = {
+        key
+        for side, total in zip((counts, reference), pair, strict=True)
+        for key, count in side.items()
+        if key != RARE and count / total >= FREQUENT
+    }
+
+    def together(side: Counts) -> Counts:
+        found: dict[Any, float] = {key: count for key, count in side.items() if key in kept}
+        rare = sum(count for key, count in side.items() if key not in kept)
+        return {**found, RARE: rare} if rare > 0 else found
+
+    return together(counts), together(reference)
 
 
 MEASURES: Mapping[str, Callable[[Counts, Counts], float | None]] = {

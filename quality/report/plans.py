@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from quality.model import OnFail, Severity
-from quality.planner import Plan, describe_pass
+from quality.passes import describe_pass
+from quality.planner import Plan
 from quality.rule_types.rules import Rule, batches_asked
 
 

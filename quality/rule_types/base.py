@@ -15,6 +15,7 @@ from quality import sql
 from quality.analyzers import FRACTIONAL, TEXTUAL, Analyzer, base_type, is_numeric
 from quality.errors import RuleDataError, did_you_mean
 from quality.model import Bounds, Column, Metric, Scalar
+from quality.rule_types import paths
 from quality.rule_types.args import arguments
 from quality.rule_types.questions import PREFIX, Link, Question
 
@@ -55,21 +56,70 @@ class Row:
         return nested
 
     def _nested(self, name: str) -> Column | None:
-        head, dot, path = name.partition(".")
-        parents = [c for c in self.columns if c.name.lower() == head.lower() and base_type(c.type) == "struct"]
-        if not dot or len(parents) != 1:
+        parts = paths.split(name)
+        if {*parts} & {*paths.ELEMENTS}:
+            raise RuleDataError(
+                f"'{name}' is about the elements of a column: a rule about rows with that column alone can be demanded of them"
+            )
+        found = self._walk(parts)
+        return Column(name, found[1]) if found else None
+
+    def _head(self, part: str) -> Column | None:
+        same = [c for c in self.columns if c.name == part] or [
+            c for c in self.columns if c.name.lower() == part.lower()
+        ]
+        return same[0] if len(same) == 1 else None
+
+    def _walk(self, parts: tuple[str, ...]) -> tuple[str, str, tuple[str, ...]] | None:
+        """Reference and type of what a path leads to, and the arrays on the way, of whose elements the next ones and the
+        reference speak; None where it leads nowhere."""
+        head = self._head(parts[0]) if parts else None
+        if head is None:
             return None
-        kind = parents[0].type
-        for part in path.split("."):
-            kind = struct_fields(kind).get(part.lower(), "")
-        return Column(name, kind) if kind else None
+        reference, kind, arrays = sql.quote(head.name), head.type, list[str]()
+        for part in parts[1:]:
+            if part in paths.ELEMENTS:
+                kind = paths.element_type(kind, part)
+                arrays.append(paths.elements_sql(reference, part))
+                reference = element(len(arrays) - 1)
+            else:
+                kind = paths.struct_fields(kind).get(part.lower(), "") if base_type(kind) == "struct" else ""
+                reference += f".{sql.quote(part)}"
+            if not kind:
+                return None
+        return reference, kind, tuple(arrays)
+
+    def elements(self, name: str) -> Elements | None:
+        """What a path such as `items[].price` stands for; None for a name without elements. Raises RuleDataError when it leads
+        nowhere."""
+        parts = paths.split(name)
+        if any(column.name.lower() == name.lower() for column in self.columns) or not {*parts} & {*paths.ELEMENTS}:
+            return None
+        found = self._walk(parts)
+        if found is None:
+            self._refuse_path(name, parts)
+            return None
+        reference, kind, arrays = found
+        return Elements(arrays, _ElementRow((Column(name, kind),), timezone=self.timezone, reference=reference))
+
+    def _refuse_path(self, name: str, parts: tuple[str, ...]) -> None:
+        head = self._head(parts[0])
+        if head is None:
+            names = [column.name for column in self.columns]
+            raise RuleDataError(f"column '{parts[0]}' is not in the data; {did_you_mean(parts[0], names, 'columns')}")
+        raise RuleDataError(
+            f"'{name}' leads nowhere: '{head.name}' is {head.type}; 'a.b' is a field of a struct, 'a[]' every element of an "
+            f"array, 'a[keys]' and 'a[values]' those of a map"
+        )
 
     def ref(self, name: str) -> str:
         """The column as SQL."""
         column = self.find(name)
         if column in self.columns:
             return sql.quote(column.name)
-        return ".".join(sql.quote(part) for part in name.split("."))
+        found = self._walk(paths.split(name))
+        assert found is not None
+        return found[0]
 
     def type(self, name: str) -> str:
         """The column's Spark type."""
@@ -139,18 +189,30 @@ class Row:
         return f"timestamp_micros({epoch_micros(moment, self.timezone)}L)"
 
 
-def struct_fields(type_name: str) -> dict[str, str]:
-    """Fields of a struct type text by lower-case name: ``struct<a:int,`x,y`:date>`` -> {a: int, x,y: date}."""
-    fields, depth, start, quoted = {}, 0, 0, False
-    inner = type_name[type_name.find("<") + 1 : -1] + ","
-    for index, sign in enumerate(inner):
-        quoted ^= sign == "`"
-        depth += 0 if quoted else {"<": 1, "(": 1, ">": -1, ")": -1}.get(sign, 0)
-        if sign == "," and depth == 0 and not quoted:
-            name, _, kind = re.fullmatch(r"(`(?:[^`]|``)*`|[^:]*)(:)(.*)", inner[start:index].strip()).groups()  # type: ignore[union-attr]
-            fields[name.strip("`").replace("``", "`").lower()] = kind.strip()
-            start = index + 1
-    return fields
+@dataclass(frozen=True)
+class _ElementRow(Row):
+    """A row whose one column is an element of an array."""
+
+    reference: str = ""
+
+    def ref(self, name: str) -> str:
+        """The element as SQL."""
+        self.find(name)
+        return self.reference
+
+
+@dataclass(frozen=True)
+class Elements:
+    """The elements that a path stands for: `arrays` as SQL, outermost first, each but the first in terms of `element` of the one
+    before; `row` has the innermost element as its column."""
+
+    arrays: tuple[str, ...]
+    row: Row
+
+
+def element(level: int) -> str:
+    """The name in SQL of an element of an array, by how deep it is."""
+    return f"{RESERVED_PREFIX}element_{level}"
 
 
 def parse_moment(text: str) -> date | datetime:
@@ -210,12 +272,12 @@ class RuleType:
     type: ClassVar[str] = ""
     main: ClassVar[str] = ""
     keeps_tolerance: ClassVar[bool] = True
+    #: Why `where` does not go with it, empty when it does.
+    unfiltered: ClassVar[str] = ""
     #: Whether it is about several columns together, so that it cannot stand under one of them.
     about_several: ClassVar[bool] = False
     #: What it is about, where it is not rows alone, or the batch alone.
     about: ClassVar[str] = ""
-    #: Whether `where` goes with it.
-    filters: ClassVar[bool] = True
     #: Why `group_by` does not go with it, empty when it does.
     ungrouped: ClassVar[str] = "it is about the batch as a whole"
     #: What arguments are called where the type stands under a column.
@@ -280,6 +342,8 @@ class RowRule(RuleType):
     """A rule that gives each row in scope a verdict."""
 
     ungrouped = ""
+    #: Whether a row can be judged without the others of its batch.
+    by_row: ClassVar[bool] = True
     #: False when the predicate itself speaks of NULL, so that no NULL policy comes between.
     nulls_apply: ClassVar[bool] = True
     #: Whether it names no column, so that it is the result whose NULL the NULL policy is about, as in a SQL CHECK.
@@ -312,6 +376,7 @@ class KeyRule(RowRule):
     keeps_tolerance = False
     nulls_apply = False
     ungrouped = "a key is one of the whole batch; for one within groups name their columns in the key too"
+    by_row = False
     #: Whether a key with a NULL part fails (a primary key) or is no duplicate (unique).
     complete: ClassVar[bool] = False
 
@@ -346,6 +411,10 @@ class MetricRule(BatchRule):
     def requirement(self) -> str:
         """The bounds."""
         return "recorded" if self.bounds.recorded else f"must be {self.bounds}"
+
+    def expected(self) -> str:
+        """What the result shows as expected."""
+        return str(self.bounds)
 
 
 class SchemaRule(BatchRule):

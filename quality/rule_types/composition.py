@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from quality.errors import did_you_mean
 from quality.rule_types.args import BOUND_WORDS, Kind, arg, arguments, is_required, parse_sql, shown, yaml_name
-from quality.rule_types.base import REGISTRY, BatchRule, KeyRule, MetricRule, Row, RowRule, RuleType
+from quality.rule_types.base import REGISTRY, BatchRule, MetricRule, Row, RowRule, RuleType
 from quality.rule_types.questions import Question
 from quality.sql import conjunction, disjunction
 
@@ -68,7 +68,7 @@ def _parts() -> list[str]:
 
 
 def _can_be_part(kind: type[RuleType]) -> bool:
-    about_rows = issubclass(kind, RowRule) and not issubclass(kind, KeyRule) and kind.well_formed_only
+    about_rows = issubclass(kind, RowRule) and kind.by_row and kind.well_formed_only
     return about_rows or issubclass(kind, MetricRule)
 
 

@@ -43,7 +43,7 @@ class CustomSql(MetricRule):
 
     type = "sql"
     about_several = True
-    filters = False
+    unfiltered = "does not go with it: what rows it is about stands in the query"
     ungrouped = "what rows it is about stands in the query"
     example = "sql: {query: 'select count(*) from {{ this }} where late and not told', at_most: 20}"
 

@@ -153,6 +153,8 @@ _PLACE = "a file, a directory or a pattern; without it the files of the batch"
 class FileRule(BatchRule):
     """Base of rules about files."""
 
+    unfiltered = "is about rows; this one is about files: 'matching' and 'newest' say which"
+
     path: str = arg(TEXT, _PLACE, "")
     matching: str = arg(REGEX, "a regular expression found in the path of each file that is meant", "")
     newest: int = arg(Kind(_count, {"type": "integer", "minimum": 1}), "only so many files, those written last", 0)

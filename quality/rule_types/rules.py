@@ -118,11 +118,12 @@ def default_id(check: RuleType) -> str:
 
 
 def batches_asked(check: RuleType) -> int:
-    """How many earlier batches the bounds of a rule ask for."""
-    if check.metrics():
-        return max((metric.bounds.batches for metric in check.metrics()), default=0)
+    """How many earlier batches a rule or its bounds ask for."""
+    parts = [part for part in check.metrics() if part is not check]
+    if parts:
+        return max(map(batches_asked, parts))
     bounds = getattr(check, "bounds", None)
-    return bounds.batches if isinstance(bounds, Bounds) else 0
+    return max(getattr(check, "batches", 0), bounds.batches if isinstance(bounds, Bounds) else 0)
 
 
 def default_on_fail(check: RuleType, severity: Severity) -> OnFail:

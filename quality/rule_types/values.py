@@ -137,7 +137,8 @@ class NotEquals(_Comparison):
     example = "not_equals: {column: country, value: XX}"
 
 
-def _listed(values: tuple[Scalar, ...]) -> str:
+def listed(values: tuple[Scalar, ...]) -> str:
+    """The first values of a list, for messages."""
     shown = ", ".join(str(value) for value in values[:8])
     return f"{shown}, ... ({len(values)} values)" if len(values) > 8 else shown
 
@@ -160,7 +161,7 @@ class In(RowRule):
 
     def requirement(self) -> str:
         """As the reasons say it."""
-        return f"must be one of {_listed(self.values)}"
+        return f"must be one of {listed(self.values)}"
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class NotIn(RowRule):
 
     def requirement(self) -> str:
         """As the reasons say it."""
-        return f"must not be one of {_listed(self.values)}"
+        return f"must not be one of {listed(self.values)}"
 
 
 @dataclass(frozen=True)

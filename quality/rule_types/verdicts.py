@@ -50,6 +50,7 @@ class Verdict(BatchRule):
     not_: tuple[Term, ...] = arg(TERMS, "ids of rules of which none may pass", ())
 
     type = "verdict"
+    unfiltered = "is about rows; this one is about rules, each with a filter of its own"
     example = "verdict: {any: [enough_rows, holiday]}"
 
     @property

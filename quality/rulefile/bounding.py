@@ -60,7 +60,7 @@ def unfit(check: RuleType, given: Mapping[str, Any]) -> Iterator[tuple[str, str]
     for part in check.metrics():
         if "group_by" in given and part.ungrouped:
             yield "group_by", f"does not go with '{part.type}': {part.ungrouped}"
-        if "where" in given and not part.filters:
-            yield "where", f"does not go with '{part.type}': what rows it is about stands in the query"
+        if "where" in given and part.unfiltered:
+            yield "where", f"does not go with '{part.type}' in it"
     if "group_by" in given and batches_asked(check):
         yield "group_by", "bounds that look at earlier batches are about the whole batch; write numbers, or two rules"

@@ -14,9 +14,10 @@ from quality.casts import fits
 from quality.errors import did_you_mean
 from quality.model import Location
 from quality.rule_types.args import shown
-from quality.rule_types.base import KeyRule, MetricRule, RowRule, RuleType, SchemaRule
+from quality.rule_types.base import MetricRule, RowRule, RuleType, SchemaRule
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.custom import CustomSql
+from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.relations import DatasetMatch, SchemaMatch
 from quality.rule_types.rules import EXPECTED, Example, Rule
 from quality.rule_types.schema import Malformed
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
 
 def judges_rows(kind: type[RuleType]) -> bool:
     """Whether an example of the type is a single row."""
-    return issubclass(kind, RowRule) and not issubclass(kind, KeyRule)
+    return issubclass(kind, RowRule) and kind.by_row
 
 
 def read_examples(kind: type[RuleType], section: Node, problems: Problems) -> tuple[Example, ...]:
     """The examples of a rule in the order of the file; mistakes are noted."""
-    no_rows = (SchemaRule, SchemaMatch, DatasetMatch, Malformed, CustomSql)
+    no_rows = (SchemaRule, SchemaMatch, DatasetMatch, Malformed, CustomSql, NoOutliers)
     if issubclass(kind, no_rows) or not issubclass(kind, (RowRule, MetricRule, BatchComposition)):
         problems.add(section, f"'{kind.type}' takes no examples: rows do not tell what it judges")
         return ()

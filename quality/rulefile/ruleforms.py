@@ -26,7 +26,6 @@ from quality.rule_types.base import KeyRule, RowRule, RuleType
 from quality.rule_types.custom import That
 from quality.rule_types.files import FileRule
 from quality.rule_types.rules import EXPECTED, Rule, default_id, default_on_fail
-from quality.rule_types.verdicts import Verdict
 from quality.rulefile.bounding import MIN_HISTORY_SCHEMA, misfitting_bound, parse_min_history, unfit, with_min_history
 from quality.rulefile.canonical import plain
 from quality.rulefile.choosing import Choice, choices, over, renamed, takes_many
@@ -442,14 +441,10 @@ def _takes_nulls(kind: type[RuleType]) -> bool:
 
 def misfit(kind: type[RuleType], word: str, value: Any) -> str:
     """Why a modifier does not go with a rule type, empty when it does."""
-    if issubclass(kind, Verdict) and word == "where":
-        return "is about rows; this one is about rules, each with a filter of its own"
-    if issubclass(kind, FileRule) and word == "where":
-        return "is about rows; this one is about files: 'matching' and 'newest' say which"
+    if word == "where" and kind.unfiltered:
+        return kind.unfiltered
     if issubclass(kind, FileRule) and kind.each and word == "tolerance":
         return ""
-    if word == "where" and not kind.filters:
-        return "does not go with it: what rows it is about stands in the query"
     if word == "group_by":
         return f"does not go with it: {kind.ungrouped}" if kind.ungrouped else ""
     if not issubclass(kind, RowRule):

@@ -172,8 +172,6 @@ def _dqdl() -> Schema:
 def _modifiers(kind: type[RuleType]) -> Schema:
     """Those that go with the type: a rule about the batch has no rows to tolerate or to quarantine."""
     found = modifiers_schema()
-    if not kind.filters:
-        found.pop("where")
     if kind.ungrouped:
         found.pop("group_by")
     if not issubclass(kind, RowRule):

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 import quality
-from quality import analyzers, planner
+from quality import analyzers, distributions, planner
 from quality.analyzers import Analyzer
 from quality.backends.deequ import connect
 from quality.backends.schemas import columns_of
@@ -53,6 +53,7 @@ METRICS: list[dict[str, Any]] = [
     *({word: {"column": "s"}} for word in ("min_length", "max_length")),
     *({"quantile": {"column": "d", "q": q}} for q in (0, 0.25, 0.5, 0.99)),
     {"correlation": {"columns": ["d", "y"]}},
+    *({"entropy": {"column": column}} for column in ("i", "s", "k")),
     *({"distinct_count": {"column": column, "approximate": True}} for column in ("i", "s")),
     *(
         {word: {"columns": columns}}
@@ -193,7 +194,7 @@ def test_every_metric_is_what_deequs_own_runner_measures(results, compiled, runn
     assert {a.name for a in comparable.values()} == {
         *("Size", "Completeness", "Compliance", "Mean", "Sum", "StandardDeviation", "Minimum", "Maximum"),
         *("MinLength", "MaxLength", "ApproxQuantile", "ApproxCountDistinct", "Correlation"),
-        *("Uniqueness", "Distinctness", "UniqueValueRatio", "CountDistinct", "DuplicateRowCount"),
+        *("Uniqueness", "Distinctness", "UniqueValueRatio", "CountDistinct", "DuplicateRowCount", "Entropy"),
         *(
             "Variance",
             "Skewness",
@@ -583,9 +584,26 @@ def test_every_difference_of_the_documentation_is_pinned_here():
 
 
 def test_every_analyzer_is_compared_with_deequs(compiled):
-    kinds = {thing for thing in vars(analyzers).values() if isinstance(thing, type) and issubclass(thing, Analyzer)}
+    there = [*vars(analyzers).values(), distributions.Entropy]
+    kinds = {thing for thing in there if isinstance(thing, type) and issubclass(thing, Analyzer)}
     abstract = {analyzers.Analyzer, analyzers.KeyAnalyzer}
     assert {kind.__name__ for kind in kinds - abstract} == {analyzer.name for analyzer in compiled.values()}
+
+
+def test_mutual_information_is_of_the_rows_with_both_values(spark, frame, tmp_path, deequ):
+    rule = {"mutual_information": {"columns": ["k", "g"], "above": 0}, "id": "information"}
+    result = judged(spark, tmp_path, frame, [rule])
+    both = [row for row in DATA if row[5] is not None]
+    where = "k is not null"
+    java = deequ.analyzers.MutualInformation(deequ._seq(["k", "g"]), deequ._option(where))
+    theirs, over_all = (
+        deequ.value(deequ.run(frame, [one])[0])
+        for one in (java, deequ.analyzers.MutualInformation(deequ._seq(["k", "g"]), deequ.none))
+    )
+    assert 0 < len(both) < len(DATA)
+    assert equal(value_of(result.rule("information")), theirs)
+    assert not equal(theirs, over_all)
+    assert list(result.checks) == []
 
 
 def test_a_ratio_of_sums_is_ours_alone(spark, frame, tmp_path):

@@ -110,6 +110,10 @@ rules:
     examples: {pass: [{flag: true, n: 1, t: x}], fail: [{flag: false, n: 1, t: x}, {flag: true, n: 1, t: y}]}
   - sum: {column: q, above: 0.5}
     examples: {pass: [{q: 0.25}, {q: 0.5}], fail: [{q: 0.25}]}
+  - entropy: {column: q, above: 0.5}
+    examples: {pass: [{q: 0.25}, {q: 0.5}], fail: [{q: 0.5}, {q: 0.5}]}
+  - monotonic: {column: q, order_by: n}
+    examples: {pass: [{n: 1, q: 0.25}, {n: 2, q: 0.5}], fail: [{n: 2, q: 0.25}, {n: 1, q: 0.5}]}
 """
     (outcome,) = judge_examples([rule_file(text)], spark=spark)
     assert [(told.found, told.example.expected) for told in outcome.told if not told.holds] == []

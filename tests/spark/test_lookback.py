@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 import quality
 from quality import history_reader
+from tests.sizes import as_large
 
 RULES = """
 version: 1
@@ -79,3 +82,71 @@ def test_held_batches_and_later_ones_are_no_past(day):
     again = day(2, 10, 10)
     assert again.rule("volume")["status"] == "not_applicable"
     assert again.rule("volume")["message"].endswith("at least 2 published batches before this one, there is 1")
+
+
+DRIFT = """
+version: 1
+dataset: d
+input: {path: "%(root)s/in/{{ batch }}", format: parquet, batch_time: "{{ batch }}"}
+rules:
+- {drift: {column: KIND, method: psi, against: last 2, at_most: 0.1}, name: psi, on_fail: keep}
+- {drift: {column: kind, method: linf, against: last 2, at_most: 0.1}, name: linf, min_history: 1, severity: info}
+- {drift: {column: size, method: ks, against: last 2, at_most: 0.1}, name: ks, severity: info}
+- {drift: {column: size, method: chi_square, against: last 2, at_most: 3}, name: chi, severity: info}
+- {drift: {column: kind, method: ks, at_most: 0.1}, name: no order, severity: info}
+- {drift: {column: nested.f, at_most: 0.1}, name: nested, severity: info}
+- {drift: {column: gone, against: last 2, at_most: 0.1}, name: gone, severity: info}
+outputs: {root: %(root)s/out}
+"""
+KINDS = "case when id % 10 < 5 then 'a' when id % 10 < {edge} then 'b' else null end as kind"
+
+
+def test_drift_is_against_the_sketches_of_earlier_batches_which_it_leaves_itself(spark, tmp_path):
+    rules = tmp_path / "rules.yml"
+    rules.write_text(DRIFT % {"root": tmp_path})
+
+    def run(n, edge, shift, gone="1"):
+        more = (f"cast(id + {shift} as int) as size", f"{gone} as gone", "struct(1 as f) as nested", "id as other")
+        frame = spark.range(100).selectExpr(KINDS.format(edge=edge), *more)
+        frame.coalesce(1).write.mode("overwrite").parquet(str(tmp_path / "in" / f"2024-01-0{n}"))
+        return quality.run(rules, f"2024-01-0{n}", spark=spark)
+
+    first, second = run(1, 7, 0), run(2, 9, 0)
+    assert [rule["status"] for rule in first.data["rules"]] == [
+        *["not_applicable"] * 4,
+        "error",
+        "error",
+        "not_applicable",
+    ]
+    assert first.rule("linf")["message"] == "looks back over at least 1 published batch before this one, there are 0"
+    assert second.rule("psi")["status"] == "not_applicable"
+    # of 70 values and of 90: 5/7 are a, and 5/9
+    assert second.rule("linf")["metric"]["value"] == pytest.approx(5 / 7 - 5 / 9)
+    assert second.rule("linf")["status"] == "failed"
+    # the columns that are compared were profiled, and no other
+    metrics = quality.History(str(tmp_path / "out"), "d").metrics().to_pylist()
+    assert {row["instance"] for row in metrics if row["sketch"]} == {"kind", "size", "gone", "*"}
+    with as_large(spark):
+        third = run(3, 10, 50, "cast(null as int)")
+    psi, ks, chi = (third.rule(id) for id in ("psi", "ks", "chi"))
+    # half and half, against 100 of 160 and 60 of 160; NULL is left out
+    shares = ((0.5, 100 / 160), (0.5, 60 / 160))
+    assert psi["metric"]["value"] == pytest.approx(sum((a - b) * math.log(a / b) for a, b in shares))
+    assert (psi["status"], third.decision) == ("passed", "published")
+    assert psi["expected"] == "<= 0.1 (psi against 2024-01-01, 2024-01-02)"
+    # 50 to 149 against 0 to 99; bins are within 1 %
+    assert ks["metric"]["value"] == pytest.approx(0.5, abs=0.03)
+    # five tenths of 20 that are gone, five of 20 beside 10 each, and 50 beyond
+    table = [(0, 20)] * 5 + [(10, 20)] * 5 + [(50, 0)]
+    expected = sum(
+        (a - (a + b) / 3) ** 2 / ((a + b) / 3) + (b - (a + b) * 2 / 3) ** 2 / ((a + b) * 2 / 3) for a, b in table
+    )
+    assert chi["metric"]["value"] == pytest.approx(expected / 10, rel=0.15)
+    assert (ks["status"], chi["status"]) == ("failed", "failed")
+    assert "nothing" not in third.rule("gone")["message"]
+    assert third.rule("gone")["status"] == "error"
+    assert third.rule("no-order")["message"] == (
+        "could not tell: 'ks' is of numbers, 'kind' is string; use psi, js, linf or chi_square"
+    )
+    assert third.rule("nested")["message"].endswith("'nested.f' is a field of a column: drift is of whole columns")
+    assert third.data["passes"]["actual"]["narrow"] == third.data["passes"]["planned"]["narrow"]

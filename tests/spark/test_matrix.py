@@ -14,7 +14,7 @@ import pytest
 
 import quality
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import BatchRule, KeyRule, MetricRule, RowRule, SchemaRule
+from quality.rule_types.base import BatchRule, MetricRule, RowRule, SchemaRule
 from quality.rule_types.files import FileRule
 from quality.rule_types.verdicts import Verdict
 from quality.rulefile.lint import lint
@@ -61,8 +61,13 @@ TOGETHER = (
     ("nan", "quarantine"),
     ("groups", "tolerance", "keep"),
 )
-#: Lines that cannot be read exist in text formats alone.
-ELSEWHERE = {"malformed"}
+#: Lines that cannot be read exist in text formats alone, drift where there are earlier batches.
+ELSEWHERE = {"malformed", "drift"}
+#: Types that are about the whole batch, whatever their groups.
+UNGROUPED = {
+    "unique", "key", "malformed", "entropy", "mutual_information", "top_value_ratio", "most_common_value", "distinct_values",
+    "drift", "gaps", "coverage", "monotonic", "no_outliers",
+}  # fmt: skip
 #: Types with a `column` and others beside it: one rule is about one set of columns.
 ABOUT_SEVERAL = {"compare", "sum_equals"}
 
@@ -124,9 +129,9 @@ def is_allowed(kind: str, variant: str) -> bool:
     """Whether a modifier goes with a type, as the documentation has it."""
     cls = REGISTRY[kind]
     if variant in ("all", "any", "not"):
-        return issubclass(cls, (RowRule, MetricRule)) and not issubclass(cls, KeyRule)
+        return issubclass(cls, MetricRule) or (issubclass(cls, RowRule) and cls.by_row)
     if variant == "groups":
-        return issubclass(cls, (RowRule, MetricRule)) and not issubclass(cls, KeyRule)
+        return kind not in UNGROUPED and issubclass(cls, (RowRule, MetricRule))
     if variant == "quarantine":
         return not issubclass(cls, BatchRule)
     (word,) = [word for word in MODIFIERS[variant] if word in oracle.MODIFIERS] or ["where"]

@@ -157,3 +157,74 @@ def test_a_budget_below_one_is_a_mistake(place):
     rules = place.rules(ONE_KEY, format="parquet", path="a.parquet")
     with pytest.raises(UsageError, match="'max_scans' must be at least 1, got 0"):
         quality.run(rules, "b", spark=place.spark, max_scans=0)
+
+
+OWN = (
+    "- entropy: {column: n, equals: 0}\n- top_value_ratio: {column: n, at_most: 0.01}\n"
+    "- mutual_information: {columns: [n, t], above: 1}\n- most_common_value: {column: t, in: [b]}\n"
+    "- distinct_values: {column: t, equals: [a, b, x, y]}"
+)
+
+
+@pytest.mark.parametrize("size", ("large", "small"))
+def test_metrics_of_the_same_values_share_a_pass_of_their_own(spark, place, size):
+    def run():
+        return place.run(OWN, format="parquet", path="a.parquet")
+
+    def sized():
+        if size == "small":
+            return run()
+        with as_large(spark):
+            return run()
+
+    result, scans = in_the_books(spark, place, sized)
+    planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
+    assert {name: actual[name] for name in planned} == planned
+    # values of n, of n and t, of t
+    assert planned["narrow"] == 3
+    assert len(scans) == actual["wide"] + actual["narrow"]
+    assert planned["shuffles"] == (3 if size == "large" else 0)
+    told = {rule["type"]: rule["message"] for rule in result.data["rules"] if rule["status"] == "failed"}
+    assert told.keys() == {"entropy", "most_common_value", "distinct_values"}
+    assert told["entropy"].startswith("Entropy of 'n' is 4.60517, must be = 0")
+    assert told["most_common_value"] == "t: the most common value is 'a' (34 rows); must be one of b"
+    assert told["distinct_values"] == (
+        "t: 'x', 'y' do not occur; 33 rows have another value, such as 'c'; must be exactly a, b, x, y"
+    )
+
+
+OUTLIERS = (
+    "- no_outliers: {column: n, method: mad, factor: 1}\n"
+    "- {no_outliers: {column: k, factor: 0.1}, name: far, severity: warning}\n- above: {column: n, value: 3}"
+)
+
+
+@pytest.mark.parametrize(("size", "form"), (("large", "parquet"), ("small", "parquet"), ("large", "csv")))
+def test_bounds_that_come_from_the_batch_are_found_before_rows_are_judged(spark, place, size, form):
+    more = {"top": "columns: {k: {sensitive: true}}"}
+    if form == "csv":
+        columns = "columns: {n: {type: integer}, k: {type: integer, sensitive: true}}"
+        more = {"input": "options: {header: true}", "top": columns}
+
+    def run():
+        return place.run(OUTLIERS, format=form, path=f"a.{form}", **more)
+
+    def sized():
+        if size == "small":
+            return run()
+        with as_large(spark):
+            return run()
+
+    result, scans = in_the_books(spark, place, sized)
+    planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
+    assert {name: actual[name] for name in planned} == planned
+    # all that is of values, and how far they are from the median; of a large text the rows are kept
+    assert planned["narrow"] == (0 if form == "csv" else 2)
+    assert len(scans) == actual["wide"] + actual["narrow"]
+    # the median of 0 to 99 is 49, the median distance from it 25
+    entry = result.rule("n.no_outliers")
+    assert entry["failed_rows"] == sum(abs(n - 49) > 1.4826 * 25 for n in range(100))
+    # the quartiles are 20,000 and 70,000
+    assert result.rule("far")["failed_rows"] == sum(not 15_000 <= 1000 * (n % 96) <= 75_000 for n in range(100))
+    assert entry["message"].endswith("; must be no outlier (mad, factor 1): between 11.935 and 86.065")
+    assert result.rule("far")["message"].endswith("; must be no outlier (iqr, factor 0.1)")

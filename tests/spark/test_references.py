@@ -17,7 +17,7 @@ import quality
 from quality import references
 from quality.errors import QualityError
 from quality.examples import judge_examples
-from quality.planner import describe_pass
+from quality.passes import describe_pass
 from quality.redrive import redrive
 from quality.rule_types.base import REGISTRY, RuleType
 from quality.runs import describe

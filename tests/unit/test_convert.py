@@ -230,7 +230,6 @@ LOST = {
     'ColumnValues "c" > 1 with threshold > 1': "no share of rows is that high: it can never hold",
     'IsComplete "c" where "a in (select 1)"': "its filter cannot be used: 'select' makes a query of it: an expression over one row is expected",
     'CustomSql "select 1" > 0': "rules that are queries have no form yet",
-    'Entropy "c" > 1': "the metric Entropy has no rule type yet",
     'AggregateMatch "sum(a)" "avg(ref.a)" > 0.9': "sums and averages are compared, of the batch and then of a reference, each with its like",
     'ReferentialIntegrity "a,b" "ref.x" = 1': "as many columns stand on either side",
     'DetectAnomalies "CustomSQL" "select 1"': "queries that are only recorded have no form yet",

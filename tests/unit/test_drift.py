@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quality.anomaly import drift
+from quality.distributions import DRIFT_MEASURES
 
 COUNTS = st.dictionaries(st.integers(-5, 5), st.integers(0, 50), max_size=8)
+
+
+def test_rules_know_every_measure():
+    assert tuple(drift.MEASURES) == DRIFT_MEASURES
 
 
 def test_measures_of_two_known_windows():
@@ -86,3 +91,34 @@ def test_unseen_values_and_those_out_of_range_are_shares_of_rows():
 
 def test_bins_of_several_types_have_some_order():
     assert drift.linf({"a": 1, 1: 1, None: 2}, {"a": 4}) == 0.75
+
+
+@given(COUNTS, st.dictionaries(st.integers(-50, 50), st.integers(0, 50), min_size=1, max_size=80))
+def test_tenths_keep_the_order_the_rows_and_what_lies_beyond_the_reference(counts, reference):
+    left, right = drift.tenths(counts, reference)
+    there = [key for key, count in reference.items() if count]
+    if not there:
+        return
+    assert sum(left.values()) == sum(counts.values())
+    assert sum(right.values()) == sum(reference.values())
+    assert sum(left.get(part, 0) for part in (0, max(right) + 1)) == sum(
+        count for key, count in counts.items() if key < min(there) or key > max(there)
+    )
+    parts = [count for count in right.values() if count]
+    assert len(parts) <= drift.PARTS
+    # a part is not larger than a tenth and the bin that filled it
+    assert max(parts) <= sum(parts) / drift.PARTS + max(reference.values())
+
+
+def test_a_reference_of_equal_bins_is_divided_into_ten():
+    _, right = drift.tenths({}, dict.fromkeys(range(1000), 3))
+    assert sorted(right.values()) == [300] * 10
+
+
+def test_values_that_are_rare_on_both_sides_are_one():
+    left = {"a": 99, "b": 1, **{f"x{n}": 0.5 for n in range(4)}}
+    right = {"a": 90, "x1": 10, drift.RARE: 1, "x9": 0.5}
+    assert drift.frequent(left, right) == (
+        {"a": 99, "x1": 0.5, drift.RARE: 2.5},
+        {"a": 90, "x1": 10, drift.RARE: 1.5},
+    )

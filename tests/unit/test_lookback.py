@@ -181,3 +181,34 @@ def test_dates_have_no_arithmetic_and_say_so_from_the_first_batch_on(rule_file, 
     found = judged(rule_file, store, "max: {column: day, at_least: last}", date(2024, 1, 5))
     assert found.status == RuleStatus.ERROR
     assert found.message.endswith("functions of earlier batches are about numbers, and Maximum is 2024-01-05")
+
+
+@pytest.mark.parametrize(("rule", "wrong"), (
+    ("drift: {column: price, at_most: 0.1, where: a}", "'where' stands beside 'drift', not inside it"),
+    ("{drift: {column: price, at_most: 0.1}, where: price > 1}", "'where' of 'drift': does not go with it: it is about all rows"),
+    ("drift: {column: price, at_most: 2 * last}", "takes numbers as bounds, not formulas of earlier batches"),
+    ("drift: {column: price, at_most: 1, method: emd}", "must be one of psi, ks, js, linf, chi_square, got 'emd'"),
+    ("drift: {column: price, at_most: 1, against: last 0}", "must be a number of earlier batches such as 'last 7', at most 1,000"),
+    ("{drift: {column: price, at_most: 1, against: last 5}, min_history: 6}", "must be at most 5"),
+))  # fmt: skip
+def test_a_drift_rule_that_is_wrong_is_refused(rule_file, rule, wrong):
+    (problem,) = lint(str(rule_file(HEAD + f"- {rule}\n"))).problems
+    assert wrong in problem.message
+
+
+def test_drift_without_a_history_cannot_be_told(rule_file, store):
+    rules = load(rule_file(HEAD + "- drift: {column: price, at_most: 1}\n"), batch="b")
+    plan = planner.plan(rules, Row(COLUMNS), text=False)
+    (check,) = plan.metric_checks
+    measured = Measured(100, metrics={check.rule.id: Metric(check.analyzer.key, None)}, scopes={check.rule.id: 100})
+    (result,) = verification.judge(plan, measured, COLUMNS)
+    assert (result.status, result.message) == (
+        RuleStatus.ERROR,
+        "could not tell: the history was not read, and the column is compared with it",
+    )
+    # batches are there, and none of them was profiled
+    waiting = judged(rule_file, store, "drift: {column: price, against: last 3, at_most: 1}", None)
+    assert (waiting.status, waiting.message) == (
+        RuleStatus.NOT_APPLICABLE,
+        "looks back over at least 3 published batches before this one, there are 3, 0 of them with a sketch of this column",
+    )

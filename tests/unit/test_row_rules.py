@@ -12,10 +12,8 @@ from quality.errors import RuleFileError
 from quality.model import Column
 from quality.planner import row_check
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import KeyRule, MetricRule, Row, RowRule
-from quality.rule_types.custom import CustomSql
+from quality.rule_types.base import MetricRule, Row, RowRule
 from quality.rule_types.files import FileRule
-from quality.rule_types.schema import Malformed
 from quality.rulefile import lint
 
 COLUMNS = tuple(
@@ -94,9 +92,17 @@ def examples(word):
     return yaml.safe_load(f"- {REGISTRY[word].example}")[0]
 
 
+#: Types that are about the whole batch, whatever their groups.
+UNGROUPED = {
+    "unique", "key", "malformed", "entropy", "mutual_information", "top_value_ratio", "most_common_value", "distinct_values",
+    "drift", "gaps", "coverage", "monotonic", "no_outliers",
+}  # fmt: skip
 #: Modifiers, and who can carry them beside everyone: rules about rows, rows whose NULL another says nothing about.
 MODIFIERS = {
-    "where": ("i > 0", lambda kind: kind.type not in ("sql", "verdict") and not issubclass(kind, FileRule)),
+    "where": (
+        "i > 0",
+        lambda kind: kind.type not in ("drift", "sql", "verdict") and not issubclass(kind, FileRule),
+    ),
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),
     "owner": ("someone", lambda kind: True),
@@ -104,7 +110,7 @@ MODIFIERS = {
         ["i"],
         lambda kind: (
             issubclass(kind, (RowRule, MetricRule))
-            and not issubclass(kind, (KeyRule, Malformed, CustomSql))
+            and kind.type not in (*UNGROUPED, "sql")
             and not (issubclass(kind, MetricRule) and kind.type.endswith("_match"))
         ),
     ),
@@ -132,7 +138,9 @@ def test_every_rule_type_takes_a_modifier_or_says_why_not(rule_file, word, modif
 @pytest.mark.parametrize("word", [w for w, k in REGISTRY.items() if issubclass(k, RowRule) and w != "malformed"])
 def test_every_row_rule_can_be_a_part_or_is_refused(rule_file, word):
     text = yaml.safe_dump([{"not": [examples(word)]}])
-    if issubclass(REGISTRY[word], KeyRule):
+    kind = REGISTRY[word]
+    assert issubclass(kind, RowRule)
+    if not kind.by_row:
         with pytest.raises(RuleFileError, match=f"cannot hold '{word}'"):
             loaded(rule_file, text)
     else:

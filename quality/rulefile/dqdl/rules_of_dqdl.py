@@ -12,7 +12,18 @@ from typing import Any, Union
 
 from quality import sql
 from quality.model import COMPARISONS, Bounds, Nulls, Scalar
-from quality.rule_types import completeness, custom, dates, evolution, names, schema, statistics, uniqueness, values
+from quality.rule_types import (
+    completeness,
+    custom,
+    dates,
+    distributions,
+    evolution,
+    names,
+    schema,
+    statistics,
+    uniqueness,
+    values,
+)
 from quality.rule_types.base import MetricRule, RuleType
 from quality.rule_types.rules import Rule as OurRule
 from quality.rule_types.rules import RuleSet
@@ -45,6 +56,7 @@ _DATA_TYPES = {
 }  # fmt: skip
 _METRICS: dict[type[MetricRule], str] = {
     completeness.CompletenessBounds: "Completeness",
+    distributions.EntropyBounds: "Entropy",
     statistics.Correlation: "ColumnCorrelation",
     statistics.Mean: "Mean",
     statistics.RowCount: "RowCount",
@@ -170,7 +182,7 @@ def _metric(rule: OurRule, check: MetricRule) -> list[Theirs]:
 def _query(rule: OurRule, check: MetricRule, condition: Condition) -> Rule:
     """A metric that DQDL has no rule type for, as a query for one number. Raises Lost."""
     analyzer = check.analyzer("")
-    if analyzer.source != "scan" or check.questions():
+    if analyzer.source != "scan" or isinstance(check, distributions.DistinctValues) or check.questions():
         raise Lost(f"DQDL has nothing like '{check.type}'")
     if any(isinstance(value, str) for _, value in check.bounds.terms):
         raise Lost("a query is compared with a number, not with a date")

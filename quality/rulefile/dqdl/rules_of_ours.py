@@ -319,6 +319,7 @@ CONVERTERS: dict[str, Converter] = {
     "RowCount": _metric("row_count", ""),
     "Skewness": _metric("skewness", "column"),
     "StandardDeviation": _metric("stddev", "column"),
+    "Entropy": _metric("entropy", "column"),
     "Sum": _metric("sum", "column"),
     "Uniqueness": _metric("uniqueness", "columns"),
     "UniqueValueRatio": _metric("unique_value_ratio", "columns"),
@@ -333,7 +334,6 @@ if "entropy" in REGISTRY:
 MISSING: dict[str, str] = {
     "CustomSql": "rules that are queries have no form yet",
     "DetectAnomalies": "anomalies are looked for by the section 'anomalies:', in no composite and no string",
-    **({} if "entropy" in REGISTRY else {"Entropy": "the metric Entropy has no rule type yet"}),
 }  # fmt: skip
 
 
