@@ -42,11 +42,18 @@ _TYPES = {"Integral": "integer", "Fractional": "double", "Boolean": "boolean", "
 
 @dataclass(frozen=True)
 class Suggested:
-    """The suite, the text of its rule file, and the batches it was made from."""
+    """The suite, the text of its rule file, and the batches it was made from. `passes`: what the input was read for, and how
+    often; a look stops at as many rows as it asks for."""
 
     suite: Suite
     text: str
     batches: tuple[Batch, ...]
+    passes: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The passes in words; empty where no file was read."""
+        return ", ".join(f"{count:,} for {purpose}" for purpose, count in self.passes if count)
 
 
 def suggest_files(
@@ -80,12 +87,19 @@ def suggest_files(
         seen = [_seen(name, batch, types) for name, batch in read]
         seen = _sampled(seen, [batch for _, batch in read], types)
         suite = suggest(seen, _times([batch.id for batch in seen]), rolling=rolling)
-        suite = _verified(suite, [batch for _, batch in read], seen)
+        unverified, suite = suite, _verified(suite, [batch for _, batch in read], seen)
         for name, place in (references or {}).items():
             suite = _referring(own.spark, suite, seen, name, place)
     dated = bool(_PLACE.search(template)) and all(_day(batch.id) is not None for batch in seen)
     head = Head(dataset, template, kind, given, batch_time=dated, types=types)
-    return Suggested(suite, rule_file(suite, head), tuple(seen))
+    passes = (
+        ("columns", sum(batch.scans for _, batch in read)),
+        ("types", int(read[0][1].text)),
+        ("profiles", len(read)),
+        ("a look at rows", sum(bool(batch.sample) for batch in seen)),
+        ("the key", int(_looks_closer(unverified, seen))),
+    )
+    return Suggested(suite, rule_file(suite, head), tuple(seen), passes)
 
 
 def suggest_history(
@@ -244,11 +258,16 @@ def _value(name: str, kind: str, type: str, types: Mapping[str, str]) -> str:
     return found if kind == TEXT else f"cast({found} as string)"
 
 
+def _looks_closer(suite: Suite, seen: Sequence[Batch]) -> bool:
+    """Whether there is a key, and rows of the last batch that were not looked at."""
+    return any(one.type == "key" for one in suite.suggestions) and not seen[-1].whole
+
+
 def _verified(suite: Suite, read: Sequence[Read], seen: Sequence[Batch]) -> Suite:
     """Without a key that holds among the rows looked at and not in the whole of the last batch."""
-    key = next((one for one in suite.suggestions if one.type == "key"), None)
-    if key is None or seen[-1].whole:
+    if not _looks_closer(suite, seen):
         return suite
+    key = next(one for one in suite.suggestions if one.type == "key")
     columns = [f"`{name}`" for name in (f"k{place}" for place in range(len(key.columns)))]
     chosen = [f"{quote(name)} as {alias}" for name, alias in zip(key.columns, columns, strict=True)]
     doubled = _good(read[-1]).selectExpr(*chosen).groupBy(*columns).count().where("count > 1").limit(1).collect()

@@ -78,7 +78,8 @@ def _suggest(options: argparse.Namespace) -> int:
     else:
         print(found.text, end="")
     count = len(suite.suggestions)
-    print(f"{count} rules from {len(suite.batches)} batches, {len(suite.dropped)} dropped", file=sys.stderr)
+    passes = f"; passes: {found.told}" if found.told else ""
+    print(f"{count} rules from {len(suite.batches)} batches, {len(suite.dropped)} dropped{passes}", file=sys.stderr)
     return 0
 
 

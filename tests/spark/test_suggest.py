@@ -15,6 +15,8 @@ from quality.errors import UsageError
 from quality.rulefile.lint import lint
 from quality.suggesting.judging import breaks
 from quality.suggestion import suggest_files
+from tests.spark.test_passes import in_the_books
+from tests.written import Place
 
 DRAW = random.Random(5)
 HEADER = "id,code,zip,state,sent,amount,day,city,land"
@@ -44,6 +46,27 @@ def made(spark, tmp_path_factory):
     )
     (place / "rules.yml").write_text(found.text)
     return place, found
+
+
+@pytest.mark.parametrize("whole", (True, False))
+def test_the_input_is_read_as_often_as_is_told(spark, made, whole, monkeypatch):
+    place, _ = made
+    if not whole:
+        monkeypatch.setattr("quality.suggestion._SAMPLED_ROWS", 100)
+
+    def suggested():
+        return suggest_files(f"{place}/in/{{{{ batch }}}}.csv", dataset="orders", last=4, spark=spark)
+
+    found, scans = in_the_books(spark, Place(place, spark), suggested)
+    key = {} if whole else {"the key": 1}
+    assert {name: count for name, count in found.passes if count} == {
+        "types": 1,
+        "profiles": 4,
+        "a look at rows": 4,
+        **key,
+    }
+    assert len(scans) == sum(count for _, count in found.passes)
+    assert found.told.startswith("1 for types, 4 for profiles, 4 for a look at rows")
 
 
 def test_the_file_says_types_and_what_was_planted(made):

@@ -143,6 +143,17 @@ def test_a_relationship_asks_a_reference_that_is_declared(converted, to):
     assert [(loss.what, loss.kept) for loss in report.losses] == [("reference 'dim'", True)]
 
 
+def test_numbers_of_rows_are_held_against_those_of_references(converted):
+    found, _ = converted(
+        f"{U}.equal_rowcount: {{compare_model: ref('dim')}}",
+        f"{U}.fewer_rows_than: {{compare_model: ref('dim')}}",
+        f"{E}_table_row_count_to_equal_other_table: {{compare_model: ref('dim')}}",
+        of="",
+    )
+    match = {"type": "row_count_match", "reference": "dim"}
+    assert [(rule.pop("bounds", {}), rule) for rule in found] == [({}, match), ({"below": 1}, match), ({}, match)]
+
+
 def test_no_test_has_a_form_and_a_reason_why_it_has_none():
     assert not TESTS.keys() & WHY_NOT.keys()
 

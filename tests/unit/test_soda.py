@@ -128,7 +128,7 @@ LOST = {
     "filter cannot be used": "row_count > 0: {filter: 'a; drop'}",
     "fail condition cannot": "failed rows: {fail condition: 'a > (select 1)'}",
     "queries": "failed rows: {fail query: select 1}",
-    "another data set": "row_count same as other",
+    "another data source": "row_count same as other in warehouse",
     "'anomalies'": "anomaly detection for row_count",
     "the format 'date iso 8601'": "invalid_count(a) = 0: {valid format: date iso 8601}",
     "defined by SQL": "surface > 5: {surface expression: sum(a)}",
@@ -157,6 +157,8 @@ def test_a_reference_is_declared_where_a_check_asks_it(converted):
         {"type": "not", "parts": [{"exists_in": {"columns": ["a"], **of_dim}}]},
     ]
     assert [(loss.what, loss.kept) for loss in report.losses] == [("reference 'dim'", True)]
+    found, _ = converted("  - row_count same as raw_orders\n")
+    assert found == [{"type": "row_count_match", "reference": "raw_orders"}]
 
 
 def test_every_key_of_validity_has_a_meaning():

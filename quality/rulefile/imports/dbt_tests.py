@@ -17,7 +17,7 @@ from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry
 from quality.rulefile.imports.expectations import EXPECTATIONS
 from quality.rulefile.imports.soda_schema import TYPES
-from quality.rulefile.imports.writing import exists_in
+from quality.rulefile.imports.writing import exists_in, reference_name
 
 Arguments = dict[str, Any]
 _UNITS = {"second", "minute", "hour", "day", "week"}
@@ -195,14 +195,24 @@ def flagged(kwargs: Mapping[str, Any], patterns: list[str]) -> list[str]:
     return [f"(?{flags}){pattern}" if flags else pattern for pattern in patterns]
 
 
-def _relationship(kwargs: Arguments) -> list[Entry]:
-    """`to` is a model, a source, or a name."""
-    found = re.fullmatch(r"(?:ref|source)\((.*)\)", str(kwargs["to"]).strip())
-    names = re.findall(r"['\"]([^'\"]+)['\"]", found[1]) if found else [str(kwargs["to"])]
+def _model(text: Any) -> str:
+    """The name of a model or a source, however it is pointed at. Raises Lost."""
+    found = re.fullmatch(r"(?:ref|source)\((.*)\)", str(text).strip())
+    names = re.findall(r"['\"]([^'\"]+)['\"]", found[1]) if found else [str(text)]
     if not names:
-        raise Lost(f"its 'to: {kwargs['to']}' names no model")
-    rule = exists_in([kwargs["column_name"]], names[-1], [str(kwargs["field"])])
+        raise Lost(f"'{text}' names no model")
+    return str(names[-1])
+
+
+def _relationship(kwargs: Arguments) -> list[Entry]:
+    rule = exists_in([kwargs["column_name"]], _model(kwargs["to"]), [str(kwargs["field"])])
     return [Entry("exists_in", rule["exists_in"])]
+
+
+def _row_count_match(bounds: Mapping[str, Any]) -> Callable[[Arguments], list[Entry]]:
+    return lambda kwargs: [
+        Entry("row_count_match", {"reference": reference_name(_model(kwargs["compare_model"])), **bounds})
+    ]
 
 
 def _columns(type: str) -> Callable[[Arguments], list[Entry]]:
@@ -253,6 +263,9 @@ TESTS: dict[str, Test] = {
     "unique": Test("", lambda k: [Entry("unique", {"columns": [k["column_name"]]})]),
     "not_null": Test("", lambda k: [Entry("required", {"column": k["column_name"]})], counts_rows=True),
     "accepted_values": Test("values", _in(False, {})),
+    "dbt_utils.equal_rowcount": Test("compare_model", _row_count_match({})),
+    "dbt_utils.fewer_rows_than": Test("compare_model", _row_count_match({"below": 1})),
+    f"{_EXPECT}_table_row_count_to_equal_other_table": Test("compare_model", _row_count_match({})),
     "relationships": Test("to field", _relationship, counts_rows=True),
     "dbt_utils.accepted_range": Test("min_value max_value inclusive", _range, counts_rows=True),
     "dbt_utils.at_least_one": Test("", lambda k: [Entry("completeness", {"column": k["column_name"], "above": 0})]),
@@ -283,10 +296,9 @@ TESTS: dict[str, Test] = {
 }  # fmt: skip
 #: Why a test has no form.
 WHY_NOT = {
-    **dict.fromkeys(("dbt_utils.relationships_where", "dbt_utils.equality", "dbt_utils.equal_rowcount",
-                     "dbt_utils.fewer_rows_than", "dbt_utils.cardinality_equality",
+    **dict.fromkeys(("dbt_utils.relationships_where", "dbt_utils.equality", "dbt_utils.cardinality_equality",
                      f"{_EXPECT}_column_distinct_count_to_equal_other_table", f"{_EXPECT}_table_aggregation_to_equal_other_table",
-                     f"{_EXPECT}_table_column_count_to_equal_other_table", f"{_EXPECT}_table_row_count_to_equal_other_table",
+                     f"{_EXPECT}_table_column_count_to_equal_other_table",
                      f"{_EXPECT}_table_row_count_to_equal_other_table_times_factor"), _OTHER),
     **dict.fromkeys(("dbt_utils.sequential_values", "dbt_utils.mutually_exclusive_ranges", f"{_EXPECT}_column_values_to_be_increasing",
                      f"{_EXPECT}_column_values_to_be_decreasing", f"{_EXPECT}_row_values_to_have_data_for_every_n_datepart"), _ORDER),

@@ -53,6 +53,7 @@ _REFERENCE = re.compile(
     r"values in\s+(?P<ours>\([^)]*\)|\S+)\s+must\s+(?P<not>not\s+)?exist in\s+(?P<other>\"[^\"]+\"|`[^`]+`|\S+)\s+"
     r"(?P<theirs>\([^)]*\)|\S+)\s*"
 )
+_SAME_ROWS = re.compile(r"row_count same as\s+(?P<other>\"[^\"]+\"|`[^`]+`|[^\s\[]+)(?P<source>\s+(?:\[.*|in\s.*))?")
 _ARGUMENT = re.compile(r"\s*(\"[^\"]*\"|`[^`]*`|[^,]+)\s*(?:,|\Z)")
 _SAMPLE = "Soda's is of a sample (division by n - 1), here it is of the whole (division by n)"
 _CHANGE = "the batches before it are those that were published here; it does not apply until there are enough"
@@ -190,6 +191,12 @@ def _other(check: str, given: dict[str, Any], columns: Mapping[str, Mapping[str,
     if found:
         _refuse(given)
         return [_exists(found)]
+    found = _SAME_ROWS.fullmatch(check)
+    if found:
+        _refuse(given)
+        if found["source"]:
+            raise Lost("a data set of another data source is declared by hand, under 'references'")
+        return [Entry("row_count_match", {"reference": reference_name(found["other"])})]
     for start, why in _NONE.items():
         if check.startswith(start):
             raise Lost(why)
@@ -436,7 +443,6 @@ _MAKERS: dict[str, Callable[[_Asked], Entry]] = {
 }  # fmt: skip
 #: Why a check has no form, by how it begins.
 _NONE = {
-    "row_count same as": "rules that compare with another data set have no form yet",
     "anomaly score": "anomalies are not a rule: see the section 'anomalies' of a rule file",
     "anomaly detection": "anomalies are not a rule: see the section 'anomalies' of a rule file",
     "distribution_difference": "distributions have no form yet",
