@@ -1009,12 +1009,14 @@ PARTED_RULES = [
 ]  # fmt: skip
 
 
-def element_holds(rule: Mapping[str, Any], value: Any) -> bool:
+def element_holds(rule: Mapping[str, Any], value: Any, depth: int) -> bool:
+    """Whether all below a value hold, `depth` lists above them. A list that is NULL is like a NULL value, but for `required`:
+    it has no element that is missing."""
     word = oracle.rule_type(rule)
-    if isinstance(value, list):
-        return all(element_holds(rule, one) for one in value)
     if value is None:
-        return word != "required" and rule.get("nulls") != "fail"
+        return rule.get("nulls") != "fail" and (depth > 0 or word != "required")
+    if depth:
+        return all(element_holds(rule, one, depth - 1) for one in value)
     if rule.get("nan") == "pass" and isinstance(value, float) and math.isnan(value):
         return True
     return oracle.PREDICATES[word]({"e": value}, "e", value, rule[word]) is True
@@ -1030,10 +1032,8 @@ def test_every_element_must_hold_what_is_demanded_of_it(spark, tmp_path):
         word = oracle.rule_type(rule)
         lists = [by_name[rule[word]["column"].lower()](row) for row in PARTED_ROWS]
         scope = [n for n, found in enumerate(lists) if found is not None or rule.get("nulls") != "skip"]
-        # a NULL list is like a NULL value, an inner one too
-        failing = {
-            n for n in scope if not element_holds(rule, lists[n]) and (lists[n] is not None or word != "required")
-        }
+        depth = rule[word]["column"].count("[") - rule[word]["column"].count("`odd")
+        failing = {n for n in scope if not element_holds(rule, lists[n], depth)}
         expected[rule["name"]] = oracle._rows(rule, scope, failing)
     file = write_rules(tmp_path, str(data), rules, {})
     result = quality.run(file, BATCH, spark=spark)
