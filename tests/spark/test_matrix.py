@@ -69,7 +69,7 @@ UNGROUPED = {
     "drift", "gaps", "coverage", "monotonic", "no_outliers",
 }  # fmt: skip
 #: Types with a `column` and others beside it: one rule is about one set of columns.
-ABOUT_SEVERAL = {"compare", "sum_equals"}
+ABOUT_SEVERAL = {"compare", "sum_equals", "gaps", "monotonic"}
 
 
 def plain_rules() -> dict[str, dict[str, Any]]:
