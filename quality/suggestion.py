@@ -26,6 +26,7 @@ from quality.profiles import ColumnProfile, Profile
 from quality.profiling import profile_frame
 from quality.rule_types.base import MALFORMED_LINE
 from quality.rule_types.rules import Input
+from quality.rulefile.references import is_name
 from quality.rulefile.sections import FORMATS, guess_format
 from quality.sql import quote
 from quality.suggesting.facts import MOMENT, NUMBER, OTHER, TEXT, Batch, Vector, kind_of, of_profile
@@ -91,7 +92,9 @@ def suggest_files(
         for name, place in (references or {}).items():
             suite = _referring(own.spark, suite, seen, name, place)
     dated = bool(_PLACE.search(template)) and all(_day(batch.id) is not None for batch in seen)
-    head = Head(dataset, template, kind, given, batch_time=dated, types=types)
+    asked = {one.arguments["reference"] for one in suite.suggestions if one.type == "exists_in"}
+    others = {name: place for name, place in (references or {}).items() if name in asked}
+    head = Head(dataset, template, kind, given, batch_time=dated, types=types, references=others)
     passes = (
         ("columns", sum(batch.scans for _, batch in read)),
         ("types", int(read[0][1].text)),
@@ -276,12 +279,15 @@ def _verified(suite: Suite, read: Sequence[Read], seen: Sequence[Batch]) -> Suit
 
 # references
 
-_MOST_REFERENCED, _MOST_LISTED = 200_000, 200
+_MOST_REFERENCED = 200_000
 
 
 def _referring(spark: SparkSession, suite: Suite, seen: Sequence[Batch], name: str, path: str) -> Suite:
-    """With a rule, or a note, for each column whose values all stand in a column of another data set that has each once."""
+    """With a rule for each column whose values all stand in a column of another data set that has each once; a note for a
+    column whose values a rule lists already."""
     kind = guess_format(path)
+    if not is_name(name):
+        raise UsageError(f"--reference {name}={path}: '{name}' is no name of a reference: letters, digits and '_'")
     if kind not in FORMATS:
         raise UsageError(
             f"--reference {name}={path}: the name does not tell the format; {did_you_mean('', FORMATS, 'formats')}"
@@ -307,9 +313,11 @@ def _referring(spark: SparkSession, suite: Suite, seen: Sequence[Batch], name: s
             if len(values) < 3 or not values <= members:
                 continue
             why = f"all {len(values):,} values stand in {column} of {name}, which has {len(members):,}, each once"
-            if len(members) <= _MOST_LISTED and ours not in ruled:
+            if ours not in ruled:
+                ruled.add(ours)
+                asked = {"reference": name, "reference_columns": [column]}
                 given = {"values": members, "key": "set"}
-                suggestions.append(Suggestion("in", (ours,), {"values": sorted(members)}, "unlisted", why, given))
+                suggestions.append(Suggestion("exists_in", (ours,), asked, "unlisted", why, given))
             else:
                 notes.append(f"{ours}: {why}")
     return replace(suite, suggestions=tuple(suggestions), notes=tuple(notes))

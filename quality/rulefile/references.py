@@ -25,6 +25,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DATASET = re.compile(r"[a-z0-9_.-]*[a-z0-9_-][a-z0-9_.-]*")
 
 
+def is_name(text: str) -> bool:
+    """Whether a reference can be called so."""
+    return _NAME.fullmatch(text) is not None and text.lower() != "this"
+
+
 def read_references(tree: Node, problems: Problems) -> tuple[Reference, ...]:
     """The references by name, in the order of the file. Nothing is read of them."""
     section = tree.mapping.get("references")
@@ -38,7 +43,7 @@ def read_references(tree: Node, problems: Problems) -> tuple[Reference, ...]:
         return ()
     found = []
     for name, node in section.mapping.items():
-        if not _NAME.fullmatch(name) or name.lower() == "this":
+        if not is_name(name):
             problems.add(node, f"reference '{name}' is no name: letters, digits and '_', and not 'this'")
         elif not isinstance(node.value, dict):
             problems.add(

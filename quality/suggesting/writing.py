@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quality.rulefile.dqdl.yaml_text import Template, flow
+from quality.rulefile.sections import guess_format
 from quality.sql import literal, quote
 from quality.suggesting.judging import METRICS, Suggestion
 from quality.suggesting.suite import Suite, expected
@@ -19,7 +20,8 @@ _WARNS = frozenset({"mean", "spread", "smallest", "largest", "distinct", "correl
 
 @dataclass(frozen=True)
 class Head:
-    """What stands above the rules. `types`: those that a text format's columns are to have."""
+    """What stands above the rules. `types`: those that a text format's columns are to have; `references`: paths of other data
+    sets, by name."""
 
     dataset: str
     path: str = ""
@@ -29,6 +31,7 @@ class Head:
     batch_time: bool = False
     types: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    references: Mapping[str, str] = field(default_factory=dict)
 
 
 def rule_file(suite: Suite, head: Head) -> str:
@@ -73,6 +76,11 @@ def _input(head: Head) -> Iterator[str]:
     if head.batch_time:
         given["batch_time"] = Template("{{ batch }}")
     yield f"input: {flow(given)}"
+    if head.references:
+        yield "references:"
+    for name, path in head.references.items():
+        csv = {"options": {"header": True}} if guess_format(path) == "csv" else {}
+        yield f"  {name}: {flow({'path': path, **csv})}"
 
 
 def _rules(suite: Suite) -> Iterator[str]:
@@ -197,6 +205,11 @@ def _body(one: Suggestion) -> Any:
         return _that(one)
     if one.type in ("all_or_none_of", "correlation"):
         return {"columns": list(one.columns), **one.arguments}
+    if one.type == "exists_in":
+        asked = dict(one.arguments)
+        if asked["reference_columns"] == list(one.columns):
+            del asked["reference_columns"]
+        return {"columns": list(one.columns), **asked}
     if one.type == "key":
         return {"columns": list(one.columns)}
     if one.type == "row_count":

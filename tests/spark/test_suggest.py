@@ -12,6 +12,8 @@ import pytest
 import quality
 from quality import cli
 from quality.errors import UsageError
+from quality.rule_types.relations import ExistsIn
+from quality.rulefile import load
 from quality.rulefile.lint import lint
 from quality.suggesting.judging import breaks
 from quality.suggestion import suggest_files
@@ -38,10 +40,11 @@ def made(spark, tmp_path_factory):
     for n in range(1, 11):
         (place / "in" / f"2024-01-{n:02d}.csv").write_text("\n".join([HEADER, *lines(n)]) + "\n")
     pq.write_table(pa.table({"city": ["Rome", "Oslo", "Bern", "Kyiv"]}), place / "cities.parquet")
+    (place / "zips.csv").write_text("\n".join(["plz", *(f"{n:05d}" for n in range(10_000))]) + "\n")
     found = suggest_files(
         f"{place}/in/{{{{ batch }}}}.csv",
         dataset="orders",
-        references={"cities": f"{place}/cities.parquet"},
+        references={"cities": f"{place}/cities.parquet", "zips": f"{place}/zips.csv"},
         spark=spark,
     )
     (place / "rules.yml").write_text(found.text)
@@ -70,13 +73,18 @@ def test_the_input_is_read_as_often_as_is_told(spark, made, whole, monkeypatch):
 
 
 def test_the_file_says_types_and_what_was_planted(made):
-    _, found = made
+    place, found = made
     assert "zip: {type: string}" in found.text
     assert "amount: {type: double}" in found.text
     assert "sent: {type: timestamp}" in found.text
     said = {(one.type, one.columns) for one in found.suite.suggestions}
     assert {("key", ("id",)), ("in", ("state",)), ("matches", ("code",)), ("required", ("state", "sent"))} <= said
     assert ("freshness", ("day",)) in said
+    # the cities are listed by a rule of their own, the many codes are looked up
+    rule_set = load(str(place / "rules.yml"), batch="2024-01-01")
+    assert [(one.name, one.input.path) for one in rule_set.references] == [("zips", (f"{place}/zips.csv",))]
+    asking = [rule.check for rule in rule_set.rules if rule.check.type == "exists_in"]
+    assert asking == [ExistsIn(("zip",), "zips", ("plz",))]
     report = lint(str(made[0] / "rules.yml"))
     assert (report.problems, report.warnings) == ((), ())
 
