@@ -1,10 +1,11 @@
 """What can be measured. An analyzer is a value: the metric's name (Deequ's where it has one), the columns it looks
 at, its filter, its parameters. How it is computed is data too: native Spark SQL, and the form of Deequ's analyzer.
 
-Three ways lead to a metric, by `source` (`quality.distributions` and others have more):
+Four ways lead to a metric, by `source` (`quality.distributions` and others have more):
 - `counts`: from the number of rows in scope and of rows that comply (row predicates, completeness);
 - `keys`: from the frequencies of a key, which need a shuffle;
-- `scan`: from an aggregate in the shared scan.
+- `scan`: from an aggregate in the shared scan;
+- `query`: from a query of a steward, in a pass of its own.
 """
 
 from __future__ import annotations
@@ -329,6 +330,25 @@ class ApproxCountDistinct(Analyzer):
 
     native = "approx_count_distinct({0})"
     deequ = ("column", "where")
+
+
+@dataclass(frozen=True)
+class Query(Analyzer):
+    """The number that a query gives. A query has the rule's id as instance: its text is not its identity."""
+
+    query: str = ""
+    instance: str = "*"
+    source: ClassVar[str] = "query"
+
+    @property
+    def name(self) -> str:
+        """As DQDL calls it."""
+        return "CustomSQL"
+
+    @property
+    def key(self) -> MetricKey:
+        """Of the data set."""
+        return MetricKey("Dataset", self.name, self.instance, self.where)
 
 
 class KeyAnalyzer(Analyzer):

@@ -181,7 +181,7 @@ def _measured(work: _Work, known: CommitRecord | None) -> Backfilled:
         finally:
             engine.release()
     verdicts = verification.judge(findings.plan, findings.measured, batch.columns)
-    metrics = with_profile((verdict.metric for verdict in verdicts if verdict.metric), findings.profile)
+    metrics = with_profile((metric for verdict in verdicts for metric in verdict.metrics), findings.profile)
     if {*reader.pinned_now(batch)} != {*batch.files}:
         raise InputError(f"{rule_set.file}: the input of batch '{rule_set.batch}' changed while it was read")
     references.refuse_moved()

@@ -6,10 +6,10 @@ policy is applied once, outermost. `complies` and `scope` are never NULL, so tha
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, base_type
+from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, Query, base_type
 from quality.distributions import Drift, OwnAnalyzer
 from quality.errors import RuleDataError
 from quality.model import Nulls
@@ -20,12 +20,14 @@ from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.rules import Rule
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
-from quality.sql import conjunction
+from quality.sql import RELATIONS, conjunction, tokens
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
 WORD_BITS = 62
 #: Types of which 64 neighbours are counted at once.
 WHOLE = ("tinyint", "smallint", "int", "bigint")
+#: Sources of the metrics that are measured in groups.
+_GROUPED = ("scan", "counts", "keys")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class RowCheck:
     hiding: Hiding | None = None
     #: SQL: the line could be read; empty where there are no lines.
     well_formed: str = ""
+    #: SQL of the columns whose values make the groups it is judged in.
+    by: tuple[str, ...] = ()
 
     @property
     def fails(self) -> str:
@@ -89,6 +93,45 @@ class MetricCheck:
     unsure: str = ""
     #: What earlier batches held of the column, where the metric is a distance from it.
     reference: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
+    #: SQL of the columns whose values make the groups it is judged in.
+    by: tuple[str, ...] = ()
+    #: The rule that it is a part of; empty when it is one.
+    part_of: str = ""
+
+
+@dataclass(frozen=True)
+class GroupPass:
+    """What is measured in each group of some columns: one grouped aggregate for all rules that share them, and one count
+    for each key."""
+
+    columns: tuple[str, ...]
+    by: tuple[str, ...]
+    row_checks: tuple[RowCheck, ...] = ()
+    metric_checks: tuple[MetricCheck, ...] = ()
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The ids of its rules."""
+        return (*ids_of(self.row_checks), *ids_of(self.metric_checks))
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The distinct scopes of its rules."""
+        checks: tuple[RowCheck | MetricCheck, ...] = (*self.row_checks, *self.metric_checks)
+        return tuple(dict.fromkeys(check.scope for check in checks))
+
+    @property
+    def key_passes(self) -> tuple[KeyPass, ...]:
+        """The keys that are counted in each group."""
+        return tuple(key for key in dict.fromkeys(check.key for check in self.metric_checks) if key)
+
+    def only(self, wanted: Callable[[RowCheck | MetricCheck], bool]) -> GroupPass:
+        """The pass for some of its rules."""
+        return replace(
+            self,
+            row_checks=tuple(check for check in self.row_checks if wanted(check)),
+            metric_checks=tuple(check for check in self.metric_checks if wanted(check)),
+        )
 
 
 def ids_of(checks: Iterable[RowCheck | MetricCheck]) -> tuple[str, ...]:
@@ -218,9 +261,32 @@ def metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> M
     analyzer = analyzer.fitted(row)
     for name in analyzer.columns:
         analyzer.check_type(name, row.type(name))
+    if isinstance(analyzer, Query):
+        analyzer = replace(analyzer, instance=rule.id)
+    if rule.group_by and analyzer.source not in _GROUPED:
+        raise RuleDataError(f"{analyzer.name} is not measured in groups")
     references = tuple(row.ref(name) for name in analyzer.columns)
     scope = conjunction([well_formed, _where(rule)])
     key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
     tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(references) == 1 else ""
     own = own_pass(analyzer, references, scope) if isinstance(analyzer, OwnAnalyzer) else None
     return MetricCheck(rule, analyzer, scope, references, key, own, tallied)
+
+
+def by_of(rule: Rule, row: Row) -> tuple[str, ...]:
+    """SQL of the columns that make the groups of a rule. Raises RuleDataError for what makes none."""
+    for name in rule.group_by:
+        if base_type(row.type(name)) in ("map", "array", "struct"):
+            raise RuleDataError(f"column '{name}' is {row.type(name)}: groups are told by single values")
+    return tuple(row.ref(name) for name in rule.group_by)
+
+
+def part_id(rule: Rule, number: int) -> str:
+    """What the part of a composed rule is called, counted from 1."""
+    return f"{rule.id}[{number}]"
+
+
+def reads(check: MetricCheck) -> int:
+    """How often a query names the batch: so often it is read."""
+    assert isinstance(check.analyzer, Query)
+    return max(1, sum(token.text.strip("`").lower() in RELATIONS for token in tokens(check.analyzer.query)))

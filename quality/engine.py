@@ -19,17 +19,19 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from quality import drifting, further
+from quality import drifting, further, group_scan, queries
 from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
+from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck
 from quality.distributions import Drift
-from quality.errors import EngineError, InputError, did_you_mean
+from quality.errors import EngineError, InputError, RuleDataError, did_you_mean
+from quality.grouping import Group, too_many_groups
 from quality.keys import Frequencies, KeyCounter
 from quality.matches import Match
 from quality.model import Metric
-from quality.planner import KeyPass, MetricCheck, Plan, RowCheck
+from quality.planner import Plan
 from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
 from quality.scan import Scan, Scanned
@@ -61,6 +63,25 @@ class Findings:
     measured: Measured
     frequencies: Mapping[KeyPass, Frequencies] = field(default_factory=dict)
     profile: Profile | None = None
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What was measured of each group, by rule, or why it could not be; and what queries gave, or why they gave nothing."""
+
+    measured: Mapping[str, Mapping[Group, Measured]] = field(default_factory=dict)
+    ungrouped: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, Metric] = field(default_factory=dict)
+    unasked: Mapping[str, str] = field(default_factory=dict)
+
+    def merged(self, other: Groups) -> Groups:
+        """Both together."""
+        return Groups(
+            {**self.measured, **other.measured},
+            {**self.ungrouped, **other.ungrouped},
+            {**self.asked, **other.asked},
+            {**self.unasked, **other.unasked},
+        )
 
 
 class Engine:
@@ -97,7 +118,8 @@ class Engine:
     def analyse(self, frame: DataFrame, plan: Plan) -> Plan:
         """The plan less the rules whose SQL Spark cannot resolve against the batch. No job runs."""
         wanted = [(check.rule.id, [check.scope, check.complies, f"{check.value} is null"]) for check in plan.row_checks]
-        wanted += [(check.rule.id, [check.scope, *self._aggregate_texts(check)]) for check in plan.metric_checks]
+        metrics = (*plan.metric_checks, *plan.group_checks)
+        wanted += [(check.rule.id, [check.scope, *self._aggregate_texts(check)]) for check in metrics]
         errors: dict[str, str] = {}
         self._analyse(frame, wanted, errors)
         return plan.without(errors)
@@ -136,7 +158,7 @@ class Engine:
             scanned = self._bisect(batch, plan, error)
         scanned = self.with_own(batch, plan, scanned)
         plan = plan.without(scanned.errors)
-        return self.findings(plan, scanned, self.frequencies(batch, plan))
+        return self.findings(plan, scanned, self.frequencies(batch, plan), self.groups(batch, plan))
 
     def settled(self, batch: Batch, plan: Plan) -> Plan:
         """The plan with the bounds that come from the batch itself: a narrow pass, or two. A rule whose bounds cannot be
@@ -175,9 +197,62 @@ class Engine:
                 errors |= {check.rule.id: reason(error) for check in checks}
         return replace(scanned, metrics=metrics, errors=errors)
 
-    def findings(self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies]) -> Findings:
+    def groups(self, batch: Batch, plan: Plan) -> Groups:
+        """What is measured in each group of rows: a pass for each set of columns that rules are grouped by."""
+        found = Groups()
+        for part in plan.group_passes:
+            found = found.merged(self._in_groups(batch, plan, part))
+        for check in plan.queries:
+            found = found.merged(self._asked(batch, check))
+        return found
+
+    def _asked(self, batch: Batch, check: MetricCheck) -> Groups:
+        def launch(times: int) -> None:
+            self.launched.narrow += 0 if batch.kept else times
+            self.launched.shuffles += 0 if batch.small else times
+
+        try:
+            return Groups(asked={check.rule.id: queries.ask(batch, check, launch)})
+        except (AnalysisException, ParseException) as error:
+            return Groups(unasked={check.rule.id: in_words(error, [column.name for column in batch.columns])})
+        except (PySparkException, Py4JJavaError) as error:
+            return Groups(unasked={check.rule.id: reason(error)})
+        except RuleDataError as error:
+            return Groups(unasked={check.rule.id: str(error)})
+
+    def _in_groups(self, batch: Batch, plan: Plan, part: GroupPass) -> Groups:
+        def launch(shuffles: int) -> None:
+            self.launched.narrow += not batch.kept
+            self.launched.shuffles += shuffles
+
+        try:
+            grouped = group_scan.measure(batch, plan, part, launch)
+        except group_scan.TooManyGroupsError:
+            first = part.scopes[0]
+            if len(part.scopes) == 1:
+                return Groups(ungrouped=dict.fromkeys(part.rules, too_many_groups(part.columns)))
+            # those of one rule may be few
+            one, others = part.only(lambda check: check.scope == first), part.only(lambda check: check.scope != first)
+            return self._in_groups(batch, plan, one).merged(self._in_groups(batch, plan, others))
+        except (PySparkException, Py4JJavaError) as error:
+            if len(part.rules) == 1:
+                return Groups(ungrouped={part.rules[0]: reason(error)})
+            half = set(part.rules[: len(part.rules) // 2])
+            one, others = (part.only(lambda c, w=w: (c.rule.id in half) == w) for w in (True, False))  # type: ignore[misc]
+            return self._in_groups(batch, plan, one).merged(self._in_groups(batch, plan, others))
+        own = group_scan.plan_of(plan, part)
+        measured = {group: self.measured(own, of.scanned, of.frequencies) for group, of in grouped.items()}
+        return Groups(dict.fromkeys(part.rules, measured))
+
+    def findings(
+        self, plan: Plan, scanned: Scanned, frequencies: Mapping[KeyPass, Frequencies], groups: Groups
+    ) -> Findings:
         """What the passes found, by rule."""
-        return Findings(plan, self.measured(plan, scanned, frequencies), frequencies, scanned.profile)
+        scanned = replace(scanned, metrics={**scanned.metrics, **groups.asked})
+        measured = self.measured(plan, scanned, frequencies)
+        measured = replace(measured, groups=groups.measured, ungrouped=groups.ungrouped)
+        measured = replace(measured, errors={**measured.errors, **groups.unasked})
+        return Findings(plan, measured, frequencies, scanned.profile)
 
     def scan(self, batch: Batch, plan: Plan, *, verdicts: bool = True) -> Scanned:
         """One pass over the columns that are needed. Without `verdicts` the failing rows of row rules are not counted.
@@ -269,14 +344,16 @@ class Engine:
         if self.deequ is None:
             return []
         demands = [self._row_demand(check, findings.measured) for check in findings.plan.row_checks]
-        for check in findings.plan.metric_checks:
+        # a part says nothing by itself
+        for check in (check for check in findings.plan.metric_checks if not check.part_of):
             demands += self._metric_demand(self.deequ, check, findings.measured)
         return self.deequ.evaluate(name, [demand for demand in demands if demand])
 
     @staticmethod
     def _row_demand(check: RowCheck, measured: Measured) -> Demand | None:
         counts = measured.counts.get(check.rule.id)
-        if counts is None or not counts.scope:
+        # a tolerance of groups is none of the whole batch
+        if counts is None or not counts.scope or check.by:
             return None
         tolerance = check.rule.tolerance
         allowed = max(int(Decimal(repr(tolerance.ratio)) * counts.scope), tolerance.rows)
@@ -346,4 +423,5 @@ def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, 
         if denominator == 1 and analyzer.name == "CountDistinct":
             return Metric(analyzer.key, numerator)
         return ratio_metric(analyzer, numerator, denominator)
-    return scanned.metrics[check.rule.id]
+    # examples and windows ask no query
+    return scanned.metrics.get(check.rule.id) or Metric(analyzer.key, None)

@@ -33,7 +33,7 @@ from quality.model import Column, Metric, RuleStatus, Tolerance
 from quality.planner import KeyPass, Plan
 from quality.references import References
 from quality.results import Progress
-from quality.rule_types.base import MALFORMED, MALFORMED_LINE, RESERVED_PREFIX, MetricRule, Row
+from quality.rule_types.base import MALFORMED, MALFORMED_LINE, RESERVED_PREFIX, Row
 from quality.rule_types.rules import Example, Rule, RuleSet
 from quality.rule_types.values import Type
 from quality.rulefile import load
@@ -217,7 +217,7 @@ def _guess(cases: list[_Case], name: str) -> str:
     values = _values(cases, name)
     if values:
         return _kind(values)
-    checks = [rule.check for case in cases for rule in case.rules if isinstance(rule.check, MetricRule)]
+    checks = [metric for case in cases for rule in case.rules for metric in rule.check.metrics()]
     wanted = [a.types for a in (check.analyzer("") for check in checks) if name in map(str.lower, a.columns)]
     return "double" if any(types and "string" not in types for types in wanted) else "string"
 
@@ -295,6 +295,8 @@ def _with_own(
 
 
 def _strict(rule: Rule) -> Rule:
+    # the rows of an example are one group
+    rule = replace(rule, group_by=())
     return replace(rule, tolerance=Tolerance()) if judges_rows(type(rule.check)) else rule
 
 

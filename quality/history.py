@@ -49,6 +49,7 @@ def metric_rows(metrics: Iterable[Metric], common: Mapping[str, Any]) -> list[di
             "name": key.name,
             "instance": key.instance,
             "filter": key.filter,
+            "segment": dict(key.segment) or None,
             "parameters": json.dumps(dict(key.parameters), sort_keys=True),
             "value": metric.number,
             "exact": metric.text,

@@ -100,6 +100,8 @@ def batches(store: Store, found: Sequence[CommitRecord], spark: SparkSession | N
     """The batches of records with their metrics; a batch seen twice counts once, by its later record. `spark` reads where
     pyarrow is not installed."""
     points, sketches = measured(store, found, spark, sketches=True)
+    # the metric of a group that a rule asked for is of some batches, and of their worst groups alone
+    points = {run: {one: of[one] for one in of if not one.segment} for run, of in points.items()}
     by_id = {record.batch: record for record in found}
     return [batch_of(record, points.get(record.run, {}), sketches.get(record.run, {})) for record in by_id.values()]
 

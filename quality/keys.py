@@ -10,7 +10,7 @@ anything is shuffled. Other keys are grouped as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, cast
@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from quality.backends.reading import Batch
 from quality.backends.tally import tally
-from quality.planner import KeyPass
+from quality.checks import KeyPass
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.tally import read_key_runs
 
@@ -179,6 +179,25 @@ def frequencies_of(frame: DataFrame, keys: Iterable[KeyPass], group: str) -> dic
         for row in reduce(DataFrame.unionAll, counted).collect():
             number, within, had, *others = map(int, row)
             list(found.values())[number][within] = Frequencies(had, others[0], others[1], others[2], others[3])
+    return found
+
+
+def frequencies_within(
+    frame: DataFrame, key: KeyPass, by: Sequence[str], told: Callable[[Sequence[str]], list[str]]
+) -> dict[tuple[str | None, ...], Frequencies]:
+    """The frequencies of a key within each group of rows that share what `by` says (SQL), told by texts: `told` gives the
+    SQL of those of some columns. One job, two shuffles. A group without a key is not there."""
+    names = [f"g{index}" for index in range(len(by))]
+    groups = [f"{reference} as {name}" for reference, name in zip(by, names, strict=True)]
+    parts = [f"{reference} as k{index}" for index, reference in enumerate(key.references)]
+    by_key = frame.where(key.scope).selectExpr(*groups, *parts).groupBy(*names, *_names(key))
+    counted = by_key.agg(F.count(F.lit(1)).alias("n")).groupBy(*names)
+    numbers = counted.agg(*(F.expr(text) for text in _frequencies(key)))
+    found = {}
+    for row in numbers.selectExpr(*_FREQUENCIES, *told(names)).collect():
+        numbers_of, group = row[: len(_FREQUENCIES)], row[len(_FREQUENCIES) :]
+        had, *others = map(int, numbers_of)
+        found[tuple(group)] = Frequencies(had, others[0], others[1], others[2], others[3])
     return found
 
 

@@ -20,8 +20,8 @@ from pyspark.sql import functions as F
 from quality import slices
 from quality.backends.footers import column_stats
 from quality.backends.reading import Batch
+from quality.checks import RowCheck
 from quality.engine import Findings
-from quality.planner import RowCheck
 from quality.results import Context, Sides
 from quality.rows import duplicates, failing_sql
 from quality.rule_types.schema import Malformed
@@ -106,7 +106,9 @@ def _to_explain(context: Context, findings: Findings, files: Sides) -> list[RowC
         for check in plan.row_checks
         if (plan.several or flags or check.rule.quarantines)
         and (count := counts[check.rule.id]).failed >= LEAST_ROWS
-        and (not check.rule.tolerance.allows(count.failed, count.scope) or (held and check.rule.quarantines))
+        and (
+            check.by or not check.rule.tolerance.allows(count.failed, count.scope) or (held and check.rule.quarantines)
+        )
     ]
     return sorted(found, key=lambda check: -counts[check.rule.id].failed)[:MOST_RULES]
 

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from quality import drifting, history_reader
 from quality.anomaly.drift import merged
 from quality.anomaly.values import Point, Series
+from quality.checks import MetricCheck
 from quality.distributions import Drift
 from quality.errors import QualityError, UsageError
 from quality.formulas import Unreckonable
 from quality.model import MetricKey, number_text
-from quality.planner import MetricCheck, Plan
+from quality.planner import Plan
 from quality.rule_types.base import MetricRule
 from quality.rule_types.rules import batches_asked
 from quality.storage.commit import CommitRecord
@@ -102,7 +103,7 @@ def resolved(check: MetricCheck, past: Past) -> MetricCheck:
     asked = bounds.batches
     values = past.values(check.analyzer.key)[:asked]
     known = [value for value in values if value is not None]
-    least = check.rule.min_history or asked
+    least = min(check.rule.min_history or asked, asked)
     if len(known) < least:
         return replace(check, waiting=_waiting(least, len(values), len(known)))
     try:

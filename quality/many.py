@@ -9,10 +9,11 @@ from pyspark.sql.column import Column as SparkColumn
 
 from quality import verification
 from quality.backends.reading import Batch
+from quality.checks import KeyPass
 from quality.engine import Engine
 from quality.keys import Frequencies
 from quality.model import RuleResult
-from quality.planner import KeyPass, Plan
+from quality.planner import Plan
 from quality.scan import Scan, Scanned
 
 

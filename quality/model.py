@@ -206,13 +206,15 @@ class Column:
 
 @dataclass(frozen=True)
 class MetricKey:
-    """What identifies a metric: entity (Dataset, Column, Multicolumn), name, instance; filter and parameters set variants apart."""
+    """What identifies a metric: entity (Dataset, Column, Multicolumn), name, instance; filter and parameters set variants apart.
+    `segment` is the group of rows it is of, by column; none for all rows."""
 
     entity: str
     name: str
     instance: str
     filter: str = ""
     parameters: tuple[tuple[str, str], ...] = ()
+    segment: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -281,8 +283,20 @@ class RuleResult:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     #: What most failing rows have in common.
     slice: Mapping[str, Any] | None = None
+    #: Of a rule that is judged per group: the columns, how many groups there are and how each ended, and their metrics.
+    group_by: tuple[str, ...] = ()
+    group_counts: Mapping[str, int] = field(default_factory=dict)
+    segments: tuple[Metric, ...] = field(default=(), repr=False)
+    #: Of a rule that is composed of others: their verdicts, in order.
+    parts: tuple[RuleResult, ...] = ()
     #: What rows of another data set are not those of the batch.
     match: Mapping[str, Any] | None = None
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics of all rows that it rests on."""
+        found = (self.metric, *(part.metric for part in self.parts))
+        return tuple(metric for metric in found if metric)
 
     def to_dict(self) -> dict[str, Any]:
         """The rule's entry in the result JSON."""
@@ -310,8 +324,15 @@ class RuleResult:
             "message": self.message,
             "location": self.location,
             **({"slice": dict(self.slice)} if self.slice else {}),
+            **({"group_by": [*self.group_by], "group_counts": dict(self.group_counts)} if self.group_by else {}),
+            **({"parts": [part.part_dict() for part in self.parts]} if self.parts else {}),
             **({"match": dict(self.match)} if self.match else {}),
         }
+
+    def part_dict(self) -> dict[str, Any]:
+        """As a part of another rule's entry."""
+        entry = self.to_dict()
+        return {word: entry[word] for word in ("type", "column", "status", "metric", "expected", "message")}
 
 
 @dataclass(frozen=True)

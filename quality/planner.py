@@ -12,12 +12,16 @@ from functools import cached_property
 from quality.checks import (
     WHOLE,
     WORD_BITS,
+    GroupPass,
     KeyPass,
     MetricCheck,
     RowCheck,
+    by_of,
     hiding_of,
     ids_of,
     metric_check,
+    part_id,
+    reads,
     refuse_hidden,
     row_check,
     settled,
@@ -26,6 +30,7 @@ from quality.errors import EngineError, RuleDataError
 from quality.model import Column
 from quality.passes import OwnPass, Pass, Passes, describe_pass
 from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaRule
+from quality.rule_types.composition import BatchComposition
 from quality.rule_types.files import FileRule
 from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.questions import Link, Pairs, Question, Total
@@ -66,6 +71,10 @@ class Plan:
     file_rules: tuple[Rule, ...] = ()
     #: Judged last, by the verdicts on others.
     verdict_rules: tuple[Rule, ...] = ()
+    #: Metrics that are measured in each group alone.
+    group_checks: tuple[MetricCheck, ...] = ()
+    #: Rules that are composed of demands on metrics, which stand among the checks as rules of their own.
+    composed: tuple[Rule, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     reading_scans: int = 0
     together: bool = False
@@ -95,6 +104,25 @@ class Plan:
         return tuple(own for own in dict.fromkeys(check.own for check in self.metric_checks) if own)
 
     @property
+    def queries(self) -> tuple[MetricCheck, ...]:
+        """The checks that ask a query of a steward."""
+        return tuple(check for check in self.metric_checks if check.analyzer.source == "query")
+
+    @cached_property
+    def group_passes(self) -> tuple[GroupPass, ...]:
+        """The passes over groups, one for each set of columns, in order of first use."""
+        checks: list[RowCheck | MetricCheck] = [*(c for c in self.row_checks if c.by), *self.group_checks]
+        found = {check.by: GroupPass(check.rule.group_by, check.by) for check in reversed(checks)}
+        return tuple(
+            replace(
+                found[by],
+                row_checks=tuple(check for check in self.row_checks if check.by == by),
+                metric_checks=tuple(check for check in self.group_checks if check.by == by),
+            )
+            for by in dict.fromkeys(check.by for check in checks)
+        )
+
+    @property
     def passes(self) -> Passes:
         """How many passes will be needed, or at most so many: a side is not written when no row is on it."""
         widths = [step.width for step in self.steps]
@@ -104,8 +132,25 @@ class Plan:
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
         what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
-        last = [Pass("kept" if self.kept else "narrow", what, ids_of(self.row_checks), shuffles)]
-        return (*self._hashing, *self._steps, *(last if self.writes and self.several and self.row_checks else ()))
+        width = "kept" if self.kept else "narrow"
+        last = [Pass(width, what, ids_of(self.row_checks), shuffles)]
+        own = [replace(step, width=width) for step in (*self._group_steps, *self._query_steps)]
+        return (*self._hashing, *self._steps, *own, *(last if self.writes and self.several and self.row_checks else ()))
+
+    @property
+    def _group_steps(self) -> Iterator[Pass]:
+        shuffles = 0 if self.small else 1
+        for part in self.group_passes:
+            groups = f"each group of {', '.join(part.columns)}"
+            yield Pass("narrow", f"measuring {groups}", part.rules, shuffles)
+            for key in part.key_passes:
+                rules = ids_of(check for check in part.metric_checks if check.key == key)
+                yield Pass("narrow", f"counting keys of {', '.join(key.columns)} in {groups}", rules, 2 * shuffles)
+
+    @property
+    def _query_steps(self) -> Iterator[Pass]:
+        for check in self.queries:
+            yield from [Pass("narrow", "asking a query", ids_of([check]), 0 if self.small else 1)] * reads(check)
 
     @property
     def _hashing(self) -> Iterator[Pass]:
@@ -125,7 +170,9 @@ class Plan:
         removes = ids_of(check for check in self.row_checks if check.rule.quarantines)
         keeps = ids_of(check for check in self.row_checks if not check.rule.quarantines)
         bounds = [*self._bound_steps()]
-        measured = (c for c in self.metric_checks if not (c.key or c.own) and c.analyzer.source != "reference")
+        measured = (
+            c for c in self.metric_checks if not (c.key or c.own) and c.analyzer.source not in ("reference", "query")
+        )
         metrics = ids_of(measured)
         apart = ids_of(self.measured_apart)
         reading = [*[Pass("wide", "finding the columns")] * self.reading_scans, *self._reference_steps(), *bounds]
@@ -263,7 +310,8 @@ class Plan:
 
     def only_rows(self) -> Plan:
         """The plan less everything that is no verdict on a row."""
-        return replace(self, metric_checks=(), schema_rules=(), file_rules=(), verdict_rules=(), tally=False)
+        rows = replace(self, metric_checks=(), group_checks=(), composed=(), schema_rules=())
+        return replace(rows, file_rules=(), verdict_rules=(), tally=False)
 
     def only_apart(self) -> Plan:
         """The plan of the metrics that no tally has."""
@@ -290,6 +338,8 @@ class Plan:
             self,
             row_checks=tuple(check for check in self.row_checks if check.rule.id not in errors),
             metric_checks=tuple(check for check in self.metric_checks if check.rule.id not in errors),
+            group_checks=tuple(check for check in self.group_checks if check.rule.id not in errors),
+            composed=tuple(rule for rule in self.composed if rule.id not in errors),
             errors={**self.errors, **errors},
         )
 
@@ -319,6 +369,15 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
     schema_rules: list[Rule] = []
     file_rules: list[Rule] = []
     verdict_rules: list[Rule] = []
+    group_checks: list[MetricCheck] = []
+    composed: list[Rule] = []
+
+    def measure(rule: Rule, check: MetricRule, part_of: str = "") -> None:
+        made = metric_check(rule, check, row, well_formed)
+        made = replace(made, by=by_of(rule, row), part_of=part_of)
+        refuse_hidden(made, rule_set.sensitive)
+        (group_checks if made.by else metric_checks).append(made)
+
     errors: dict[str, str] = {}
     rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
     for rule in rules:
@@ -330,11 +389,19 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
                     replace(
                         row_check(rule, rule.check, row, well_formed),
                         hiding=hiding_of(rule.check, rule_set.sensitive),
+                        by=by_of(rule, row),
                     )
                 )
             elif isinstance(rule.check, MetricRule):
-                metric_checks.append(metric_check(rule, rule.check, row, well_formed))
-                refuse_hidden(metric_checks[-1], rule_set.sensitive)
+                measure(rule, rule.check)
+            elif isinstance(rule.check, BatchComposition):
+                composed.append(rule)
+                for number, part in enumerate(rule.check.metrics(), 1):
+                    id = part_id(rule, number)
+                    try:
+                        measure(replace(rule, id=id, check=part), part, rule.id)
+                    except RuleDataError as error:
+                        errors[id] = str(error)
             elif isinstance(rule.check, FileRule):
                 file_rules.append(rule)
             elif isinstance(rule.check, Verdict):
@@ -344,7 +411,8 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
         except RuleDataError as error:
             errors[rule.id] = str(error)
     checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(file_rules), tuple(verdict_rules))
-    return Plan(rule_set, rules, row.columns, text, *checks, errors, reading_scans)
+    grouped = (tuple(group_checks), tuple(composed))
+    return Plan(rule_set, rules, row.columns, text, *checks, *grouped, errors, reading_scans)
 
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:

@@ -125,8 +125,9 @@ def _tables(context: Context, seq: int, batch: Batch, kept: Kept) -> dict[str, l
         "spark_version": versions["spark"],
         "deequ_version": versions["deequ"],
     }
-    metrics = with_profile((result.metric for result in results if result.metric), kept.profile)
+    metrics = with_profile((metric for result in results for metric in result.metrics), kept.profile)
     metrics += [metric for metric in kept.metrics if metric.key not in {one.key for one in metrics}]
+    metrics += [metric for result in results for metric in result.segments]
     return {
         "metrics": history.metric_rows(metrics, {**common, "engine_version": quality.__version__}),
         "results": history.result_rows(results, context.rule_set.owner, common),

@@ -13,9 +13,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from quality.backends.reading import Batch
+from quality.checks import KeyPass, RowCheck
 from quality.engine import Findings
 from quality.keys import Frequencies, doubled_keys
-from quality.planner import KeyPass, RowCheck
 from quality.rule_types.base import MALFORMED, MALFORMED_LINE, QUALITY_COLUMN, RESERVED_PREFIX
 from quality.sensitive import Hiding, Sensitive, hidden_sql, pads
 from quality.sql import disjunction, literal, quote

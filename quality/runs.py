@@ -305,7 +305,7 @@ def judged(
         _warn_of_misspelt(rule_set, batch)
     rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
     publishing.check_conservation(rows)
-    measured = with_profile((verdict.metric for verdict in verdicts if verdict.metric), findings.profile)
+    measured = with_profile((metric for verdict in verdicts for metric in verdict.metrics), findings.profile)
     odd = anomalies.of_run(context, (metric for metric in measured if metric.key.name not in CARRIERS), rows.input)
     clues = (
         culprits.of_run(context, verdicts, rows, written.files, written.slices.get(QUARANTINED))

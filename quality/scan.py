@@ -14,8 +14,9 @@ from pyspark.sql.column import Column as SparkColumn
 from quality.analyzers import Analyzer, base_type
 from quality.backends.deequ import Deequ
 from quality.backends.reading import Batch
+from quality.checks import MetricCheck
 from quality.model import Metric
-from quality.planner import WORD_BITS, MetricCheck, Plan
+from quality.planner import WORD_BITS, Plan
 from quality.profiles import Profile
 from quality.rule_types.base import MALFORMED, RESERVED_PREFIX
 

@@ -24,12 +24,13 @@ from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
 from quality.backends.sizing import keep
-from quality.engine import Findings
+from quality.checks import KeyPass
+from quality.engine import Findings, Groups
 from quality.errors import StorageError
 from quality.keys import Frequencies
 from quality.localise import dimensions, localised, with_file
 from quality.model import Column
-from quality.planner import KeyPass, Plan
+from quality.planner import Plan
 from quality.results import Context, Sides
 from quality.rows import Marked, Origin, duplicates, hiding, side_expression, split
 from quality.rule_types.base import RESERVED_PREFIX
@@ -230,6 +231,7 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
         joined = [frequencies[check.key] for check in plan.row_checks if check.key]
         if any(found.duplicated and found.doubled is None for found in joined):
             return None
+        groups = engine.groups(batch, plan)
     with context.step("split", "judging, splitting and writing rows"):
         marked = duplicates(batch.frame, plan.row_checks, frequencies)
         engine.launched.wide += 1
@@ -243,7 +245,8 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
     found = engine.with_own(batch, plan, found)
     plan = plan.without(found.errors)
     with context.step("reasons", "explaining failing rows"):
-        return _explained(context, batch, plan, found, frequencies, _files(context, context.folder("passed")))
+        known = (found, frequencies, groups)
+        return _explained(context, batch, plan, known, _files(context, context.folder("passed")))
 
 
 def _give_up(context: Context, error: BaseException) -> None:
@@ -284,10 +287,10 @@ def _explained(
     context: Context,
     batch: Batch,
     plan: Plan,
-    scanned: Scanned,
-    frequencies: Mapping[KeyPass, Frequencies],
+    known: tuple[Scanned, Mapping[KeyPass, Frequencies], Groups],
     staged: tuple[DataFile, ...],
 ) -> Written:
+    scanned, frequencies, groups = known
     by_side = {side: tuple(file for file in staged if f"/{_SIDE}={side}/" in file.path) for side in (0, 1, 2)}
     failing = (*by_side[1], *by_side[2])
     files: dict[str, tuple[DataFile, ...]] = {"passed": (), "quarantine": (), "flags": ()}
@@ -296,7 +299,7 @@ def _explained(
     few = replace(batch, frame=_read(context, failing, batch.columns)) if failing else None
     failed = Scan(few, plan.only_rows(), None).run().failed if few else {c.rule.id: 0 for c in plan.row_checks}
     scanned = replace(scanned, failed={**scanned.failed, **failed})
-    findings = context.engine.findings(plan, scanned, frequencies)
+    findings = context.engine.findings(plan, scanned, frequencies, groups)
     if few:
         sides = split(few, findings, _origin(context))
         flags = context.rule_set.outputs.flags

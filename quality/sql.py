@@ -203,6 +203,31 @@ def problems(text: str) -> list[str]:
     return wrong + _bracket_problems(found) + _word_problems(found)
 
 
+#: What a query may read: the batch, and the batch as DQDL calls it.
+RELATIONS = ("this", "primary")
+
+
+def query_problems(text: str) -> list[str]:
+    """What is wrong with a query before any parser sees it: no SELECT, comments, a second statement, unbalanced quotes or
+    brackets, functions that may not be used. What it reads is for Spark's parser to tell."""
+    found = tokens(text)
+    if not found or found[0].text.lower() not in ("select", "with"):
+        return ["a query begins with SELECT or WITH"]
+    wrong = _token_problems(found, "one query, not statements") + _bracket_problems(found)
+    return wrong + [problem for problem in _word_problems(found, query=True) if problem not in wrong]
+
+
+def _token_problems(found: list[Token], instead: str) -> list[str]:
+    kinds, wrong = {token.kind for token in found}, []
+    if "comment" in kinds:
+        wrong.append("comments (-- or /*) are not allowed in SQL here; use a YAML comment")
+    if "open" in kinds:
+        wrong.append("a quote is opened and not closed")
+    if any(token == Token("sign", ";") for token in found):
+        wrong.append(f"';' is not allowed: {instead}")
+    return wrong
+
+
 def _bracket_problems(found: list[Token]) -> list[str]:
     depth: list[str] = []
     pairs = {")": "(", "]": "[", "}": "{"}
@@ -216,7 +241,7 @@ def _bracket_problems(found: list[Token]) -> list[str]:
     return [f"'{depth[-1]}' is not closed"] if depth else []
 
 
-def _word_problems(found: list[Token]) -> list[str]:
+def _word_problems(found: list[Token], *, query: bool = False) -> list[str]:
     wrong = []
     for index, token in enumerate(found):
         called = index + 1 < len(found) and found[index + 1] == Token("sign", "(")
@@ -227,11 +252,11 @@ def _word_problems(found: list[Token]) -> list[str]:
         word = token.text.strip("`").lower()
         if word in FORBIDDEN_FUNCTIONS and (called or word in _BARE_CLOCKS):
             wrong.append(f"{word}() {FORBIDDEN_FUNCTIONS[word]}")
-        elif word in AGGREGATES and called:
+        elif word in AGGREGATES and called and not query:
             wrong.append(f"{word}() looks at many rows or makes many of one")
         elif word == "unix_timestamp" and called and found[index + 2 : index + 3] == [Token("sign", ")")]:
             wrong.append("unix_timestamp() without an argument depends on the clock; write {{ run_time }}")
-        elif word in _FORBIDDEN_WORDS and not called and _is_statement_word(found, index):
+        elif word in _FORBIDDEN_WORDS and not query and not called and _is_statement_word(found, index):
             wrong.append(f"'{word}' makes a query of it: an expression over one row is expected")
     return wrong
 

@@ -16,8 +16,9 @@ from quality.analyzers import INTEGRAL, base_type
 from quality.backends.deequ import Deequ
 from quality.backends.reading import Batch
 from quality.backends.tally import COUNTED, MEASURED, PROFILED, WORD, Tally
+from quality.checks import MetricCheck
 from quality.model import Metric
-from quality.planner import WORD_BITS, MetricCheck, Plan
+from quality.planner import WORD_BITS, Plan
 from quality.profiles import profile
 from quality.rule_types.base import MALFORMED, RESERVED_PREFIX
 from quality.scan import Scan, Scanned, scoped, words

@@ -4,13 +4,15 @@ stored metrics can be judged again by changed rules."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from quality.analyzers import Analyzer
+from quality.analyzers import Analyzer, Query
+from quality.checks import MetricCheck, RowCheck, part_id
+from quality.grouping import Group, over_groups
 from quality.matches import Match
 from quality.model import (
     BatchStatus,
@@ -25,12 +27,14 @@ from quality.model import (
     Severity,
     number_text,
 )
-from quality.planner import MetricCheck, Plan, RowCheck, schema_differences
+from quality.planner import Plan, schema_differences
 from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
+from quality.rule_types.composition import ABSENT, BatchComposition
 from quality.rule_types.files import FileCount, FileRule, Found
 from quality.rule_types.rules import Rule, RuleSet
 from quality.rule_types.verdicts import Verdict
 from quality.sensitive import MASKED, tells, without_value
+from quality.sql import words
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class Measured:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     scopes: Mapping[str, int] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    #: Of rules that are judged in groups, by id: what was found of each group; or why groups cannot be told.
+    groups: Mapping[str, Mapping[Group, Measured]] = field(default_factory=dict)
+    ungrouped: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Found] | None = None
 
 
@@ -75,9 +82,16 @@ def judge(plan: Plan, measured: Measured, columns: tuple[Column, ...]) -> list[R
     for check in plan.row_checks:
         if check.rule.id not in errors:
             verdicts[check.rule.id] = _judge_rows(check, measured.counts[check.rule.id])
+            if check.by:
+                verdicts[check.rule.id] = _rows_in_groups(check, measured, verdicts[check.rule.id])
     for metric_check in plan.metric_checks:
         if metric_check.rule.id not in errors:
             verdicts[metric_check.rule.id] = _judge_metric(metric_check, measured, plan.rule_set)
+    for metric_check in plan.group_checks:
+        if metric_check.rule.id not in errors:
+            verdicts[metric_check.rule.id] = _metric_in_groups(metric_check, measured, plan.rule_set)
+    for rule in plan.composed:
+        verdicts[rule.id] = _judge_composed(rule, plan, measured, errors)
     for rule in plan.schema_rules:
         verdicts[rule.id] = _judge_schema(rule, plan, columns)
     for rule in plan.file_rules:
@@ -150,7 +164,7 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     rule, zone = check.rule, rule_set.input.timezone
     assert isinstance(rule.check, MetricRule)
     bounds, metric, scope = rule.check.bounds, measured.metrics[rule.id], measured.scopes[rule.id]
-    secret = tells(metric, check.analyzer.columns, rule_set.sensitive, scope)
+    secret = tells(metric, check.analyzer.columns, rule_set.sensitive, scope) or _tells(check, rule_set)
     found = {"metric": without_value(metric) if secret else metric, "rows_in_scope": scope}
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
     expected = rule.check.expected()
@@ -188,6 +202,106 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     return _result(rule, RuleStatus.PASSED if holds else RuleStatus.FAILED, expected, message, **found)
 
 
+def _rows_in_groups(check: RowCheck, measured: Measured, whole: RuleResult) -> RuleResult:
+    """The tolerance is one of each group; which rows fail is no matter of groups."""
+    rule = check.rule
+    if rule.id in measured.ungrouped:
+        why = f"could not tell: {measured.ungrouped[rule.id]}"
+        return replace(whole, status=RuleStatus.ERROR, message=why, group_by=rule.group_by)
+    found = {g: _judge_rows(check, of.counts[rule.id]) for g, of in measured.groups.get(rule.id, {}).items()}
+    return over_groups(rule, whole, found)
+
+
+def _metric_in_groups(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> RuleResult:
+    rule = check.rule
+    if rule.id in measured.ungrouped:
+        return replace(could_not_tell(rule, measured.ungrouped[rule.id]), group_by=rule.group_by)
+    assert isinstance(rule.check, MetricRule)
+    whole = _result(rule, RuleStatus.NOT_APPLICABLE, str(rule.check.bounds), "")
+    found = {g: _judge_metric(check, of, rule_set) for g, of in measured.groups.get(rule.id, {}).items()}
+    return over_groups(rule, whole, found)
+
+
+def _judge_composed(rule: Rule, plan: Plan, measured: Measured, errors: Mapping[str, str]) -> RuleResult:
+    checks = {c.rule.id: c for c in (*plan.metric_checks, *plan.group_checks) if c.part_of == rule.id}
+    if not rule.group_by:
+        return _composed(rule, checks, measured, errors, plan.rule_set)
+    groups = {id: measured.groups[id] for id in checks if id in measured.groups}
+    errors = {**errors, **measured.ungrouped}
+    every = list(dict.fromkeys(group for of in groups.values() for group in of))
+    found = {}
+    for group in every:
+        known = [of[group] for of in groups.values() if group in of]
+        merged = Measured(
+            known[0].rows,
+            metrics={id: metric for one in known for id, metric in one.metrics.items()},
+            scopes={id: scope for one in known for id, scope in one.scopes.items()},
+        )
+        found[group] = _composed(rule, checks, merged, errors, plan.rule_set)
+    if not groups and errors.keys() & {part_id(rule, n) for n in range(1, len(rule.check.metrics()) + 1)}:
+        why = next(
+            errors[id] for id in (part_id(rule, n) for n in range(1, len(rule.check.metrics()) + 1)) if id in errors
+        )
+        return replace(could_not_tell(rule, why), group_by=rule.group_by)
+    return over_groups(rule, _result(rule, RuleStatus.NOT_APPLICABLE, rule.check.requirement(), ""), found)
+
+
+def _composed(
+    rule: Rule, checks: Mapping[str, MetricCheck], measured: Measured, errors: Mapping[str, str], rule_set: RuleSet
+) -> RuleResult:
+    """In Kleene logic over the parts; a part that does not apply is left out."""
+    assert isinstance(rule.check, BatchComposition)
+    parts = []
+    for number, part in enumerate(rule.check.metrics(), 1):
+        id = part_id(rule, number)
+        own = replace(rule, id=id, check=part)
+        told = id in checks and id not in errors
+        parts.append(
+            _judge_metric(checks[id], measured, rule_set)
+            if told
+            else could_not_tell(own, errors.get(id, "was not run"))
+        )
+    known = {
+        RuleStatus.PASSED: True,
+        RuleStatus.FAILED: False,
+        RuleStatus.ERROR: None,
+        RuleStatus.NOT_APPLICABLE: ABSENT,
+    }
+    verdict = rule.check.verdict(iter([known[part.status] for part in parts]))
+    status = next(status for status, value in known.items() if value is verdict)
+    scope = next((part.rows_in_scope for part in parts if part.rows_in_scope is not None), None)
+    message = _of_parts(status, parts)
+    return replace(_result(rule, status, rule.check.requirement(), message, rows_in_scope=scope), parts=tuple(parts))
+
+
+def _of_parts(status: RuleStatus, parts: Sequence[RuleResult]) -> str:
+    unsure = [part.message.removeprefix("could not tell: ") for part in parts if part.status == RuleStatus.ERROR]
+    if status == RuleStatus.ERROR:
+        return f"could not tell: {'; '.join(unsure)}"
+    if status == RuleStatus.NOT_APPLICABLE:
+        return parts[0].message
+    if status == RuleStatus.PASSED:
+        return f"holds whatever could not be told: {'; '.join(unsure)}" if unsure else ""
+    return "; ".join(part.message or _holding(part) for part in parts if part.status != RuleStatus.NOT_APPLICABLE)
+
+
+def _holding(part: RuleResult) -> str:
+    """A part that holds where it is not to."""
+    if part.metric is None:
+        return f"{part.type} is {part.expected}"
+    shown = MASKED if part.metric.exact == MASKED else _shown(part.metric.value)
+    of = f" of '{part.metric.key.instance}'" if part.column else ""
+    return f"{part.metric.key.name}{of} is {shown}, which is {part.expected}"
+
+
+def _tells(check: MetricCheck, rule_set: RuleSet) -> bool:
+    """Whether a query may give a value of a sensitive column: it names one, or all columns."""
+    if not isinstance(check.analyzer, Query) or not rule_set.sensitive:
+        return False
+    query = check.analyzer.query
+    return "*" in query.replace("count(*)", "") or any(rule_set.sensitive.how(word) for word in words(query))
+
+
 def _recorded(rule: Rule, metric: Metric, found: Mapping[str, Any]) -> RuleResult:
     """A metric that nothing is demanded of."""
     if metric.value is None:
@@ -210,6 +324,8 @@ def _missing(metric: Metric, scope: int, *, secret: bool) -> str:
     """Why there is no value to hold against bounds."""
     if metric.value is not None:
         return f"is {MASKED if secret else metric.value}, beyond the year 9999"
+    if metric.key.name == "CustomSQL":
+        return "is NULL"
     overflow = ", or their sum has more than 38 digits" if metric.key.name == "Sum" else ""
     return f"does not exist: all {scope:,} rows in scope are NULL{overflow}"
 

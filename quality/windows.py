@@ -138,6 +138,8 @@ def merged(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[MetricKey, Met
     metrics)."""
     by_key: dict[MetricKey, dict[str, Mapping[str, Any]]] = {}
     for run, row in rows:
+        if row.get("segment"):
+            continue
         parameters = tuple(sorted((str(k), str(v)) for k, v in json.loads(row["parameters"] or "{}").items()))
         key = MetricKey(row["entity"], row["name"], row["instance"], row["filter"] or "", parameters)
         by_key.setdefault(key, {})[run] = row
@@ -267,6 +269,9 @@ def _measured(
             apart[id] = f"{key.name} of several micro-batches does not add up; judged in each of them"
         else:
             measured[id] = metrics[key]
+    apart |= {rule.id: "a composition of metrics is judged in each micro-batch" for rule in plan.composed}
+    for part in plan.group_passes:
+        apart |= dict.fromkeys(part.rules, "groups of several micro-batches are not kept; judged in each of them")
     return Measured(rows, 0, counts, measured, scopes), apart
 
 

@@ -32,7 +32,7 @@ SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
     "not_equals": operator.ne,
 }
 WORDS = (*SIGNS, "between")
-MODIFIERS = ("name", "where", "nulls", "nan", "tolerance", "severity", "on_fail")
+MODIFIERS = ("name", "where", "nulls", "nan", "tolerance", "severity", "on_fail", "group_by")
 #: A malformed line: a row that holds the line under this key and nothing else.
 LINE = "\0line"
 #: The texts of a text format before they became values, by column.
@@ -58,6 +58,8 @@ def rule_type(rule: Mapping[str, Any]) -> str:
 
 def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expected:
     """The verdict on a rule, written as in a rule file in its long form."""
+    if "group_by" in rule:
+        return _in_groups(rule, rows, twins)
     word = rule_type(rule)
     arguments = rule[word] if isinstance(rule[word], dict) else {}
     well_formed = [index for index, row in enumerate(rows) if LINE not in row]
@@ -71,12 +73,34 @@ def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expecte
         inside = [i for i in inside if results[i] is not None or rule.get("nulls") != "skip"]
         null_passes = rule.get("nulls", "pass") == "pass"
         return _rows(rule, inside, {i for i in inside if not (null_passes if results[i] is None else results[i])})
+    if word in COMPOSITIONS and parts_of(arguments)[0][0] not in ROW_TYPES:
+        return _batch_composition(rule, word, arguments, [rows[i] for i in inside], twins)
     if word == "no_outliers":
         values = [column_value(rows[i], arguments["column"]) for i in inside]
         arguments = {**arguments, "limits": _limits(arguments, [float(v) for v in values if v is not None])}
     if word in (*PREDICATES, *SEVERAL, *COMPOSITIONS):
         return _row_rule(rule, word, arguments, rows, inside, twins)
     return _metric_rule(word, arguments, "where" in rule, [rows[i] for i in inside])
+
+
+def groups(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> dict[tuple[Any, ...], Expected]:
+    """The verdict on each group that has a row in scope."""
+    alone = {word: value for word, value in rule.items() if word != "group_by"}
+    found: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        if LINE not in row:
+            found.setdefault(tuple(column_value(row, name) for name in rule["group_by"]), []).append(row)
+    judged = {key: judge(alone, of, twins) for key, of in found.items()}
+    return {key: expected for key, expected in judged.items() if expected.scope}
+
+
+def _in_groups(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expected:
+    alone = {word: value for word, value in rule.items() if word != "group_by"}
+    whole, found = judge(alone, rows, twins), [one.status for one in groups(rule, rows, twins).values()]
+    status = next((word for word in ("failed", "error", "passed") if word in found), "not_applicable")
+    if whole.failed is None:
+        return Expected(status, whole.scope, None, None)
+    return Expected(status, whole.scope, whole.failed, whole.value, whole.failing)
 
 
 # rules about rows
@@ -168,6 +192,21 @@ def verdict(word: str, arguments: Any, row: Row, twins: Twins) -> bool | None:
         return True
     found: bool | None = PREDICATES[word](row, arguments["column"], value, arguments)
     return found
+
+
+def _batch_composition(
+    rule: Mapping[str, Any], word: str, arguments: Mapping[str, Any], rows: Sequence[Row], twins: Twins
+) -> Expected:
+    where = {"where": rule["where"]} if "where" in rule else {}
+    parts = [judge({part: of, **where}, rows, twins).status for part, of in parts_of(arguments)]
+    known = [{"passed": True, "failed": False, "error": None}[part] for part in parts if part != "not_applicable"]
+    if not known:
+        return Expected("not_applicable", len(rows), None, None)
+    either = True if True in known else None if None in known else False
+    if word == "all":
+        either = False if False in known else None if None in known else True
+    told = {True: "passed", False: "failed", None: "error"}
+    return Expected(told[either if word != "not" or either is None else not either], len(rows), None, None)
 
 
 def _rows(rule: Mapping[str, Any], scope: Iterable[int], failing: set[int]) -> Expected:
@@ -861,7 +900,9 @@ STATISTICS: Mapping[str, Callable[[list[Any]], Any]] = {
 #: Those about rows.
 ROW_TYPES = frozenset({"unique", "key", "that", *PREDICATES, *SEVERAL, *COMPOSITIONS})
 #: Those that hold rows against other data sets: told by plain sets in test_references.py.
-ASKING_REFERENCES = frozenset({"exists_in", "row_count_match", "aggregate_match", "schema_match", "dataset_match"})
+ASKING_REFERENCES = frozenset(
+    {"exists_in", "row_count_match", "aggregate_match", "schema_match", "dataset_match", "sql"}
+)
 #: Every rule type that has an oracle here; `schema` is about columns and tested by hand.
 TYPES = frozenset(
     {"malformed", *ROW_TYPES, *STATISTICS, "row_count", "completeness", "quantile"}

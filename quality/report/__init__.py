@@ -179,11 +179,30 @@ def numbers(rule: Rule) -> str:
     return "; ".join(filter(None, [", ".join(filter(None, [measured, wanted])), rows]))
 
 
+_GROUP_NUMBERS = {"value": "value", "rows_in_scope": "rows", "failed_rows": "failing"}
+
+
 def group_text(group: Mapping[str, Any]) -> str:
     """One group of a grouped rule: `origin=EWR, value=0.42`."""
+    if "group" in group:
+        # what is the same for all, or said by another number
+        own = {n: v for n, v in group.items() if n == "group" or (n in _GROUP_NUMBERS and v is not None)}
+        told = clean(group.get("message")) if group.get("status") == "error" else ""
+        return _pairs(own) + (f": {told}" if told else "")
+    return _pairs(group)
+
+
+def more_groups(rule: Rule, shown: int) -> str:
+    """How many failing groups of a rule there are beside those shown; empty when all are."""
+    counts, groups = rule.get("group_counts") or {}, rule.get("groups") or []
+    more = (counts.get("failed", 0) + counts.get("error", 0) or len(groups)) - min(len(groups), shown)
+    return f"and {count(more, 'more group')}" if more > 0 else ""
+
+
+def _pairs(group: Mapping[str, Any]) -> str:
     pairs: list[tuple[str, Any]] = []
     for name, value in group.items():
-        pairs += value.items() if isinstance(value, Mapping) else [(name, value)]
+        pairs += value.items() if isinstance(value, Mapping) else [(_GROUP_NUMBERS.get(name, name), value)]
     return ", ".join(f"{clean(name, 60)}={'NULL' if value is None else figure(value)}" for name, value in pairs)
 
 

@@ -19,6 +19,7 @@ from quality.report import (
     clean,
     group_text,
     held_by,
+    more_groups,
     numbers,
     problems,
     rows_line,
@@ -97,6 +98,7 @@ def _message(rule: Rule) -> str:
 
 def _detail(rule: Rule) -> str:
     groups = [f"group {group_text(group)}" for group in (rule.get("groups") or [])[:20]]
+    groups.append(more_groups(rule, 20))
     return "\n".join(
         filter(
             None, [clean(rule.get("message")), numbers(rule), slice_text(rule), *groups, clean(rule.get("location"))]

@@ -28,8 +28,10 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         ],
         "metric_rules": [
             {"id": c.rule.id, "metric": _deequ(c.analyzer), "requirement": c.rule.check.requirement(), **_fate(c.rule)}
-            for c in plan.metric_checks
+            for c in (*plan.metric_checks, *plan.group_checks)
         ],
+        "composed_rules": [{"id": r.id, "requirement": r.check.requirement(), **_fate(r)} for r in plan.composed],
+        "group_rules": [{"id": id, "group_by": list(part.columns)} for part in plan.group_passes for id in part.rules],
         "earlier_batches": plan.batches,
         "schema_rules": [
             {"id": rule.id, "requirement": rule.check.requirement(), **_fate(rule)} for rule in plan.schema_rules
@@ -89,11 +91,16 @@ def render(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def _in_groups(rule: Rule) -> str:
+    return f" in a group of {', '.join(rule.group_by)}" if rule.group_by else ""
+
+
 def _row_lines(plan: Plan) -> list[str]:
     lines = []
     for check in plan.row_checks:
         rule = check.rule
         tolerance = f", more than {rule.tolerance}" if rule.tolerance else ""
+        tolerance += _in_groups(rule)
         lines.append(f"  {rule.id}  [{rule.severity}]  rows: {rows_go(rule)}; failing{tolerance}: {failing_does(rule)}")
         lines.append(f"      {_deequ(check.analyzer)}: {check.complies}")
         lines += [f"      in scope: {check.scope}"] if check.scope not in ("true", plan.well_formed) else []
@@ -102,10 +109,10 @@ def _row_lines(plan: Plan) -> list[str]:
 
 def _batch_lines(plan: Plan) -> list[str]:
     lines = [
-        f"  {c.rule.id}  [{c.rule.severity}]  {_deequ(c.analyzer)} {c.rule.check.requirement()}; failing: {failing_does(c.rule)}"
-        for c in plan.metric_checks
+        f"  {c.rule.id}  [{c.rule.severity}]  {_deequ(c.analyzer)} {c.rule.check.requirement()}{_in_groups(c.rule)}; failing: {failing_does(c.rule)}"
+        for c in (*plan.metric_checks, *plan.group_checks)
     ]
     return lines + [
         f"  {r.id}  [{r.severity}]  {r.check.requirement()}; failing: {failing_does(r)}"
-        for r in (*plan.schema_rules, *plan.file_rules, *plan.verdict_rules)
+        for r in (*plan.composed, *plan.schema_rules, *plan.file_rules, *plan.verdict_rules)
     ]

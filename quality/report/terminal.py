@@ -28,6 +28,7 @@ from quality.report import (
     level,
     listing,
     message_lines,
+    more_groups,
     moves_rows,
     numbers,
     others,
@@ -197,9 +198,8 @@ def _first_line(rule: Rule) -> Line:
 
 def _groups(rule: Rule) -> list[str]:
     groups = rule.get("groups") or []
-    more = len(groups) - _MOST_GROUPS
     texts = [f"group {group_text(group)}" for group in groups[:_MOST_GROUPS]]
-    return texts + ([f"and {count(more, 'more group')}"] if more > 0 else [])
+    return [*texts, *filter(None, [more_groups(rule, _MOST_GROUPS)])]
 
 
 def _anomaly(anomaly: Result) -> list[Line]:

@@ -206,6 +206,15 @@ def parse_sql(value: Any) -> str:
     return text
 
 
+def parse_query(value: Any) -> str:
+    """A query of Spark SQL."""
+    text = parse_text(value).strip()
+    wrong = sql.query_problems(text)
+    if wrong:
+        raise ValueError(f"cannot be used: {'; '.join(wrong)}")
+    return text
+
+
 #: Names stewards use, and Spark's own.
 TYPE_NAMES: Mapping[str, str] = {
     "string": "string",
@@ -442,6 +451,7 @@ LIKE = Kind(parse_like, {"type": "string"})
 NUMBER = Kind(parse_number, {"type": "number"})
 DURATION = Kind(parse_duration, {"type": "string"})
 SQL = Kind(parse_sql, {"type": "string"}, role="sql")
+QUERY = Kind(parse_query, {"type": "string"}, role="query")
 TYPE = Kind(parse_type, {"type": "string"})
 TYPES = Kind(parse_types, {"type": "object", "additionalProperties": {"type": "string"}}, role="types")
 PAIR = Kind(_pair, BOUND_SCHEMAS["between"])

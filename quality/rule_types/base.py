@@ -276,9 +276,18 @@ class RuleType:
     unfiltered: ClassVar[str] = ""
     #: Whether it is about several columns together, so that it cannot stand under one of them.
     about_several: ClassVar[bool] = False
+    #: What it is about, where it is not rows alone, or the batch alone.
+    about: ClassVar[str] = ""
+    #: Why `group_by` does not go with it, empty when it does.
+    ungrouped: ClassVar[str] = "it is about the batch as a whole"
     #: What arguments are called where the type stands under a column.
     short_names: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[str] = ""
+
+    @classmethod
+    def made(cls, **values: Any) -> RuleType:
+        """The rule with these arguments."""
+        return cls(**values)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -316,6 +325,10 @@ class RuleType:
         """The rule with the time of the run (ISO 8601 with its zone) where it goes by the clock and says no other time."""
         return self
 
+    def metrics(self) -> tuple[MetricRule, ...]:
+        """The demands on metrics that it is made of, in order; none for a rule about rows or columns."""
+        return ()
+
     def requirement(self) -> str:
         """What is demanded, as the end of a sentence: `must be ...`."""
         raise NotImplementedError
@@ -328,6 +341,7 @@ class RuleType:
 class RowRule(RuleType):
     """A rule that gives each row in scope a verdict."""
 
+    ungrouped = ""
     #: Whether a row can be judged without the others of its batch.
     by_row: ClassVar[bool] = True
     #: False when the predicate itself speaks of NULL, so that no NULL policy comes between.
@@ -361,6 +375,7 @@ class KeyRule(RowRule):
 
     keeps_tolerance = False
     nulls_apply = False
+    ungrouped = "a key is one of the whole batch; for one within groups name their columns in the key too"
     by_row = False
     #: Whether a key with a NULL part fails (a primary key) or is no duplicate (unique).
     complete: ClassVar[bool] = False
@@ -378,11 +393,16 @@ class BatchRule(RuleType):
 class MetricRule(BatchRule):
     """A batch rule that demands bounds of a metric."""
 
+    ungrouped = ""
     bounds: Bounds
 
     def analyzer(self, where: str) -> Analyzer:
         """The metric it is about."""
         raise NotImplementedError
+
+    def metrics(self) -> tuple[MetricRule, ...]:
+        """Itself."""
+        return (self,)
 
     def held(self, _row: Row, where: str) -> Analyzer:
         """The metric with what references answered. Raises RuleDataError when one cannot be asked."""
@@ -400,6 +420,7 @@ class MetricRule(BatchRule):
 class SchemaRule(BatchRule):
     """A batch rule judged from the columns of the batch alone."""
 
+    ungrouped = "every group of rows has the same columns"
     #: Whether it compares with the columns of the published batch before this one, not with those of `columns:`.
     from_past: ClassVar[bool] = False
 

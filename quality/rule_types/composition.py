@@ -1,14 +1,18 @@
-"""Composition of row rules, row by row: Kleene logic inside, NULL and NaN once, outermost."""
+"""Composition, in Kleene logic: of rules about rows row by row, with NULL and NaN once, outermost; of rules about the batch once.
+
+A part about the batch that could not be told is unknown; one that does not apply is left out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any, ClassVar
 
 from quality.errors import did_you_mean
 from quality.rule_types.args import BOUND_WORDS, Kind, arg, arguments, is_required, parse_sql, shown, yaml_name
-from quality.rule_types.base import REGISTRY, Row, RowRule, RuleType
+from quality.rule_types.base import REGISTRY, BatchRule, MetricRule, Row, RowRule, RuleType
 from quality.rule_types.questions import Question
 from quality.sql import conjunction, disjunction
 
@@ -16,8 +20,9 @@ from quality.sql import conjunction, disjunction
 _DEEPEST = 10
 
 
-def parse_part(value: Any, depth: int = 0) -> RowRule:
-    """A row rule as it stands in a list of rules, with its own filter and NULL policy at most. Raises ValueError with what is wrong with it."""
+def parse_part(value: Any, depth: int = 0) -> RuleType:
+    """A rule as it stands in a list of rules; one about rows may have a filter and a NULL policy of its own. Raises ValueError with
+    what is wrong with it."""
     guards = {w: value[w] for w in ("where", "nulls") if w in value} if isinstance(value, dict) else {}
     if not isinstance(value, dict) or len(value) != 1 + len(guards):
         raise ValueError(
@@ -27,18 +32,22 @@ def parse_part(value: Any, depth: int = 0) -> RowRule:
     kind = REGISTRY.get(word)
     if kind is None:
         raise ValueError(f"names '{word}', which is not a rule type; {did_you_mean(word, _parts())}")
-    if not issubclass(kind, RowRule) or not kind.by_row or not kind.well_formed_only:
-        raise ValueError(f"cannot hold '{word}': its verdict is not about one row by itself")
+    if not _can_be_part(kind):
+        raise ValueError(f"cannot hold '{word}': its verdict is neither about one row by itself nor about a metric")
     if depth > _DEEPEST:
         raise ValueError(f"is more than {_DEEPEST} rules deep")
     values = _arguments(kind, body if isinstance(body, dict) else _bare(kind, body), depth)
-    part = kind(**values)
+    part = kind.made(**values)
     if part.problem():
         raise ValueError(f"holds '{word}': {part.problem()}")
     return _guarded(part, guards) if guards else part
 
 
-def _guarded(part: RowRule, guards: dict[str, Any]) -> Guarded:
+def _guarded(part: RuleType, guards: dict[str, Any]) -> Guarded:
+    if not isinstance(part, RowRule):
+        raise ValueError(
+            f"holds '{part.type}', which is about the batch: '{min(guards)}' beside it goes with rules about rows"
+        )
     nulls = guards.get("nulls", "")
     if nulls not in ("", "pass", "fail"):
         raise ValueError(f"holds '{part.type}', whose 'nulls' must be pass or fail, got {shown(nulls)}")
@@ -55,7 +64,12 @@ def _given(value: Any) -> str:
 
 
 def _parts() -> list[str]:
-    return sorted(word for word, kind in REGISTRY.items() if issubclass(kind, RowRule) and kind.by_row)
+    return sorted(word for word, kind in REGISTRY.items() if _can_be_part(kind))
+
+
+def _can_be_part(kind: type[RuleType]) -> bool:
+    about_rows = issubclass(kind, RowRule) and kind.by_row and kind.well_formed_only
+    return about_rows or issubclass(kind, MetricRule)
 
 
 def _bare(kind: type[RuleType], body: Any) -> dict[str, Any]:
@@ -92,12 +106,19 @@ def _arguments(kind: type[RuleType], given: dict[str, Any], depth: int) -> dict[
     return values
 
 
-def parse_parts(value: Any, depth: int = 0) -> tuple[RowRule, ...]:
-    """A list of row rules, or one."""
+def parse_parts(value: Any, depth: int = 0) -> tuple[RuleType, ...]:
+    """A list of rules, or one: all about rows, or all about the batch."""
     entries = [value] if isinstance(value, dict) else value
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"must be a list of rules, got {shown(value) if value != [] else 'an empty list'}")
-    return tuple(parse_part(entry, depth) for entry in entries)
+    parts = tuple(parse_part(entry, depth) for entry in entries)
+    by_row = {isinstance(part, RowRule): (part.part if isinstance(part, Guarded) else part).type for part in parts}
+    if len(by_row) > 1:
+        raise ValueError(
+            f"holds '{by_row[True]}', which is about each row, and '{by_row[False]}', which is about the batch: there is no one "
+            f"verdict on both; write two rules"
+        )
+    return parts
 
 
 RULES = Kind(
@@ -161,15 +182,12 @@ class Guarded(RowRule):
         return self.part.requirement() + (f" where {self.where}" if self.where else "")
 
 
-class _Composition(RowRule):
-    parts: tuple[RowRule, ...]
+class _Parts(RuleType):
+    """What compositions of rows and of the batch have in common."""
+
+    parts: tuple[Any, ...]
     main = "parts"
     word: ClassVar[str] = ""
-
-    @property
-    def is_free(self) -> bool:  # type: ignore[override]
-        """Parts that name no column leave nothing else for the NULL policy to look at."""
-        return all(part.is_free for part in self.parts)
 
     def at(self, run_time: str) -> RuleType:
         """The parts, each at the time of the run."""
@@ -194,6 +212,101 @@ class _Composition(RowRule):
         """Those of the parts."""
         return tuple(dict.fromkeys(question for part in self.parts for question in part.questions(where)))
 
+    def requirement(self) -> str:
+        """As the reasons say it."""
+        return f"{self.word}: " + "; ".join(_required(part) for part in self.parts)
+
+
+def _required(part: RuleType) -> str:
+    named = f"{part.type} of {', '.join(part.columns())}" if part.columns() else part.type
+    return f"{named} {part.requirement()}" if isinstance(part, MetricRule) else part.requirement()
+
+
+class BatchComposition(_Parts, BatchRule):
+    """A composition of rules about the batch."""
+
+    ungrouped = ""
+
+    def metrics(self) -> tuple[MetricRule, ...]:
+        """Those of the parts, in order."""
+        return tuple(metric for part in self.parts for metric in part.metrics())
+
+    def verdict(self, known: Iterator[bool | Absent | None]) -> bool | Absent | None:
+        """The verdict by those on `metrics`, in their order: None where it cannot be told, ABSENT where no part applies."""
+        found = [part.verdict(known) if isinstance(part, BatchComposition) else next(known) for part in self.parts]
+        applying = [one for one in found if not isinstance(one, Absent)]
+        return self._of(applying) if applying else ABSENT
+
+    def _of(self, found: list[bool | None]) -> bool | None:
+        raise NotImplementedError
+
+
+class Absent(Enum):
+    """A part that does not apply."""
+
+    ABSENT = "absent"
+
+
+ABSENT = Absent.ABSENT
+
+
+def _some(found: list[bool | None]) -> bool | None:
+    return True if True in found else None if None in found else False
+
+
+@dataclass(frozen=True)
+class AllOfBatch(BatchComposition):
+    """The batch complies with all of several rules."""
+
+    parts: tuple[RuleType, ...] = arg(RULES, "the rules, without modifiers")
+    type = "all"
+    word = "must satisfy all of"
+
+    def _of(self, found: list[bool | None]) -> bool | None:
+        return False if False in found else None if None in found else True
+
+
+@dataclass(frozen=True)
+class AnyOfBatch(BatchComposition):
+    """The batch complies with at least one of several rules."""
+
+    parts: tuple[RuleType, ...] = arg(RULES, "the rules, without modifiers")
+    type = "any"
+    word = "must satisfy one of"
+
+    def _of(self, found: list[bool | None]) -> bool | None:
+        return _some(found)
+
+
+@dataclass(frozen=True)
+class NoneOfBatch(BatchComposition):
+    """The batch complies with none of several rules."""
+
+    parts: tuple[RuleType, ...] = arg(RULES, "the rule, or the rules, without modifiers")
+    type = "not"
+    word = "must satisfy none of"
+
+    def _of(self, found: list[bool | None]) -> bool | None:
+        some = _some(found)
+        return None if some is None else not some
+
+
+class _Composition(_Parts, RowRule):
+    parts: tuple[RowRule, ...]
+    about = "rows, or the batch where its rules are"
+    of_batch: ClassVar[type[BatchComposition]]
+
+    @classmethod
+    def made(cls, **values: Any) -> RuleType:
+        """About rows, or about the batch where the parts are."""
+        by_row = all(isinstance(part, RowRule) for part in values["parts"])
+        return cls(**values) if by_row else cls.of_batch(**values)
+
+    @property
+    def is_free(self) -> bool:  # type: ignore[override]
+        """Parts that name no column leave nothing else for the NULL policy to look at."""
+        return all(part.is_free for part in self.parts)
+
     def nan_columns(self) -> tuple[str, ...]:
         """Those of the parts."""
         return self._each(part.nan_columns() for part in self.parts)
@@ -202,21 +315,18 @@ class _Composition(RowRule):
         """Those of the parts."""
         return list(self._each(part.null_references(row) for part in self.parts))
 
-    def requirement(self) -> str:
-        """As the reasons say it."""
-        return f"{self.word}: " + "; ".join(part.requirement() for part in self.parts)
-
 
 @dataclass(frozen=True)
 class AllOf(_Composition):
-    """Every row complies with all of several row rules. The rules are parts of one verdict in Kleene logic; NULL in a
-    column that a part names means what `nulls` says, once for the whole."""
+    """Every row complies with all of several rules about rows, or the batch with all of several rules about it. The rules
+    are parts of one verdict in Kleene logic; NULL in a column that a part names means what `nulls` says, once for the whole."""
 
     parts: tuple[RowRule, ...] = arg(
         RULES, "the rules; beside each at most `where` and `nulls: pass` or `fail`, which are then its own"
     )
     type = "all"
     word = "must satisfy all of"
+    of_batch = AllOfBatch
     example = "all: [{above: {column: amount, value: 0}}, {in: {column: currency, values: [EUR, SEK]}}]"
 
     def predicate(self, row: Row) -> str:
@@ -226,14 +336,15 @@ class AllOf(_Composition):
 
 @dataclass(frozen=True)
 class AnyOf(_Composition):
-    """Every row complies with at least one of several row rules. The rules are parts of one verdict in Kleene logic; NULL
-    in a column that a part names means what `nulls` says, once for the whole."""
+    """Every row complies with at least one of several rules about rows, or the batch with one of several about it. The rules
+    are parts of one verdict in Kleene logic; NULL in a column that a part names means what `nulls` says, once for the whole."""
 
     parts: tuple[RowRule, ...] = arg(
         RULES, "the rules; beside each at most `where` and `nulls: pass` or `fail`, which are then its own"
     )
     type = "any"
     word = "must satisfy one of"
+    of_batch = AnyOfBatch
     example = "any: [{that: origin <> 'JFK'}, {at_most: {column: distance, value: 2600}}]"
 
     def predicate(self, row: Row) -> str:
@@ -243,14 +354,15 @@ class AnyOf(_Composition):
 
 @dataclass(frozen=True)
 class NoneOf(_Composition):
-    """No row complies with a row rule; of several, with none. The rules are parts of one verdict in Kleene logic; NULL in a
-    column that a part names means what `nulls` says, once for the whole."""
+    """No row complies with a rule about rows, or the batch with one about it; of several, with none of them. The rules
+    are parts of one verdict in Kleene logic; NULL in a column that a part names means what `nulls` says, once for the whole."""
 
     parts: tuple[RowRule, ...] = arg(
         RULES, "the rule, or the rules; beside each at most `where` and `nulls: pass` or `fail`, which are then its own"
     )
     type = "not"
     word = "must satisfy none of"
+    of_batch = NoneOfBatch
     example = "not: [{in: {column: name, values: [test, dummy]}}]"
 
     def predicate(self, row: Row) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quality.rule_types.args import SQL, arg
-from quality.rule_types.base import Row, RowRule
+from quality.analyzers import Analyzer, Query
+from quality.model import Bounds
+from quality.rule_types.args import BOUNDS, QUERY, SQL, arg
+from quality.rule_types.base import MetricRule, Row, RowRule
 
 
 @dataclass(frozen=True)
@@ -27,3 +29,24 @@ class That(RowRule):
     def requirement(self) -> str:
         """As the reasons say it."""
         return f"must satisfy: {self.expression}"
+
+
+@dataclass(frozen=True)
+class CustomSql(MetricRule):
+    """The number that a query gives lies within bounds. The query reads the batch, and nothing else, as `{{ this }}` (`this` and
+    `primary` are the same), lines that could not be read apart; it is one SELECT, without functions whose value changes
+    between two looks. It must give one row of one number: NULL, or anything else, cannot be told. Each query is a pass over the batch
+    for every time it names it. What rows it is about stands in the query: it takes neither `where` nor `group_by`."""
+
+    query: str = arg(QUERY, "one SELECT that gives one number")
+    bounds: Bounds = arg(BOUNDS, "bounds of the number")
+
+    type = "sql"
+    about_several = True
+    unfiltered = "does not go with it: what rows it is about stands in the query"
+    ungrouped = "what rows it is about stands in the query"
+    example = "sql: {query: 'select count(*) from {{ this }} where late and not told', at_most: 20}"
+
+    def analyzer(self, where: str) -> Analyzer:
+        """The query."""
+        return Query((), where, self.query)

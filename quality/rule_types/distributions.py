@@ -24,6 +24,7 @@ class EntropyBounds(MetricRule):
     column: str = arg(COLUMN, "the column")
     bounds: Bounds = arg(BOUNDS, "bounds of the entropy")
 
+    ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "entropy"
     example = "entropy: {column: country, at_least: 0.5}"
 
@@ -41,6 +42,7 @@ class MutualInformationBounds(MetricRule):
     columns_: tuple[str, ...] = arg(COLUMNS, "the two columns")
     bounds: Bounds = arg(BOUNDS, "bounds of the information")
 
+    ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "mutual_information"
     about_several = True
     example = "mutual_information: {columns: [country, currency], at_least: 0.1}"
@@ -62,6 +64,7 @@ class TopValueRatioBounds(MetricRule):
     column: str = arg(COLUMN, "the column")
     bounds: Bounds = arg(BOUNDS, "bounds of the share")
 
+    ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "top_value_ratio"
     example = "top_value_ratio: {column: country, at_most: 0.9}"
 
@@ -78,6 +81,7 @@ class MostCommonValue(MetricRule):
     column: str = arg(COLUMN, "the column")
     in_: tuple[Scalar, ...] = arg(VALUES, "the allowed values")
 
+    ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "most_common_value"
     main = "in"
     example = "most_common_value: {column: currency, in: [EUR, SEK]}"
@@ -107,6 +111,7 @@ class DistinctValues(MetricRule):
     contains: tuple[Scalar, ...] = arg(VALUES, "values that must all occur", ())
     equals: tuple[Scalar, ...] = arg(VALUES, "values that must all occur, and no other", ())
 
+    ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "distinct_values"
     example = "distinct_values: {column: region, contains: [north, south]}"
     bounds = _NONE
@@ -169,6 +174,7 @@ class DriftBounds(MetricRule):
     method: str = arg(choice(*distributions.DRIFT_MEASURES), "the measure: psi, ks, js, linf or chi_square", "psi")
     against: Last = arg(Kind(_parse_last, {"type": "string"}), "the published batches to compare with", Last(7))
 
+    ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "drift"
     unfiltered = "does not go with it: it is about all rows"
     example = "drift: {column: amount, method: psi, against: last 7, at_most: 0.2}"

@@ -48,6 +48,7 @@ class Gaps(MetricRule):
     at_most: timedelta = arg(DURATION, "the longest time that may lie between two values: 15 minutes, 1 day")
     per: tuple[str, ...] = arg(COLUMNS, PER, ())
 
+    ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "gaps"
     example = "gaps: {column: measured_at, at_most: 15 minutes, per: [station]}"
 
@@ -81,6 +82,7 @@ class Coverage(MetricRule):
     to: str = arg(AS_OF, "the end, which is not part of it: a date, a time or 'end of' a date", "")
     missing: int = arg(COUNT, "how many periods may be without rows", 0)
 
+    ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "coverage"
     example = "coverage: {column: booked_at, every: hour, from: '2024-01-01', to: end of 2024-01-01}"
 
@@ -126,6 +128,7 @@ class Monotonic(MetricRule):
     per: tuple[str, ...] = arg(COLUMNS, PER, ())
     violations: int = arg(COUNT, "how many rows may break the order", 0)
 
+    ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "monotonic"
     example = "monotonic: {column: reading, order_by: measured_at, per: [meter]}"
 

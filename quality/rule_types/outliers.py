@@ -37,6 +37,7 @@ class NoOutliers(RowRule):
     found: tuple[float, ...] | None = None
     told: bool = field(default=False, compare=False)
 
+    ungrouped = "its bounds are those of the whole batch"
     type = "no_outliers"
     by_row = False
     example = "no_outliers: {column: amount, method: iqr, factor: 3}"

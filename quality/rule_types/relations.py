@@ -124,6 +124,8 @@ class ExistsIn(RowRule):
 class _Match(MetricRule):
     """A rule that holds the batch as a whole against a reference, by one question."""
 
+    ungrouped = "it holds the batch as a whole against a reference"
+
     def held(self, row: Row, where: str) -> Analyzer:
         """With the answer."""
         (question,) = self.questions(where)

@@ -84,6 +84,8 @@ class Rule:
     canonical: Mapping[str, Any] = field(default_factory=dict)
     over: Selector | None = None
     examples: tuple[Example, ...] = ()
+    #: The columns whose values make the groups it is judged in.
+    group_by: tuple[str, ...] = ()
 
     def of_column(self, name: str) -> Rule:
         """One of the rules that a rule over many columns stands for."""
@@ -117,6 +119,9 @@ def default_id(check: RuleType) -> str:
 
 def batches_asked(check: RuleType) -> int:
     """How many earlier batches a rule or its bounds ask for."""
+    parts = [part for part in check.metrics() if part is not check]
+    if parts:
+        return max(map(batches_asked, parts))
     bounds = getattr(check, "bounds", None)
     return max(getattr(check, "batches", 0), bounds.batches if isinstance(bounds, Bounds) else 0)
 

@@ -64,6 +64,7 @@ class Malformed(RowRule):
     nulls_apply = False
     well_formed_only = False
     always_quarantines = True
+    ungrouped = "a line that could not be read has no values to group it by"
     example = "malformed: true"
 
     def predicate(self, row: Row) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from quality.analyzers import TEMPORAL
@@ -39,6 +39,8 @@ def with_min_history(check: RuleType, values: Mapping[str, Any], given: Containe
 
 def misfitting_bound(check: RuleType) -> str:
     """A bound that the metric can never be compared with: a text beside a number, or a text that is no date."""
+    if not isinstance(check, MetricRule) and check.metrics():
+        return next(filter(None, map(misfitting_bound, check.metrics())), "")
     if not isinstance(check, MetricRule):
         return "" if not batches_asked(check) else "takes no formula of earlier batches: only metrics have a history"
     dates = set(check.analyzer("").types) & set(TEMPORAL)
@@ -51,3 +53,14 @@ def misfitting_bound(check: RuleType) -> str:
             except ValueError:
                 return f"'{word}' must be a number or a date (YYYY-MM-DD[ HH:MM:SS]), got {shown(bound)}"
     return ""
+
+
+def unfit(check: RuleType, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Modifiers that do not go with what a rule is made of, and why."""
+    for part in check.metrics():
+        if "group_by" in given and part.ungrouped:
+            yield "group_by", f"does not go with '{part.type}': {part.ungrouped}"
+        if "where" in given and part.unfiltered:
+            yield "where", f"does not go with '{part.type}' in it"
+    if "group_by" in given and batches_asked(check):
+        yield "group_by", "bounds that look at earlier batches are about the whole batch; write numbers, or two rules"

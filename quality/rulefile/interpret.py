@@ -24,6 +24,7 @@ from quality.rulefile.nodes import Node
 from quality.rulefile.references import canonical_references, read_references, refuse_unknown
 from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
 from quality.rulefile.streams import read_stream
+from quality.sensitive import Sensitive
 
 SECTIONS = (
     "version", "dataset", "description", "owner", "vars", "extends", "input", "references", "defaults", "key", "columns", "rules",
@@ -55,6 +56,8 @@ def interpret(
     columns = _column_types(tree, rules)
     declared = {name.lower(): kind for name, kind in (*columns, *source.schema)}
     check_examples(rules, declared, problems)
+    sensitive = sections.read_sensitive(tree, problems)
+    _refuse_sensitive_groups(rules, sensitive, problems)
     anomalies = read_anomalies(tree, problems)
     references = read_references(tree, problems)
     refuse_unknown(rules, references, problems)
@@ -74,7 +77,7 @@ def interpret(
         references=references,
         vars=dict(variables),
         batch=batch or "",
-        sensitive=sections.read_sensitive(tree, problems),
+        sensitive=sensitive,
         description=problems.text(tree, "description"),
         owner=problems.text(tree, "owner"),
         canonical={
@@ -246,6 +249,15 @@ def _refuse_unknown(rules: list[Rule], problems: Problems) -> None:
                 message = f"'{rule.check.type}' names '{name}', which is the id of no rule before it; {hint}"
                 problems.found.append(Problem(rule.location.file, rule.location.line, message))
         before[rule.id] = rule
+
+
+def _refuse_sensitive_groups(rules: list[Rule], sensitive: Sensitive, problems: Problems) -> None:
+    """A group is told by its value, in results and history."""
+    for rule in rules:
+        secret = next((name for name in rule.group_by if sensitive.how(name)), "")
+        if secret:
+            message = f"'group_by' of '{rule.check.type}': column '{secret}' is sensitive, and groups are told by their values"
+            problems.found.append(Problem(rule.location.file, rule.location.line, message))
 
 
 def _column_types(tree: Node, rules: list[Rule]) -> tuple[tuple[str, str], ...]:

@@ -11,7 +11,6 @@ import yaml
 
 from quality.errors import Problem, RuleFileError, UsageError
 from quality.rule_types.args import arguments, yaml_name
-from quality.rule_types.base import MetricRule
 from quality.rule_types.rules import Rule, RuleSet
 from quality.rulefile.interpret import interpret
 from quality.rulefile.loader import Source, read
@@ -109,7 +108,7 @@ def _warnings(rule_set: RuleSet) -> list[Problem]:
                         "a cast makes NULL of what does not fit, and a NULL result passes; state the type under 'columns:'",
                     )
                 )
-    if rule_set.input.is_text and any(isinstance(rule.check, MetricRule) for rule in rule_set.rules):
+    if rule_set.input.is_text and any(rule.check.metrics() for rule in rule_set.rules):
         found += _untyped(rule_set)
     return found
 
@@ -118,16 +117,16 @@ def _untyped(rule_set: RuleSet) -> list[Problem]:
     """Metrics of numbers over a column of a text format that has no type will end in `error`."""
     found = []
     for rule in rule_set.rules:
-        judged = isinstance(rule.check, MetricRule) and not rule.over
-        analyzer = rule.check.analyzer("") if judged else None  # type: ignore[attr-defined]
-        for name in analyzer.columns if analyzer and analyzer.types and "string" not in analyzer.types else ():
-            if name.lower() not in rule_set.declared_types:
-                found.append(
-                    _at(
-                        rule,
-                        f"column '{name}' has no type here; unless an earlier batch pinned one, {rule.check.type} cannot be told",
+        for metric in rule.check.metrics() if not rule.over else ():
+            analyzer = metric.analyzer("")
+            for name in analyzer.columns if analyzer.types and "string" not in analyzer.types else ():
+                if name.lower() not in rule_set.declared_types:
+                    found.append(
+                        _at(
+                            rule,
+                            f"column '{name}' has no type here; unless an earlier batch pinned one, {metric.type} cannot be told",
+                        )
                     )
-                )
     return found
 
 

@@ -15,6 +15,7 @@ from quality.rule_types.args import (
     BOUND_WORDS,
     arguments,
     is_required,
+    parse_columns,
     parse_ratio,
     parse_sql,
     parse_text,
@@ -25,30 +26,18 @@ from quality.rule_types.base import KeyRule, RowRule, RuleType
 from quality.rule_types.custom import That
 from quality.rule_types.files import FileRule
 from quality.rule_types.rules import EXPECTED, Rule, default_id, default_on_fail
-from quality.rulefile.bounding import MIN_HISTORY_SCHEMA, misfitting_bound, parse_min_history, with_min_history
+from quality.rulefile.bounding import MIN_HISTORY_SCHEMA, misfitting_bound, parse_min_history, unfit, with_min_history
 from quality.rulefile.canonical import plain
 from quality.rulefile.choosing import Choice, choices, over, renamed, takes_many
 from quality.rulefile.examples import read_examples
 from quality.rulefile.nodes import Node
+from quality.rulefile.synonyms import SYNONYMS
 
-JUDGING = ("where", "tolerance", "severity", "on_fail", "nulls", "nan", "min_history")
+JUDGING = ("where", "group_by", "tolerance", "severity", "on_fail", "nulls", "nan", "min_history")
 METADATA = ("description", "owner", "tags", "dimension", "labels")
 MODIFIERS = ("name", "id", *JUDGING, *METADATA, "examples")
 DEFAULTS = ("severity", "tolerance", "nulls", "nan", "min_history")
 _ROWS = re.compile(r"\s*([0-9][0-9_,]*)\s*rows?\s*")
-
-
-#: What other tools call it.
-SYNONYMS = {
-    "not_null": "required", "notnull": "required", "is_complete": "required",
-    "accepted_values": "in", "enum": "in", "allowed": "in", "one_of": "in", "is_in": "in", "in_set": "in",
-    "regex": "matches", "pattern": "matches", "rlike": "matches",
-    "primary_key": "key", "primary": "key", "is_primary_key": "key", "is_unique": "unique",
-    "expression": "that", "sql": "that", "check": "that", "condition": "that", "satisfies": "that",
-    "range": "between", "minimum": "at_least", "maximum": "at_most", "gt": "above", "ge": "at_least", "lt": "below",
-    "le": "at_most", "eq": "equals", "avg": "mean", "average": "mean", "percentile": "quantile",
-    "std": "stddev", "var": "variance", "count": "row_count", "size": "row_count", "rows": "row_count", "datatype": "type", "dtype": "type",
-}  # fmt: skip
 
 
 def meant(word: str, names: Iterable[str]) -> str:
@@ -154,6 +143,7 @@ PARSERS: Mapping[str, Callable[[Any], Any]] = {
     "name": parse_text,
     "id": parse_text,
     "where": parse_sql,
+    "group_by": parse_columns,
     "tolerance": parse_tolerance,
     "severity": _word(Severity),
     "on_fail": _word(OnFail),
@@ -289,12 +279,15 @@ class RuleReader:
             ]
         before = len(self.problems.found)
         check, canonical = self._check(kind, given, at)
-        values = self._modifiers(kind, modifiers)
+        values = self._modifiers(type(check) if check else kind, modifiers)
         if check is None or len(self.problems.found) > before:
             return []
         values, wrong = with_min_history(check, values, given=modifiers)
         if wrong:
             self.problems.add(modifiers["min_history"], f"'min_history' of '{kind.type}': {wrong}")
+            return []
+        for word, why in unfit(check, {word: values[word] for word in modifiers if word in values}):
+            self.problems.add(modifiers[word], f"'{word}' of '{kind.type}': {why}")
             return []
         return [self._rule(check, values, canonical, at)]
 
@@ -335,7 +328,7 @@ class RuleReader:
         self._note_unknown(kind, given, named, at)
         if any(is_required(a) and values.get(a.name) is None for a in named.values()) or None in values.values():
             return None, canonical
-        check = kind(**values)
+        check = kind.made(**values)
         wrong = check.problem() or misfitting_bound(check)
         if wrong:
             self.problems.add(at, f"'{kind.type}': {wrong}")
@@ -401,6 +394,7 @@ class RuleReader:
             min_history=values.get("min_history", 0),
             metadata={word: values[word] for word in METADATA if word in values},
             examples=values.get("examples", ()),
+            group_by=values.get("group_by", ()),
             canonical={"id": rule_id, **canonical, **_judging(values, severity, on_fail)},
         )
 
@@ -411,7 +405,7 @@ def _modifier(word: str, node: Node, value: Any) -> dict[str, Any]:
 
 
 #: What a modifier is when it is not written: then it is not in the canonical form either.
-_UNSAID = {"where": "", "tolerance": Tolerance(), "nulls": Nulls.PASS, "nan": False, "min_history": 0}
+_UNSAID = {"where": "", "group_by": (), "tolerance": Tolerance(), "nulls": Nulls.PASS, "nan": False, "min_history": 0}
 
 
 def _judging(values: Mapping[str, Any], severity: Severity, on_fail: OnFail) -> dict[str, Any]:
@@ -451,6 +445,8 @@ def misfit(kind: type[RuleType], word: str, value: Any) -> str:
         return kind.unfiltered
     if issubclass(kind, FileRule) and kind.each and word == "tolerance":
         return ""
+    if word == "group_by":
+        return f"does not go with it: {kind.ungrouped}" if kind.ungrouped else ""
     if not issubclass(kind, RowRule):
         if word in ("tolerance", "nulls", "nan"):
             return "goes with rules about rows; this one is about the batch: widen its bounds instead"
@@ -480,6 +476,7 @@ def modifiers_schema() -> dict[str, Any]:
         **{word: {"enum": [str(member) for member in kind]} for word, kind in words.items()},
         **dict.fromkeys(("name", "id", "where", "description", "owner", "dimension"), text),
         "nan": {"enum": ["pass", "fail"]},
+        "group_by": {"type": ["string", "array"], "items": text, "minItems": 1},
         "min_history": MIN_HISTORY_SCHEMA,
         "tags": {"type": ["array", "string"], "items": text},
         "labels": {"type": "object"},

@@ -172,6 +172,8 @@ def _dqdl() -> Schema:
 def _modifiers(kind: type[RuleType]) -> Schema:
     """Those that go with the type: a rule about the batch has no rows to tolerate or to quarantine."""
     found = modifiers_schema()
+    if kind.ungrouped:
+        found.pop("group_by")
     if not issubclass(kind, RowRule):
         for word in ("nulls", "nan") if issubclass(kind, FileRule) and kind.each else ("tolerance", "nulls", "nan"):
             found.pop(word)
@@ -201,7 +203,7 @@ def reference(kind: type[RuleType]) -> dict[str, Any]:
     """A rule type as data: for `quality rules` and the reference page."""
     return {
         "type": kind.type,
-        "about": "rows" if issubclass(kind, RowRule) else "the batch",
+        "about": kind.about or ("rows" if issubclass(kind, RowRule) else "the batch"),
         "documentation": documentation(kind),
         "example": kind.example,
         "arguments": [

@@ -121,6 +121,8 @@ class Renderer:
         stand_ins = {name: "{{ " + name + " }}" for name in DEFERRED}
         self.values, self.deferred, self.waiting = dict(values), dict(deferred), dict(waiting or {})
         # without a batch (lint), what depends on it stays as it is written
+        # a query's word for the batch, which waits for nothing
+        stand_ins["this"] = "this"
         self.context = {**values, **stand_ins, **deferred, "env": env}
         self.canonical = {**values, **self.waiting, **stand_ins, "env": _env_stand_in}
         self.problems: list[tuple[Node, str]] = []
@@ -136,7 +138,7 @@ class Renderer:
         text = str(node.value)
         try:
             names = self._names(text)
-            waits = bool(names & {*RESERVED, *self.waiting})
+            waits = bool((names - {"this"}) & {*RESERVED, *self.waiting})
             node.value = self._value(text, names, waits)
             if waits:
                 node.source = {"template": text, "renders": self._before_the_batch(text, names)}

@@ -58,7 +58,9 @@ class View:
         """The query with these words in it. RuleFileError when it cannot be rendered."""
         node = Node(self.query, self.file, self.line)
         given = {name: value for name, value in words.items() if name not in _DEFERRED}
-        renderer = Renderer(given, {name: words[name] for name in _DEFERRED}, environment_reader())
+        renderer = Renderer(
+            given, {name: words[name] for name in _DEFERRED} | {"this": "{{ this }}"}, environment_reader()
+        )
         renderer.render_tree(node)
         if "{{ this }}" in str(node.value):
             renderer.problems.append((node, "'this' is a column of a rule; a view has none"))

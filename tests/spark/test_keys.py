@@ -12,9 +12,9 @@ import pytest
 from pyspark.sql import functions as F
 
 from quality.backends.reading import Batch
+from quality.checks import KeyPass
 from quality.keys import KeyCounter
 from quality.model import Column
-from quality.planner import KeyPass
 from quality.rule_types.base import Row
 
 DRAW = random.Random(5)

@@ -14,7 +14,7 @@ import pytest
 
 import quality
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import BatchRule, RowRule, SchemaRule
+from quality.rule_types.base import BatchRule, MetricRule, RowRule, SchemaRule
 from quality.rule_types.files import FileRule
 from quality.rule_types.verdicts import Verdict
 from quality.rulefile.lint import lint
@@ -50,6 +50,7 @@ MODIFIERS: dict[str, dict[str, Any]] = {
     "null fails": {"nulls": "fail"},
     "null is skipped": {"nulls": "skip"},
     "nan": {"nan": "pass"},
+    "groups": {"group_by": ["g"]},
     "metadata": METADATA,
 }
 #: Modifiers that do not get in each other's way ride on one rule; with each other they are all met.
@@ -58,11 +59,17 @@ TOGETHER = (
     ("null fails", "tolerance", "hold"),
     ("null is skipped", "keep"),
     ("nan", "quarantine"),
+    ("groups", "tolerance", "keep"),
 )
 #: Lines that cannot be read exist in text formats alone, drift where there are earlier batches.
 ELSEWHERE = {"malformed", "drift"}
+#: Types that are about the whole batch, whatever their groups.
+UNGROUPED = {
+    "unique", "key", "malformed", "entropy", "mutual_information", "top_value_ratio", "most_common_value", "distinct_values",
+    "drift", "gaps", "coverage", "monotonic", "no_outliers",
+}  # fmt: skip
 #: Types with a `column` and others beside it: one rule is about one set of columns.
-ABOUT_SEVERAL = {"compare", "sum_equals"}
+ABOUT_SEVERAL = {"compare", "sum_equals", "gaps", "monotonic"}
 
 
 def plain_rules() -> dict[str, dict[str, Any]]:
@@ -93,8 +100,11 @@ def modified(word: str) -> dict[str, dict[str, Any]]:
 
 
 def composed(word: str) -> dict[str, dict[str, Any]]:
-    other = [] if word == "not" else [{"that": "g = 'a'"}]
-    return {kind: {word: {"parts": [{kind: _arguments(rule)}, *other]}} for kind, rule in PLAIN.items()}
+    def other(kind: str) -> list[dict[str, Any]]:
+        about_batch = issubclass(REGISTRY[kind], MetricRule)
+        return [] if word == "not" else [{"row_count": {"at_least": 1}} if about_batch else {"that": "g = 'a'"}]
+
+    return {kind: {word: {"parts": [{kind: _arguments(rule)}, *other(kind)]}} for kind, rule in PLAIN.items()}
 
 
 def _arguments(rule: Mapping[str, Any]) -> Any:
@@ -119,7 +129,9 @@ def is_allowed(kind: str, variant: str) -> bool:
     """Whether a modifier goes with a type, as the documentation has it."""
     cls = REGISTRY[kind]
     if variant in ("all", "any", "not"):
-        return issubclass(cls, RowRule) and cls.by_row
+        return issubclass(cls, MetricRule) or (issubclass(cls, RowRule) and cls.by_row)
+    if variant == "groups":
+        return kind not in UNGROUPED and issubclass(cls, (RowRule, MetricRule))
     if variant == "quarantine":
         return not issubclass(cls, BatchRule)
     (word,) = [word for word in MODIFIERS[variant] if word in oracle.MODIFIERS] or ["where"]
@@ -146,8 +158,8 @@ def test_a_modifier_goes_or_does_not_go_with_schema_and_malformed_too(tmp_path, 
     rules = [{"schema": {"extra": "fail"}, **MODIFIERS[variant]}, {"malformed": True, **MODIFIERS[variant]}]
     said = refusals(tmp_path / "rules.yml", rules)
     wrong = {
-        0: ("tolerance", "quarantine", "null fails", "null is skipped", "nan"),
-        1: ("keep", "null fails", "null is skipped", "nan"),
+        0: ("tolerance", "quarantine", "null fails", "null is skipped", "nan", "groups"),
+        1: ("keep", "null fails", "null is skipped", "nan", "groups"),
     }
     assert set(said) == {index for index, words in wrong.items() if variant in words}
 
@@ -166,7 +178,13 @@ def entries(folder) -> list[Entry]:
         for kind, rule in PLAIN.items():
             carried = {k: v for word in group if is_allowed(kind, word) for k, v in MODIFIERS[word].items()}
             rules += [{**rule, **carried}] if carried else []
-    rules += [rule for word in ("all", "any", "not") for kind, rule in composed(word).items() if is_allowed(kind, word)]
+    # of the batch one is enough to meet every type
+    rules += [
+        rule
+        for word in ("all", "any", "not")
+        for kind, rule in composed(word).items()
+        if is_allowed(kind, word) and (word == "not" or not issubclass(REGISTRY[kind], MetricRule))
+    ]
     found = []
     for index, rule in enumerate(rules):
         asked = {word: value for word, value in rule.items() if word not in METADATA}

@@ -12,7 +12,7 @@ from quality.errors import RuleFileError
 from quality.model import Column
 from quality.planner import row_check
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import Row, RowRule
+from quality.rule_types.base import MetricRule, Row, RowRule
 from quality.rule_types.files import FileRule
 from quality.rulefile import lint
 
@@ -92,15 +92,28 @@ def examples(word):
     return yaml.safe_load(f"- {REGISTRY[word].example}")[0]
 
 
+#: Types that are about the whole batch, whatever their groups.
+UNGROUPED = {
+    "unique", "key", "malformed", "entropy", "mutual_information", "top_value_ratio", "most_common_value", "distinct_values",
+    "drift", "gaps", "coverage", "monotonic", "no_outliers",
+}  # fmt: skip
 #: Modifiers, and who can carry them beside everyone: rules about rows, rows whose NULL another says nothing about.
 MODIFIERS = {
     "where": (
         "i > 0",
-        lambda kind: kind.type not in ("drift", "verdict") and not issubclass(kind, FileRule),
+        lambda kind: kind.type not in ("drift", "sql", "verdict") and not issubclass(kind, FileRule),
     ),
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),
     "owner": ("someone", lambda kind: True),
+    "group_by": (
+        ["i"],
+        lambda kind: (
+            issubclass(kind, (RowRule, MetricRule))
+            and kind.type not in (*UNGROUPED, "sql")
+            and not (issubclass(kind, MetricRule) and kind.type.endswith("_match"))
+        ),
+    ),
     "tolerance": ("1%", lambda kind: issubclass(kind, RowRule) or getattr(kind, "each", False)),
     "nulls": ("fail", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply),
     "nan": ("pass", lambda kind: issubclass(kind, RowRule) and kind.nulls_apply and kind.type != "that"),

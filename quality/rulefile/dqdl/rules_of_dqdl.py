@@ -82,6 +82,8 @@ def export(rule: OurRule, rules: RuleSet) -> list[Theirs]:
     """The rules of DQDL that demand together what ours, one of `rules`, does. Raises Lost."""
     if rule.over:
         raise Lost("it is over columns that the batch tells, and DQDL names them")
+    if rule.group_by:
+        raise Lost(f"it is judged in each group of {', '.join(rule.group_by)}, and DQDL has no groups")
     templates = list(templates_of(rule.canonical))
     if any("run_time" in template for template in templates):
         raise Lost("it depends on the time of the run")

@@ -1,0 +1,146 @@
+"""Queries of stewards: what they may read, in Spark's own parse, and what they say of a batch, against pandas."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+import quality
+from quality.backends.parsing import query_problems
+from quality.errors import RuleFileError
+from tests.written import Place
+
+ROWS = pd.DataFrame(
+    {"n": range(40), "g": ["a", "b", None, "c"] * 10, "v": [(i * 7) % 13 if i % 5 else None for i in range(40)]}
+)
+#: Queries, and what pandas says.
+QUERIES = {
+    "count": ("select count(*) from {{ this }} where v > 6", (ROWS.v > 6).sum()),
+    "primary": ("select count(distinct g) from primary", ROWS.g.nunique()),
+    "twice": (
+        "select count(*) from this a join `This` b on a.n = b.n + 1 where a.v < b.v",
+        (ROWS.v < ROWS.v.shift(1)).sum(),
+    ),
+    "with": (
+        "with big as (select g, sum(v) as s from this group by g), mine as (select g from big where s > 50) select count(*) from mine",
+        (ROWS.groupby("g", dropna=False).v.sum() > 50).sum(),
+    ),
+    "nested": (
+        "select max(n) from {{ this }} where v = (select max(v) from this) and g in (select g from this where n < 2)",
+        ROWS[(ROWS.v == ROWS.v.max()) & ROWS.g.isin(["a", "b"])].n.max(),
+    ),
+    "window": (
+        "select count(*) from (select v - lag(v) over (order by n) as d from this) where d > 5",
+        (ROWS.v.diff() > 5).sum(),
+    ),
+    "union": ("select sum(x) from (select n as x from this union all select v from this)", ROWS.n.sum() + ROWS.v.sum()),
+}
+#: Queries that run and give no number, and what is told.
+NO_NUMBER = {
+    "select max(v) from this where false": "CustomSQL is NULL",
+    "select max(g) from this": "must give one number, its columns are string",
+    "select n, v from this": "must give one number, its columns are int, int",
+    "select n from this": "must give one row, it gave more",
+    "select n from this where false": "must give one row, it gave none",
+    "select count(nowhere) from this": "column 'nowhere' is not in the data",
+    "select max(cast(raise_error(g) as int)) from this": "",
+}
+
+
+def test_a_query_gives_what_pandas_gives_and_nothing_else_is_a_number(spark, tmp_path):
+    place = Place(tmp_path, spark)
+    lines = ROWS.to_csv(index=False).replace(".0\n", "\n")
+    place.put({"a.csv": lines + "this,line,has,more\n"})
+    rules = [
+        f"- name: {name}\n  severity: info\n  sql: {{query: {json.dumps(query)}, equals: {int(value)}}}"
+        for name, (query, value) in QUERIES.items()
+    ]
+    rules += [
+        f"- name: no {number}\n  severity: info\n  sql: {{query: {json.dumps(query)}, at_least: 0}}"
+        for number, query in enumerate(NO_NUMBER)
+    ]
+    rules.append('- any: [{sql: {query: "select count(*) from this", above: 40}}, {row_count: {equals: 40}}]')
+    before = {table.name for table in spark.catalog.listTables()}
+    result = place.run(
+        "\n".join(rules), input="options: {header: true}", top="columns: {n: {type: integer}, v: {type: integer}}"
+    )
+    found = {entry["id"]: (entry["status"], entry["message"]) for entry in result.data["rules"]}
+    assert {name: found[name] for name in QUERIES} == dict.fromkeys(QUERIES, ("passed", ""))
+    for number, told in enumerate(NO_NUMBER.values()):
+        status, message = found[f"no-{number}"]
+        assert (status, told in message) == ("error", True), message
+    assert found["any"][0] == "passed"
+    # two names, two readings; three of those that give no number are not begun
+    planned, actual = (result.data["passes"][which]["narrow"] for which in ("planned", "actual"))
+    assert (planned, actual) == (19, 16)
+    assert {table.name for table in spark.catalog.listTables()} == before
+    place.conserves(41)
+
+
+REFUSED = {
+    "select * from other": "reads 'other'",
+    "select * from default.this": "reads 'default.this'",
+    "select * from csv.`/etc/passwd`": "reads 'csv./etc/passwd'",
+    "select * from range(10)": "holds UnresolvedTableValuedFunction",
+    "with x as (select * from secret) select * from x": "reads 'secret'",
+    "select (select max(a) from elsewhere) from this": "reads 'elsewhere'",
+    "select * from this where n in (select n from elsewhere)": "reads 'elsewhere'",
+    "select * from this where exists (select 1 from elsewhere)": "reads 'elsewhere'",
+    "with x as (select 1), y as (select * from x) select * from z": "reads 'z'",
+    "insert into this select 1": "holds InsertIntoStatement",
+    "drop table this": "holds DropTable",
+    "create table x as select 1": "holds CreateTableAsSelect",
+    "select transform(n) using 'cat' from this": "holds ScriptTransformation",
+    "set spark.x = 1": "holds SetCommand",
+    "explain select 1": "holds ExplainCommand",
+    "cache table this": "holds CacheTable",
+    "from this insert overwrite directory '/tmp/x' select *": "holds InsertInto",
+    "select count( from this": "is not Spark SQL",
+    "select count(*) from {{ this }}": "is not Spark SQL",
+}
+
+
+@pytest.mark.parametrize("query", REFUSED)
+def test_what_reads_more_than_the_batch_is_refused_in_sparks_own_parse(spark, query):
+    assert any(REFUSED[query] in told for told in query_problems(spark, query)), query_problems(spark, query)
+
+
+@pytest.mark.parametrize("query", [query.replace("{{ this }}", "this") for query, _ in QUERIES.values()])
+def test_what_reads_the_batch_is_not(spark, query):
+    assert query_problems(spark, query) == []
+
+
+def test_a_run_refuses_it_before_anything_is_read(spark, tmp_path):
+    place = Place(tmp_path, spark)
+    with pytest.raises(RuleFileError, match="rule 'sql': the query reads 'other'; a query reads the batch alone"):
+        place.run('- sql: {query: "select count(*) from other", at_least: 0}')
+    assert not place.root.exists()
+
+
+HEAD = "version: 1\ndataset: a\ninput: {path: a.parquet}\nrules:\n"
+WRONG = {
+    'sql: {query: "delete from this", at_least: 0}': "a query begins with SELECT or WITH",
+    'sql: {query: "select rand() from this", at_least: 0}': "rand() gives another value each time it is read",
+    'sql: {query: "select current_date from this", at_least: 0}': "depends on the clock",
+    'sql: {query: "select reflect(1) from {{ this }}", at_least: 0}': "runs code outside Spark SQL",
+    'sql: {query: "select 1; select 2", at_least: 0}': "';' is not allowed",
+    'sql: {query: "select 1 -- one", at_least: 0}': "comments",
+    'sql: {query: "select /*+ x */ 1", at_least: 0}': "comments",
+    'sql: {query: "select count(*) from this"}': "'sql' needs",
+    'sql: {query: "select 1", at_least: 0}\n    where: a > 0': "'where' of 'sql': does not go with it",
+    'sql: {query: "select 1", at_least: 0}\n    group_by: [a]': "'group_by' of 'sql': does not go with it",
+    'any: [{sql: {query: "select 1", at_least: 0}}]\n    group_by: [a]': "'group_by' of 'any': does not go with 'sql'",
+    'any: [{sql: {query: "select 1", at_least: 0}}]\n    where: a > 0': "'where' of 'any'",
+    'sql: {query: "select 1", at_least: 0}\n    examples: {pass: [{a: 1}]}': "'sql' takes no examples",
+}
+
+
+@pytest.mark.parametrize("rule", WRONG)
+def test_lint_refuses_what_it_can_know(tmp_path, rule):
+    file = tmp_path / "rules.yml"
+    file.write_text(f"{HEAD}  - {rule}\n")
+    with pytest.raises(RuleFileError) as told:
+        quality.load(file)
+    assert WRONG[rule] in str(told.value)
