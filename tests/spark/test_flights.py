@@ -186,3 +186,30 @@ def test_a_month_of_batches_conserves_every_row_and_a_second_run_of_each_changes
         again = judge(spark, day, root, day.stem)
         assert (again.unchanged, again.data["run"]) == (True, runs[day.stem])
     assert files_of(root) == before
+
+
+# the rule language by example
+
+
+def test_the_language_by_example_judges_a_real_day_as_pandas_does(spark, month, tmp_path):
+    day = month[9]
+    reference = day.parents[2] / "reference"
+    places = {"incoming": str(day.parents[1]), "reference": str(reference)}
+    rules = RULES.with_name("flights_in_full.yml")
+    result = run(rules, day.stem, variables=places, root=str(tmp_path / "root"), spark=spark)
+    of = {rule["id"]: rule for rule in result.data["rules"]}
+    assert not [rule for rule in of.values() if rule["status"] == "error"]
+    frame = pd.read_csv(day)
+    planes, airports = (
+        set(pd.read_csv(reference / f"{n}.csv")[c]) for n, c in (("planes", "tailnum"), ("airports", "faa"))
+    )
+    assert of["tailnum.exists_in"]["failed_rows"] == (frame.tailnum.notna() & ~frame.tailnum.isin(planes)).sum() > 0
+    assert of["dest.exists_in"]["failed_rows"] == (~frame.dest.isin(airports)).sum() > 0
+    late = frame.groupby("origin").dep_delay.mean()
+    assert of["dep_delay.mean"]["group_counts"]["all"] == len(late) == 3
+    assert of["dep_delay.mean"]["status"] == ("passed" if late.between(-10, 120).all() else "failed")
+    booked = ((frame.dep_time < frame.sched_dep_time - 100) & (frame.dep_delay > 0)).sum()
+    assert of["early-departures-booked-late"]["metric"]["value"] == booked
+    assert of["short-hops-from-jfk"]["failed_rows"] == ((frame.origin == "JFK") & (frame.distance > 2600)).sum()
+    # seven days are to be looked back at
+    assert of["volume-as-usual"]["status"] == "not_applicable"

@@ -39,8 +39,9 @@ def recorded(analyzer: Rule) -> tuple[list[Entry], bool]:
         return [], True
     if analyzer.type == "AllStatistics":
         return _statistics(names[0]), False
-    if analyzer.type not in METRICS:
-        raise Lost("queries that are only recorded have no form yet")
+    if analyzer.type == "CustomSql":
+        query = analyzer.parameters[0].value
+        return [Entry("sql", {"query": query, "record": True}, {"severity": "info"})], False
     entries = [_entry(word, target, names) for word, target in METRICS[analyzer.type]]
     missing = [entry.type for entry in entries if entry.type not in REGISTRY]
     if missing:
@@ -58,6 +59,8 @@ _WATCHED = {
 def watched(rule: Rule) -> tuple[list[Entry], list[str]]:
     """The entries that record what DetectAnomalies looks at, and the names the detector has for it. Raises Lost."""
     metric, *columns = rule.parameters
+    if metric.value == "CustomSQL":
+        raise Lost("queries that anomalies are looked for in have no form yet")
     entries, _ = recorded(Rule(metric.value, tuple(columns)))
     instance = ",".join(names_of(Rule("", tuple(columns))))
     names = _WATCHED.get(metric.value, (metric.value,))

@@ -121,6 +121,13 @@ def _is_primary_key(rule: Rule) -> list[Made]:
     return [Entry("key", {"columns": names_of(rule)})]
 
 
+def _custom_sql(rule: Rule) -> list[Made]:
+    if rule.condition is None:
+        raise Lost("rows that a query returns have no form yet, but the number that it gives")
+    differs = DIFFERS if looks_back(rule.condition) else ""
+    return bounded("sql", {"query": rule.parameters[0].value}, rule.condition, differs)
+
+
 def _column_exists(rule: Rule) -> list[Made]:
     return [Entry("columns_exist", {"columns": names_of(rule)}, about=f"{names_of(rule)[0]}.exists")]
 
@@ -297,6 +304,7 @@ CONVERTERS: dict[str, Converter] = {
     "ColumnLength": _column_length,
     "ColumnValues": _column_values,
     "Completeness": _metric("completeness", "column"),
+    "CustomSql": _custom_sql,
     "DataFreshness": _data_freshness,
     "DistinctValuesCount": _metric("distinct_count", "columns"),
     "DuplicateRowCount": _duplicate_row_count,
@@ -329,7 +337,6 @@ CONVERTERS: dict[str, Converter] = {
 
 #: Why a rule type has no converter.
 MISSING: dict[str, str] = {
-    "CustomSql": "rules that are queries have no form yet",
     "DetectAnomalies": "anomalies are looked for by the section 'anomalies:', in no composite and no string",
 }  # fmt: skip
 
