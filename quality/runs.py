@@ -245,8 +245,9 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         planner.refuse_over_budget(
             planned(context.engine, context.store, rule_set, unread, pinned_rules), wishes.max_scans
         )
-    with context.step("references", "reading references"):
-        batch = references.attach(batch)
+    if references.questions:
+        with context.step("references", "reading references"):
+            batch = references.attach(batch)
     with sized(context.spark, batch) as batch:
         plan = planned(context.engine, context.store, rule_set, batch, pinned_rules)
         plan = lookback.with_past(plan, context.store, past, context.batch, context.batch_time, context.spark)

@@ -17,8 +17,9 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ResponseStreamingError
 from botocore.exceptions import ConnectionError as NoConnectionError
+from urllib3.exceptions import HTTPError
 
 from quality.errors import StorageError, UsageError
 from quality.storage.store import Entry, checked_key, hidden
@@ -158,8 +159,13 @@ class S3Store:
 
     def _pages(self, prefix: str, **options: str) -> Iterator[Any]:
         with self._explained("list", prefix, "s3:ListBucket"):
-            paginator = self._client().get_paginator("list_objects_v2")
-            yield from paginator.paginate(Bucket=self.bucket, Prefix=self._folder(prefix), **options, **self._payer)
+            wanted = {"Bucket": self.bucket, "Prefix": self._folder(prefix), **options, **self._payer}
+            while True:
+                page = self._client().list_objects_v2(**wanted)
+                yield page
+                if not page.get("IsTruncated"):
+                    return
+                wanted["ContinuationToken"] = page["NextContinuationToken"]
 
     def _download(self, name: str) -> bytes:
         # botocore repeats requests, but not the reading of an answer that breaks off
@@ -229,7 +235,8 @@ class S3Store:
         client = boto3.session.Session().client("s3", endpoint_url=self._endpoint, config=_config(self._endpoint))
         if guarded:
             client.meta.events.register("before-call.s3.PutObject", _forbid_overwrite)
-        return client
+        # what is not to be done twice is done once, and looked for when nobody knows
+        return _Answered(client, 1 if guarded else _ATTEMPTS)
 
     @contextlib.contextmanager
     def _explained(self, action: str, key: str, needs: str) -> Iterator[None]:
@@ -244,6 +251,30 @@ class S3Store:
         place = f"{self.root}/{key}".rstrip("/")
         # the cause is left out: its text may hold the request
         raise StorageError(f"{place}: cannot {action}: {reason}") from None
+
+
+class _Answered:
+    """A client of which an answer that breaks off is one that is missing: botocore lets errors of urllib3 through while it reads what
+    a server says of a request it refuses, and does not repeat the request."""
+
+    def __init__(self, client: Any, attempts: int) -> None:
+        self._client, self._attempts = client, attempts
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+
+        def call(*places: Any, **given: Any) -> Any:
+            for left in reversed(range(self._attempts)):
+                try:
+                    return method(*places, **given)
+                except HTTPError as error:
+                    if isinstance(error, BotoCoreError):
+                        raise
+                    if not left:
+                        raise ResponseStreamingError(error=error) from error
+            raise AssertionError("the last attempt returns or raises")
+
+        return call
 
 
 def _forbid_overwrite(params: dict[str, Any], **_: Any) -> None:
