@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
 
 import quality
 from quality import cli, compaction
+from quality.backends.session import session
 from quality.backfill import FAILED, JUDGED, KNOWN, MEASURED, backfill
 from quality.errors import InputError, UsageError
 from quality.storage import backfills, collect, commit
@@ -127,7 +127,7 @@ def test_mistakes_are_told(place, path, batches, error, message):
 
 
 def test_the_command_tells_every_batch(place, capsys, monkeypatch):
-    monkeypatch.setattr("quality.backfill.session", lambda *_given, **_more: nullcontext(place))
+    monkeypatch.setattr("quality.backfill.session", lambda *_given, **_more: session(place.spark))
     words = ["history", "backfill", str(rules(place)), "--root", str(place.directory / "third"), "--since", DAYS[3]]
     assert cli.run_command([*words, "--until", DAYS[3]]) == 0
     assert f"{DAYS[3]}                2024-01-04 00:00:00  measured: 11 rows, " in capsys.readouterr().out
