@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,10 @@ class Place:
             *(f"  {line}" for line in (text or "- row_count: {at_least: 0}").splitlines()),
         ]
         file = self.directory / "rules.yml"
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return file
+        # another thread may read it meanwhile
+        made = file.with_name(f"rules-{threading.get_ident()}.tmp")
+        made.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return made.replace(file)
 
     def run(
         self, text: str = "", *, batch: str = "b", force: bool = False, progress: Any = None, **more: str
