@@ -79,7 +79,7 @@ class Engine(Contender):
             reader = Reader(own.spark, rule_set.input, rule_set.declared_types)
             with sized(own.spark, reader.read(reader.pin())) as batch:
                 plan = planner.plan(rule_set, batch.row, batch.text)
-                plan = engine.analyse(batch.frame, replace(plan, tally=engine.tallies(rule_set, small=batch.small)))
+                plan = engine.analyse(batch.frame, replace(plan, tally=engine.tallies(plan, small=batch.small)))
                 findings = engine.measure(batch, plan)
                 verdicts = verification.judge(findings.plan, findings.measured, batch.columns)
                 engine.checks(findings, rule_set.dataset)
