@@ -151,7 +151,7 @@ DBT: dict[str, bool] = {
 }  # fmt: skip
 
 M = "expect_column_values_to"
-PARTITION = {"values": ["k", "l", "m"], "weights": [0.25, 0.25, 0.5]}
+PARTITION: dict[str, Any] = {"values": ["k", "l", "m"], "weights": [0.25, 0.25, 0.5]}
 EXPECTED = dict(zip(PARTITION["values"], PARTITION["weights"], strict=True))
 #: Expectations with whether they hold.
 GX: list[tuple[str, dict[str, Any], bool]] = [
