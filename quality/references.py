@@ -29,9 +29,9 @@ from quality.engine import Engine, in_words
 from quality.errors import InputError, QualityError, RuleDataError
 from quality.matches import AggregateMatch, Compared, Shaped
 from quality.rule_types.base import MALFORMED, Row
-from quality.rule_types.questions import Link, Pairs, Question, Shape, Total
+from quality.rule_types.questions import Link, Pairs, Question, Relation, Shape, Total
 from quality.rule_types.rules import Reference, RuleSet, digest
-from quality.sql import conjunction
+from quality.sql import conjunction, quote
 from quality.storage import commit
 from quality.storage.store import Store
 
@@ -108,6 +108,8 @@ class References:
                     frame = self._joined(frame, batch, question, counting=counting)
                 elif isinstance(question, Shape):
                     answers[question] = shaped(batch, self._asked(question), types=question.types)
+                elif isinstance(question, Relation):
+                    answers[question] = _relation(self._asked(question))
                 elif isinstance(question, Pairs):
                     answers[question] = self._compared(batch, question, counting=counting)
                 else:
@@ -199,6 +201,10 @@ class References:
 
 def _well_formed(batch: Batch) -> DataFrame:
     return batch.frame.where(f"not {MALFORMED}") if batch.text else batch.frame
+
+
+def _relation(found: Batch) -> DataFrame:
+    return _well_formed(found).selectExpr(*(quote(column.name) for column in found.columns))
 
 
 def _total(batch: Batch, found: Batch, question: Total) -> tuple[str, str]:
