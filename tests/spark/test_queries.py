@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -170,7 +171,7 @@ def test_a_query_gives_over_references_what_sqlite_gives(spark, tmp_path):
     places = {"names": "names.csv, options: {header: true}", "big": "big.parquet", "gone": "nowhere.parquet"}
     top = "columns: {n: {type: integer}, v: {type: integer}}\nreferences:"
     top += "".join(f"\n  {name}: {{path: {tmp_path}/{path}}}" for name, path in places.items())
-    how = {"input": "options: {header: true}", "top": top}
+    how: Any = {"input": "options: {header: true}", "top": top}
     before = {table.name for table in spark.catalog.listTables()}
     result = place.run("\n".join(rules), **how)
     found = {entry["id"]: (entry["status"], entry["message"]) for entry in result.data["rules"]}
