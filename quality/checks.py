@@ -92,7 +92,7 @@ class MetricCheck:
     origin: str = ""
     waiting: str = ""
     unsure: str = ""
-    #: What earlier batches held of the column, where the metric is a distance from it.
+    #: What earlier batches held of the column, or a reference holds, where the metric is a distance from it.
     reference: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
     #: SQL of the columns whose values make the groups it is judged in.
     by: tuple[str, ...] = ()
@@ -271,7 +271,10 @@ def metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> M
     key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
     tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(references) == 1 else ""
     own = own_pass(analyzer, references, scope) if isinstance(analyzer, OwnAnalyzer) else None
-    return MetricCheck(rule, analyzer, scope, references, key, own, tallied)
+    made = MetricCheck(rule, analyzer, scope, references, key, own, tallied)
+    if isinstance(analyzer, Drift) and analyzer.reference:
+        return replace(made, reference=analyzer.answer, origin=f"{analyzer.measure} against {analyzer.other}")
+    return made
 
 
 def by_of(rule: Rule, row: Row) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaR
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.files import FileRule
 from quality.rule_types.outliers import NoOutliers
-from quality.rule_types.questions import Link, Pairs, Question, Total
+from quality.rule_types.questions import Link, Pairs, Question, Spread, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.verdicts import Verdict
 
@@ -228,6 +228,7 @@ class Plan:
             for question in rule.check.questions(rule.where):
                 asking.setdefault(question, []).append(rule.id)
         totals: dict[str, list[str]] = {}
+        profiled: dict[str, list[str]] = {}
         for question, rules in asking.items():
             name = question.reference
             if isinstance(question, Link):
@@ -243,10 +244,13 @@ class Plan:
                     0,
                     name,
                 )
-            elif isinstance(question, Total):
+            elif isinstance(question, Total | Spread):
                 totals.setdefault(name, []).extend(rules)
+                profiled.setdefault(name, []).extend([question.column] * isinstance(question, Spread))
         for name, rules in totals.items():
-            yield Pass("narrow", "counting rows and measuring metrics", tuple(rules), 0, name)
+            columns = ", ".join(dict.fromkeys(profiled[name]))
+            purpose = f"profiling {columns}" if columns else "counting rows and measuring metrics"
+            yield Pass("narrow", purpose, tuple(dict.fromkeys(rules)), 0, name)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = ids_of(check for check in self.row_checks if check.key == key)
