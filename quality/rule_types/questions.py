@@ -73,4 +73,11 @@ class Pairs:
     where: str = ""
 
 
-Question = Link | Total | Spread | Shape | Pairs
+@dataclass(frozen=True)
+class Relation:
+    """The rows of the reference, for a query to read."""
+
+    reference: str
+
+
+Question = Link | Total | Spread | Shape | Pairs | Relation

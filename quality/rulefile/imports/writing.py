@@ -15,6 +15,7 @@ from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.lint import mistakes
 from quality.rulefile.ruleforms import slug
 from quality.rulefile.sections import guess_format
+from quality.sql import RELATIONS
 
 #: Bounds that no row at all may not satisfy.
 _LEAST = ("at_least", "above", "equals")
@@ -182,7 +183,7 @@ def _renamed(body: Any, base: str, name: str) -> Any:
 def reference_name(text: str) -> str:
     """A name of another system as one of a reference."""
     name = re.sub(r"\W+", "_", text.strip().strip("\"`'"), flags=re.ASCII).strip("_")
-    return name if name and not name[0].isdigit() and name.lower() != "this" else f"of_{name}"
+    return name if name and not name[0].isdigit() and name.lower() not in RELATIONS else f"of_{name}"
 
 
 def exists_in(columns: list[str], reference: str, theirs: list[str]) -> dict[str, Any]:
