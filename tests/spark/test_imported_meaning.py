@@ -213,7 +213,7 @@ SOME = [[row for row in part if row["id"] > 1] for part in groups("g")]
 SODA: list[tuple[str, str, bool]] = [
     (f"duplicate_count(v) = {doubled('v')}", "", True),
     ("duplicate_count(c, d) between 1 and 2", "", 1 <= doubled("c", "d") <= 2),
-    ("duplicate_count(c) < 3", "filter: id > 5", False),
+    ("duplicate_count(c) = 2", "filter: id > 5", False),
     ("duplicate_percent(v) > 40", "", percent(doubled("v")) > 40),
     ("duplicate_percent(v) between 33 and 34", "", 33 <= percent(doubled("v")) <= 34),
     ("missing_percent(c) > 8.32", "", percent(1) > 8.32),
