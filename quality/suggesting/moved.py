@@ -31,8 +31,13 @@ def suggest_drift(
             continue
         bound = math.ceil(round(limit * 100, 6)) / 100
         measure = measure_of(last.columns[name])
-        what = "the share of a value" if measure == "linf" else "the share of values up to any number"
-        why = f"{what} was at most {max(known):.2g} from that in the {window} before, in {len(known)} batches"
+        if not any(known):
+            # a constant is for a rule about its value; what never was frequent may not become so
+            if measure == "ks":
+                continue
+            why = f"no value was frequent (1 % of a batch) in {len(known)} batches, or all were alike"
+        else:
+            why = f"at most {max(known):.2g} from the last {window} together, in {len(known)} batches"
         asked = {"method": measure, "against": f"last {window}", "at_most": bound}
         given = {"low": -math.inf, "high": bound, "key": "rolling", "window": window}
         yield Suggestion("drift", (name,), asked, "drift", why, given, strong=False)

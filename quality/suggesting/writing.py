@@ -98,7 +98,7 @@ _PARTS = (
     "Always there",
     "Values of single columns",
     "Columns that have to do with each other",
-    "How values are distributed, and what moves: compared with the batches before this one",
+    "Against the batches before (drift: how far the values are from those of the last 7 together)",
 )
 
 
@@ -114,18 +114,20 @@ def _part(one: Suggestion) -> int:
 
 
 def _rules(suite: Suite) -> Iterator[str]:
-    usual = expected(first) if (first := _usual(suite)) else None
+    usual = expected(one) if (one := _usual(suite)) else None
     key = next((one for one in suite.suggestions if one.type == "key"), None)
     named = set(key.columns) if key and _sure(key) else set()
     always = [one for one in suite.suggestions if _part(one) == 1 and _sure(one)]
     listed = [one for one in always if one.columns[0] not in named]
     if not suite.suggestions:
         yield "  - row_count: {at_least: 1}"
+    first = len(_PARTS)
     for part, title in enumerate(_PARTS):
         found = [one for one in suite.suggestions if _part(one) == part and one not in always]
         if not found and not (part == 1 and listed):
             continue
-        yield ""
+        yield from [""] * (part > first)
+        first = min(first, part)
         yield f"  # {title}"
         if part == 1 and listed:
             yield from _required(listed, usual)
@@ -160,7 +162,7 @@ def _rule(one: Suggestion, usual: float | None) -> Iterator[str]:
 def _told(one: Suggestion, usual: float | None) -> str:
     """What was seen, and how it was judged where that is not as usual."""
     odds = "" if expected(one) == usual else _odds(one)
-    return f"{one.why}. {odds}" if odds else one.why
+    return f"{one.why}; {odds}" if odds else one.why
 
 
 def _where(one: Suggestion) -> str:
@@ -201,7 +203,7 @@ def _odds(one: Suggestion) -> str:
     broke = (
         f"{one.broken} of {one.held_back} later batches broke it"
         if one.broken
-        else f"judged by {one.held_back} later ones"
+        else f"judged by {one.held_back} later batches alone"
     )
     return f"{broke}: expect {100 * share:.2g} %"
 
