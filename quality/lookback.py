@@ -67,7 +67,7 @@ def with_past(
     if not plan.batches:
         return plan
     try:
-        drifts = any(isinstance(check.analyzer, Drift) for check in plan.metric_checks)
+        drifts = any(isinstance(c.analyzer, Drift) and not c.analyzer.reference for c in plan.metric_checks)
         past = read(store, earlier[-plan.batches :], spark, sketches=drifts)
     except UsageError:
         raise
@@ -96,7 +96,7 @@ def resolved(check: MetricCheck, past: Past) -> MetricCheck:
     """The check with its bounds in numbers and where they come from, or with why there are none."""
     assert isinstance(check.rule.check, MetricRule)
     bounds = check.rule.check.bounds
-    if isinstance(check.analyzer, Drift):
+    if isinstance(check.analyzer, Drift) and not check.analyzer.reference:
         return _compared(check, check.analyzer, past)
     if not bounds.past:
         return check

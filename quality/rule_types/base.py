@@ -307,6 +307,10 @@ class RuleType:
         """Spark SQL a steward wrote as an argument of the rule."""
         return self._of_role("sql")
 
+    def queries(self) -> tuple[str, ...]:
+        """Queries among the arguments."""
+        return self._of_role("query")
+
     def patterns(self) -> tuple[str, ...]:
         """Regular expressions among the arguments."""
         named = arguments(type(self)).values()

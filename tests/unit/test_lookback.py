@@ -190,6 +190,11 @@ def test_dates_have_no_arithmetic_and_say_so_from_the_first_batch_on(rule_file, 
     ("drift: {column: price, at_most: 1, method: emd}", "must be one of psi, ks, js, linf, chi_square, got 'emd'"),
     ("drift: {column: price, at_most: 1, against: last 0}", "must be a number of earlier batches such as 'last 7', at most 1,000"),
     ("{drift: {column: price, at_most: 1, against: last 5}, min_history: 6}", "must be at most 5"),
+    ("{drift: {column: price, at_most: 1}, min_history: 8}", "must be at most 7"),
+    ("drift: {column: price, at_most: 1, reference: old}", "reference 'old' is not declared; there is no section 'references:'"),
+    ("drift: {column: price, at_most: 1, against: last 7, reference: old}", "('against') or with a 'reference', not with both"),
+    ("drift: {column: price, at_most: 1, reference_column: old}", "'reference_column' needs a 'reference'"),
+    ("{drift: {column: price, at_most: 1, reference: old}, min_history: 2}", "goes with bounds that look at earlier batches"),
 ))  # fmt: skip
 def test_a_drift_rule_that_is_wrong_is_refused(rule_file, rule, wrong):
     (problem,) = lint(str(rule_file(HEAD + f"- {rule}\n"))).problems
