@@ -14,13 +14,14 @@ from quality.distributions import Drift, OwnAnalyzer
 from quality.errors import RuleDataError
 from quality.model import Nulls
 from quality.passes import OwnPass, own_pass
+from quality.query_text import relations
 from quality.rule_types.base import Elements, KeyRule, MetricRule, Row, RowRule, element
 from quality.rule_types.completeness import Required
 from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.rules import Rule
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
-from quality.sql import RELATIONS, conjunction, tokens
+from quality.sql import conjunction
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
 WORD_BITS = 62
@@ -91,7 +92,7 @@ class MetricCheck:
     origin: str = ""
     waiting: str = ""
     unsure: str = ""
-    #: What earlier batches held of the column, where the metric is a distance from it.
+    #: What earlier batches held of the column, or a reference holds, where the metric is a distance from it.
     reference: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
     #: SQL of the columns whose values make the groups it is judged in.
     by: tuple[str, ...] = ()
@@ -270,7 +271,10 @@ def metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> M
     key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
     tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(references) == 1 else ""
     own = own_pass(analyzer, references, scope) if isinstance(analyzer, OwnAnalyzer) else None
-    return MetricCheck(rule, analyzer, scope, references, key, own, tallied)
+    made = MetricCheck(rule, analyzer, scope, references, key, own, tallied)
+    if isinstance(analyzer, Drift) and analyzer.reference:
+        return replace(made, reference=analyzer.answer, origin=f"{analyzer.measure} against {analyzer.other}")
+    return made
 
 
 def by_of(rule: Rule, row: Row) -> tuple[str, ...]:
@@ -286,7 +290,8 @@ def part_id(rule: Rule, number: int) -> str:
     return f"{rule.id}[{number}]"
 
 
-def reads(check: MetricCheck) -> int:
-    """How often a query names the batch: so often it is read."""
-    assert isinstance(check.analyzer, Query)
-    return max(1, sum(token.text.strip("`").lower() in RELATIONS for token in tokens(check.analyzer.query)))
+def reads(query: str) -> tuple[int, tuple[str, ...]]:
+    """How often a query names the batch, so often it is read, and the references it names, as often as it does."""
+    named = relations(query)
+    others = tuple(one.name for one in named if not one.is_batch)
+    return (len(named) - len(others)) or int(not others), others

@@ -3,15 +3,15 @@
 More ways lead to a metric here than there:
 - `values`: from the distinct values with their counts, which take a pass of their own, and a shuffle; metrics of the same
   columns and rows share it;
-- `profile`: from the sketches that the profile of this batch and of earlier ones have of the column;
+- `profile`: from the sketches that the profile of this batch and those of earlier ones or of a reference have of the column;
 - `scan` with a text as result, where one number would not tell which value was meant.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from quality.analyzers import NUMERIC, TEXTUAL, Analyzer, is_numeric
@@ -216,11 +216,15 @@ def _named(values: Sequence[Scalar]) -> str:
 
 @dataclass(frozen=True)
 class Drift(Analyzer):
-    """How far a column is from what the last `against` published batches held together, by one of `DRIFT_MEASURES`. Numbers are
-    compared in bins, texts and booleans by their frequent values; NULL is left out."""
+    """How far a column is from what the last `against` published batches held together, or from a column of a `reference`, by
+    one of `DRIFT_MEASURES`. Numbers are compared in bins, texts and booleans by their frequent values; NULL is left out."""
 
     measure: str = "psi"
     against: int = 7
+    reference: str = ""
+    reference_column: str = ""
+    #: What the reference holds; None when nobody asked it.
+    answer: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
     #: The metric whose sketch is compared.
     sketch: str = ""
     source: ClassVar[str] = "profile"
@@ -228,8 +232,13 @@ class Drift(Analyzer):
 
     @property
     def parameters(self) -> tuple[tuple[str, str], ...]:
-        """The measure and the window."""
-        return (("against", f"last {self.against}"), ("measure", self.measure))
+        """The measure, and the window or the reference."""
+        return (("against", self.other), ("measure", self.measure))
+
+    @property
+    def other(self) -> str:
+        """What the column is compared with, in words."""
+        return f"{self.reference}.{self.reference_column}" if self.reference else f"last {self.against}"
 
     def check_type(self, column: str, type_name: str) -> None:
         """Raise RuleDataError for a type that no sketch counts, and where there is no order for `ks`."""
@@ -242,5 +251,9 @@ class Drift(Analyzer):
         column = row.find(self.columns[0])
         if column not in row.columns:
             raise RuleDataError(f"'{self.columns[0]}' is a field of a column: drift is of whole columns")
-        sketch = "ApproxQuantiles" if is_numeric(column.type) else "Histogram"
-        return replace(self, columns=(column.name,), sketch=sketch)
+        return replace(self, columns=(column.name,), sketch=sketch_of(column.type))
+
+
+def sketch_of(type_name: str) -> str:
+    """The metric of a profile whose sketch tells how values of a type are spread."""
+    return "ApproxQuantiles" if is_numeric(type_name) else "Histogram"

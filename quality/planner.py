@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from quality.analyzers import Query
 from quality.checks import (
     WHOLE,
     WORD_BITS,
@@ -33,7 +34,7 @@ from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaR
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.files import FileRule
 from quality.rule_types.outliers import NoOutliers
-from quality.rule_types.questions import Link, Pairs, Question, Total
+from quality.rule_types.questions import Link, Pairs, Question, Spread, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.verdicts import Verdict
 
@@ -136,7 +137,7 @@ class Plan:
             what = "looking again at files that have most of the rows a rule fails"
         width = "kept" if self.kept else "narrow"
         last = [Pass(width, what, ids_of(self.row_checks))]
-        own = [replace(step, width=width) for step in (*self._group_steps, *self._query_steps)]
+        own = [s if s.of else replace(s, width=width) for s in (*self._group_steps, *self._query_steps)]
         return (*self._hashing, *self._steps, *own, *(last if self.writes and self.several and self.row_checks else ()))
 
     @property
@@ -152,7 +153,10 @@ class Plan:
     @property
     def _query_steps(self) -> Iterator[Pass]:
         for check in self.queries:
-            yield from [Pass("narrow", "asking a query", ids_of([check]), 0 if self.small else 1)] * reads(check)
+            assert isinstance(check.analyzer, Query)
+            times, others = reads(check.analyzer.query)
+            yield from [Pass("narrow", "asking a query", ids_of([check]), 0 if self.small else 1)] * times
+            yield from (Pass("narrow", "asking a query", ids_of([check]), 0, name) for name in others)
 
     @property
     def _hashing(self) -> Iterator[Pass]:
@@ -226,6 +230,7 @@ class Plan:
             for question in rule.check.questions(rule.where):
                 asking.setdefault(question, []).append(rule.id)
         totals: dict[str, list[str]] = {}
+        profiled: dict[str, list[str]] = {}
         for question, rules in asking.items():
             name = question.reference
             if isinstance(question, Link):
@@ -241,10 +246,13 @@ class Plan:
                     0,
                     name,
                 )
-            elif isinstance(question, Total):
+            elif isinstance(question, Total | Spread):
                 totals.setdefault(name, []).extend(rules)
+                profiled.setdefault(name, []).extend([question.column] * isinstance(question, Spread))
         for name, rules in totals.items():
-            yield Pass("narrow", "counting rows and measuring metrics", tuple(rules), 0, name)
+            columns = ", ".join(dict.fromkeys(profiled[name]))
+            purpose = f"profiling {columns}" if columns else "counting rows and measuring metrics"
+            yield Pass("narrow", purpose, tuple(dict.fromkeys(rules)), 0, name)
 
     def _key_steps(self, key: KeyPass) -> Iterator[Pass]:
         rows = ids_of(check for check in self.row_checks if check.key == key)
@@ -295,7 +303,8 @@ class Plan:
     @property
     def batches(self) -> int:
         """How many earlier batches the bounds ask for: their metrics are read from the history."""
-        return max((batches_asked(check.rule.check) for check in self.metric_checks), default=0)
+        asked = [*(check.rule.check for check in self.metric_checks), *(rule.check for rule in self.schema_rules)]
+        return max(map(batches_asked, asked), default=0)
 
     @property
     def unsettled(self) -> tuple[RowCheck, ...]:

@@ -18,22 +18,22 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from quality import comparing
-from quality.analyzers import FRACTIONAL, TEXTUAL, base_type, is_numeric
+from quality import comparing, totals
+from quality.analyzers import FRACTIONAL, base_type
 from quality.backends import jdbc
 from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
-from quality.casts import text_as
 from quality.comparing import Side, as_type
 from quality.engine import Engine, in_words
 from quality.errors import InputError, QualityError, RuleDataError
-from quality.matches import AggregateMatch, Compared, Shaped
-from quality.rule_types.base import MALFORMED, Row
-from quality.rule_types.questions import Link, Pairs, Question, Shape, Total
+from quality.matches import Compared, Shaped
+from quality.rule_types.base import Row
+from quality.rule_types.questions import Link, Pairs, Question, Relation, Shape, Spread, Total
 from quality.rule_types.rules import Reference, RuleSet, digest
-from quality.sql import conjunction
+from quality.sql import conjunction, quote
 from quality.storage import commit
 from quality.storage.store import Store
+from quality.totals import well_formed
 
 #: Up to so many distinct keys are sent to every executor.
 BROADCAST_KEYS = 1_000_000
@@ -108,19 +108,21 @@ class References:
                     frame = self._joined(frame, batch, question, counting=counting)
                 elif isinstance(question, Shape):
                     answers[question] = shaped(batch, self._asked(question), types=question.types)
+                elif isinstance(question, Relation):
+                    answers[question] = _relation(self._asked(question))
                 elif isinstance(question, Pairs):
                     answers[question] = self._compared(batch, question, counting=counting)
                 else:
-                    _total(batch, self._asked(question), question)
+                    totals.asked(batch, self._asked(question), question)
             except (RuleDataError, InputError) as error:
                 unanswered[question] = str(error)
             except (PySparkException, Py4JJavaError) as error:
                 unanswered[question] = self._unreadable(question.reference, error)
-        totals = [q for q in self.questions if isinstance(q, Total) and q not in unanswered] if counting else []
-        for name in dict.fromkeys(question.reference for question in totals):
-            asked = [question for question in totals if question.reference == name]
+        every = [q for q in self.questions if isinstance(q, Total | Spread) and q not in unanswered] if counting else []
+        for name in dict.fromkeys(question.reference for question in every):
+            asked = [question for question in every if question.reference == name]
             try:
-                answers |= self._totals(batch, asked, unanswered)
+                answers.update(self._totals(batch, asked, unanswered))
             except (PySparkException, Py4JJavaError) as error:
                 unanswered |= dict.fromkeys(asked, self._unreadable(name, error))
         return replace(batch, frame=frame, row=replace(batch.row, answers=answers, unanswered=unanswered))
@@ -134,28 +136,27 @@ class References:
             raise InputError(self.wrong[question.reference])
         return self._read(next(reference for reference in self.asked if reference.name == question.reference))
 
-    def _totals(self, batch: Batch, asked: list[Total], unanswered: dict[Question, str]) -> dict[Question, Any]:
-        """All that is asked of one reference, in one pass."""
+    def _totals(
+        self, batch: Batch, asked: list[Total | Spread], unanswered: dict[Question, str]
+    ) -> dict[Question, Any]:
+        """All that is aggregated of one reference, in one pass."""
         found = self._asked(asked[0])
         self.engine.launched.narrow += 1
-        totals = [_total(batch, found, question) for question in asked]
-        row: Any = _well_formed(found).selectExpr(*(text for total in totals for text in total)).collect()[0]
-        for question, lost in zip(asked, row[1::2], strict=True):
-            if lost:
-                what = f"{lost:,} texts of column '{question.column}' are no numbers"
-                unanswered[question] = f"reference '{question.reference}': {what}"
-        return dict(zip(asked, row[::2], strict=True))
+        questions = [totals.asked(batch, found, question) for question in asked]
+        said, wrong = totals.answers(found, questions, batch, self.sensitive)
+        unanswered.update(wrong)
+        return said
 
     def _compared(self, batch: Batch, pairs: Pairs, *, counting: bool) -> Compared | None:
         found = self._asked(pairs)
         try:
-            here = _well_formed(batch)
+            here = well_formed(batch)
             here = here.where(f"coalesce(({pairs.where}), false)") if pairs.where else here
         except AnalysisException as error:
             raise RuleDataError(in_words(error, batch.frame.columns)) from None
         sides = (
             Side(here, replace(batch.row, columns=batch.columns)),
-            Side(_well_formed(found), found.row, found.row.timezone),
+            Side(well_formed(found), found.row, found.row.timezone),
         )
         differing, columns = comparing.groups(*sides, pairs)
         if not counting:
@@ -194,32 +195,11 @@ class References:
         # NULL and NaN equal nothing
         tests = [f"{name} is not null" for name in names]
         tests += [f"not isnan({name})" for name, kind in zip(names, kinds, strict=True) if kind in FRACTIONAL]
-        return _well_formed(found).selectExpr(*texts).where(conjunction(tests)).distinct()
+        return well_formed(found).selectExpr(*texts).where(conjunction(tests)).distinct()
 
 
-def _well_formed(batch: Batch) -> DataFrame:
-    return batch.frame.where(f"not {MALFORMED}") if batch.text else batch.frame
-
-
-def _total(batch: Batch, found: Batch, question: Total) -> tuple[str, str]:
-    """SQL of the aggregate, and of how many texts are no numbers. Raises RuleDataError when there is none of the column."""
-    if not question.function:
-        return "count(1)", "0"
-    kind, wanted = found.row.type(question.column), base_type(batch.row.type(question.batch_column))
-    ref, lost = found.row.ref(question.column), "0"
-    analyzer = AggregateMatch((question.column,), "", question.reference, function=question.function)
-    if question.function != "count":
-        # what a batch has no number for is a matter of the batch
-        if base_type(kind) in TEXTUAL and is_numeric(wanted):
-            kind = "double" if wanted in FRACTIONAL else "decimal(38,12)"
-            text, ref = ref, text_as(ref, kind, found.row.timezone)
-            lost = f"count_if({text} is not null and {ref} is null)"
-        try:
-            analyzer.check_type(question.column, kind)
-        except RuleDataError as error:
-            raise RuleDataError(f"reference '{question.reference}': {error}") from None
-    cast = analyzer.native_type(kind)
-    return analyzer.sql(f"cast({ref} as {cast})" if cast else ref), lost
+def _relation(found: Batch) -> DataFrame:
+    return well_formed(found).selectExpr(*(quote(column.name) for column in found.columns))
 
 
 def shaped(batch: Batch, found: Batch, *, types: bool) -> Shaped:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from quality.analyzers import Analyzer, Query
 from quality.checks import MetricCheck, RowCheck, part_id
+from quality.distributions import Drift
 from quality.grouping import Group, over_groups
 from quality.matches import Match
 from quality.model import (
@@ -182,7 +183,7 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
         return _recorded(rule, metric, found)
     expected += f" ({check.origin})" if check.origin else ""
     if metric.value is None or isinstance(metric.value, str):
-        why = match.nothing if match else f"{what} {_missing(metric, scope, secret=secret)}"
+        why = match.nothing if match else f"{what} {_missing(check, metric, scope, secret=secret)}"
         return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {why}", **found)
     try:
         holds = (
@@ -316,16 +317,20 @@ def _unresolved(check: MetricCheck, bounds: Bounds, metric: Metric) -> str:
     if bounds.past and not check.waiting:
         return f"the history was not read, and the bounds come from it: {bounds}"
     if check.analyzer.source == "profile" and check.reference is None and not check.waiting:
-        return "the history was not read, and the column is compared with it"
+        asked = check.analyzer.reference if isinstance(check.analyzer, Drift) else ""
+        what = f"reference '{asked}'" if asked else "the history"
+        return f"{what} was not read, and the column is compared with it"
     return ""
 
 
-def _missing(metric: Metric, scope: int, *, secret: bool) -> str:
+def _missing(check: MetricCheck, metric: Metric, scope: int, *, secret: bool) -> str:
     """Why there is no value to hold against bounds."""
     if metric.value is not None:
         return f"is {MASKED if secret else metric.value}, beyond the year 9999"
     if metric.key.name == "CustomSQL":
         return "is NULL"
+    if isinstance(check.analyzer, Drift) and check.reference == {}:
+        return f"does not exist: {check.analyzer.other} holds no values"
     overflow = ", or their sum has more than 38 digits" if metric.key.name == "Sum" else ""
     return f"does not exist: all {scope:,} rows in scope are NULL{overflow}"
 
@@ -373,10 +378,23 @@ def _judge_schema(rule: Rule, plan: Plan, columns: tuple[Column, ...]) -> RuleRe
     if rule.check.from_past and not plan.before:
         return _result(rule, RuleStatus.NOT_APPLICABLE, expected, "no batch was published before this one")
     expected += f" ({plan.batch_before})" if rule.check.from_past else ""
+    expected += f" ({rule.check.origin})" if rule.check.origin else ""
+    if rule.check.waiting:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, rule.check.waiting, metric=rule.check.metric(columns))
+    unsure = rule.check.unsure or _unread(rule.check)
+    if unsure:
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {unsure}", metric=rule.check.metric(columns))
     differences = schema_differences(rule, plan, columns)
     status = RuleStatus.FAILED if differences else RuleStatus.PASSED
     shown = "; ".join(differences[:20]) + ("; ..." if len(differences) > 20 else "")
     return _result(rule, status, expected, shown, metric=rule.check.metric(columns))
+
+
+def _unread(check: SchemaRule) -> str:
+    """Why what comes from earlier batches cannot be held against the columns."""
+    bounds = getattr(check, "bounds", None)
+    is_past = isinstance(bounds, Bounds) and bounds.past
+    return f"the history was not read, and the bounds come from it: {bounds}" if is_past else ""
 
 
 def _judge_files(rule: Rule, measured: Measured, rule_set: RuleSet) -> RuleResult:

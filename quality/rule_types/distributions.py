@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quality import distributions
 from quality.analyzers import Analyzer
 from quality.formulas import MOST_BATCHES
 from quality.model import Bounds, Scalar
-from quality.rule_types.args import BOUNDS, COLUMN, COLUMNS, VALUES, Kind, arg, choice, shown
-from quality.rule_types.base import MetricRule
+from quality.rule_types.args import BOUNDS, COLUMN, COLUMNS, TEXT, VALUES, Kind, arg, choice, parse_text, shown
+from quality.rule_types.base import MetricRule, Row
+from quality.rule_types.questions import Question, Spread
 from quality.rule_types.values import listed
 
 _NONE = Bounds((("equals", 0),))
@@ -149,6 +150,11 @@ class Last:
         return f"last {self.batches}"
 
 
+_WINDOW = 7
+#: Of no `against`: so many as `_WINDOW` says.
+_UNSAID = Last(0)
+
+
 def _parse_last(value: object) -> Last:
     found = re.fullmatch(r"\s*last\s*(?:\(\s*)?([0-9]{1,6})(?:\s*\))?\s*", value) if isinstance(value, str) else None
     if found is None or not 1 <= int(found[1]) <= MOST_BATCHES:
@@ -160,19 +166,23 @@ def _parse_last(value: object) -> Last:
 
 @dataclass(frozen=True)
 class DriftBounds(MetricRule):
-    """How far the values of a column are from what the last published batches held together, within bounds. `method`: `psi`
+    """How far the values of a column are from what the last published batches held together, or from those of a column of a
+    reference, a data set under `references:`, within bounds. `method`: `psi`
     (population stability index: below 0.1 is usually called stable, above 0.25 shifted), `js` (Jensen-Shannon divergence in
     bits, 0 to 1), `linf` (largest difference of a share), `chi_square` (Pearson's statistic over its degrees of freedom: about 1
     where both are drawn from the same), `ks` (Kolmogorov-Smirnov, numbers only). Numbers are compared in tenths of the reference
     and what lies beyond its ends (`ks`: in bins of 1 %), texts and booleans value by value, those with less than 1 % on both
-    sides together. NULL is left out. From the sketches that profiles leave in the history, without a pass of its own; where
-    `profile` is off the column is profiled for it. Not applicable until as many batches are published as are asked for, or
-    `min_history`. Of all rows: takes no `where`."""
+    sides together. NULL, NaN and infinities are left out. From the sketches that profiles leave in the history, without a pass
+    of its own; where `profile` is off the column is profiled for it. Not applicable until as many batches are published as are
+    asked for, or `min_history`. A reference is read once for all that is asked of it, its texts as the type of the batch's column,
+    of which none may be another text. Of all rows: takes no `where`."""
 
     column: str = arg(COLUMN, "the column: numbers, texts or booleans")
     bounds: Bounds = arg(BOUNDS, "bounds of the distance, in numbers")
     method: str = arg(choice(*distributions.DRIFT_MEASURES), "the measure: psi, ks, js, linf or chi_square", "psi")
-    against: Last = arg(Kind(_parse_last, {"type": "string"}), "the published batches to compare with", Last(7))
+    against: Last = arg(Kind(_parse_last, {"type": "string"}), "the published batches; by default last 7", _UNSAID)
+    reference: str = arg(TEXT, "the name of a reference, in the place of earlier batches", "")
+    reference_column: str = arg(Kind(parse_text, TEXT.schema), "its column; by default that of the same name", "")
 
     ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "drift"
@@ -182,12 +192,32 @@ class DriftBounds(MetricRule):
     @property
     def batches(self) -> int:
         """How many earlier batches it asks for."""
-        return self.against.batches
+        return 0 if self.reference else self.against.batches or _WINDOW
+
+    def questions(self, _where: str = "") -> tuple[Question, ...]:
+        """What the reference holds."""
+        return (Spread(self.reference, self._theirs, self.column),) if self.reference else ()
+
+    @property
+    def _theirs(self) -> str:
+        return self.reference_column or self.column
 
     def analyzer(self, where: str) -> Analyzer:
         """From sketches."""
-        return distributions.Drift((self.column,), where, self.method, self.against.batches)
+        theirs = (self.reference, self._theirs) if self.reference else ()
+        return distributions.Drift((self.column,), where, self.method, self.batches, *theirs)
+
+    def held(self, row: Row, where: str) -> Analyzer:
+        """With what the reference holds."""
+        analyzer = self.analyzer(where)
+        assert isinstance(analyzer, distributions.Drift)
+        asked = self.questions(where)
+        return replace(analyzer, answer=row.answer(asked[0])) if asked else analyzer
 
     def problem(self) -> str:
-        """The window is what is compared with."""
+        """It is compared with one thing, which is no bound."""
+        if self.reference and self.against != _UNSAID:
+            return "compares with earlier batches ('against') or with a 'reference', not with both"
+        if self.reference_column and not self.reference:
+            return "'reference_column' needs a 'reference'"
         return "takes numbers as bounds, not formulas of earlier batches" if self.bounds.past else ""

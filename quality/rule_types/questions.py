@@ -36,6 +36,15 @@ class Total:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How often do the values of a column of the reference occur, counted as a column of the batch is?"""
+
+    reference: str
+    column: str
+    batch_column: str
+
+
+@dataclass(frozen=True)
 class Shape:
     """Which columns does the reference have? Without `types` only their names count."""
 
@@ -64,4 +73,11 @@ class Pairs:
     where: str = ""
 
 
-Question = Link | Total | Shape | Pairs
+@dataclass(frozen=True)
+class Relation:
+    """The rows of the reference, for a query to read."""
+
+    reference: str
+
+
+Question = Link | Total | Spread | Shape | Pairs | Relation

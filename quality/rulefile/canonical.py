@@ -9,6 +9,7 @@ from quality.model import Bounds, Tolerance, Word
 from quality.rule_types.args import arguments, duration_text, is_required, yaml_name
 from quality.rule_types.base import RuleType
 from quality.rule_types.composition import Guarded
+from quality.rule_types.distributions import Last
 
 
 def plain(value: Any) -> Any:
@@ -27,7 +28,7 @@ def plain(value: Any) -> Any:
         return {value.type: _plain_arguments(value)}
     if isinstance(value, timedelta):
         return duration_text(value)
-    return str(value) if isinstance(value, Word) else value
+    return str(value) if isinstance(value, Word | Last) else value
 
 
 def _plain_arguments(check: RuleType) -> dict[str, Any]:

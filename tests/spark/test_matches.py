@@ -13,11 +13,13 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import quality
+from quality.distributions import DRIFT_MEASURES
 from quality.errors import QualityError
 from quality.planner import describe_pass
 from quality.runs import describe
@@ -328,3 +330,131 @@ def test_random_tables_are_paired_as_plain_dictionaries_are(place):
             case = CASES[str(rule["name"])]
             columns = case.get("columns") or [n for n in NAMES if n not in case["key"]]
             compare(result.rule(rule["name"]), *pairs(as_rows(sides[0]), as_rows(sides[1]), case["key"], columns))
+
+
+# drift
+
+SIZES = [n % 10 if n % 3 else n % 4 for n in range(400)]
+OTHER_SIZES = [n % 10 for n in range(1000)]
+
+
+def shares_of(values):
+    counts = Counter(v for v in values if v is not None)
+    whole = sum(counts.values())
+    return counts, {value: count / whole for value, count in counts.items()}
+
+
+def distances(left, right):
+    """Each measure over single values, written out."""
+    (here, a), (there, b) = shares_of(left), shares_of(right)
+    every = sorted({*a, *b})
+    least = {v: (max(a.get(v, 0), 1e-4), max(b.get(v, 0), 1e-4)) for v in every}
+    middle = {v: (a.get(v, 0) + b.get(v, 0)) / 2 for v in every}
+    bits = sum(side[v] * math.log2(side[v] / middle[v]) / 2 for side in (a, b) for v in side)
+    m, n = sum(here.values()), sum(there.values())
+    table = [(here[v], there[v], (here[v] + there[v]) / (m + n)) for v in every]
+    pearson = sum((h - e * m) ** 2 / (e * m) + (t - e * n) ** 2 / (e * n) for h, t, e in table)
+    return {
+        "psi": sum((p - q) * math.log(p / q) for p, q in least.values()),
+        "js": bits,
+        "linf": max(abs(a.get(v, 0) - b.get(v, 0)) for v in every),
+        "ks": max(abs(sum(a.get(w, 0) - b.get(w, 0) for w in every if w <= v)) for v in every),
+        "chi_square": pearson / (len(every) - 1),
+    }
+
+
+@pytest.fixture
+def drifted(place):
+    """A batch and two references, of numbers that are a bin each, of numbers that are not, of texts and booleans."""
+    draw = random.Random(5)
+    prices = ([draw.lognormvariate(3, 1) for _ in range(400)], [draw.lognormvariate(3.3, 1) for _ in range(1000)])
+    kinds = (["a", "b", "b", None, "c"] * 80, ["a", "b", "d", "c", None] * 200)
+    flags = ([True, False, True, None] * 100, [True, None, False, False] * 250)
+    here = {"kind": kinds[0], "size": pa.array(SIZES, pa.int32()), "price": prices[0], "flag": flags[0]}
+    there = {"sort": kinds[1], "size": pa.array(OTHER_SIZES, pa.int64()), "price": prices[1], "flag": flags[1]}
+    there |= {"nothing": pa.nulls(1000, pa.int32()), "list": [[1]] * 1000}
+    pq.write_table(pa.table(here), place.path / "left.parquet")
+    pq.write_table(pa.table(there), place.path / "typed.parquet")
+    with (place.path / "text.csv").open("w", newline="") as file:
+        texts = zip(OTHER_SIZES, flags[1], kinds[1], ["1"] * 999 + ["one"], strict=True)
+        rows = [["NA" if v is None else str(v).lower() for v in row] for row in texts]
+        csv.writer(file).writerows([["size", "flag", "sort", "price"], *rows])
+    return SimpleNamespace(kind=kinds, size=(SIZES, OTHER_SIZES), flag=flags, price=prices)
+
+
+def named(rule):
+    return rule["name"].lower().replace("_", "-")
+
+
+def apart(column, method, reference, **more):
+    name = f"{column}-{method}-{reference}"
+    given = {"column": column, "method": method, "reference": reference, "at_most": 0.05, **more}
+    return {"name": name, "drift": given}
+
+
+@pytest.mark.parametrize("size", ("small", "large"))
+def test_a_column_is_as_far_from_that_of_a_reference_as_its_values_are(place, drifted, size):
+    rules = [apart("size", method, reference) for method in DRIFT_MEASURES for reference in ("typed", "text")]
+    discrete = [method for method in DRIFT_MEASURES if method != "ks"]
+    rules += [apart("KIND", method, ref, reference_column="sort") for method in discrete for ref in ("typed", "text")]
+    rules += [apart("flag", method, reference) for method in discrete for reference in ("typed", "text")]
+    rules += [apart("price", "ks", "typed"), {"name": "rows", "row_count_match": {"reference": "typed", "at_least": 0}}]
+    with as_large(place.spark) if size == "large" else nullcontext():
+        result = place.run(rules)
+    for rule in rules[:-2]:
+        asked = rule["drift"]
+        value = distances(*getattr(drifted, asked["column"].lower()))[asked["method"]]
+        told = result.rule(named(rule))
+        assert told["metric"]["value"] == pytest.approx(value), rule
+        assert told["status"] == ("passed" if value <= 0.05 else "failed")
+    assert {result.rule(named(r))["status"] for r in rules[:-2]} == {"passed", "failed"}
+    # numbers that lie anywhere are told apart to 1 %
+    here, there = (np.sort(side) for side in drifted.price)
+    every = np.concatenate([here, there])
+    steps = (np.searchsorted(side, every, side="right") / len(side) for side in (here, there))
+    exact = np.abs(np.subtract(*steps)).max()
+    assert result.rule("price-ks-typed")["metric"]["value"] == pytest.approx(exact, abs=0.01)
+    # each reference is read once, for totals too
+    actual = result.data["passes"]["actual"]
+    assert (actual["narrow"], actual["shuffles"]) == (2, 0)
+    planned = result.data["passes"]["planned"]
+    assert planned["narrow"] == 2
+    (metric,) = [
+        row for row in quality.History(str(place.path / "kept"), "left").metrics().to_pylist()
+        if row["name"] == "Drift" and row["instance"] == "flag" and "text" in row["parameters"] and "psi" in row["parameters"]
+    ]  # fmt: skip
+    assert json.loads(metric["parameters"]) == {"against": "text.flag", "measure": "psi"}
+
+
+def test_what_a_reference_cannot_tell_is_no_distance(place, drifted, monkeypatch):
+    rules = [
+        apart("price", "psi", "text"), apart("size", "psi", "typed", reference_column="nothing"), apart("size", "ks", "gone"),
+        apart("size", "js", "typed", reference_column="list"), apart("size", "linf", "typed", reference_column="sise"),
+        apart("kind", "ks", "typed", reference_column="sort"), apart("flag", "psi", "typed", reference_column="list"),
+        apart("flag", "js", "text", reference_column="sort"), apart("size", "chi_square", "typed"),
+    ]  # fmt: skip
+    result = place.run(rules)
+    assert [rule["status"] for rule in result.data["rules"]] == ["error"] * 8 + ["failed"]
+    said = [rule["message"].removeprefix("could not tell: ") for rule in result.data["rules"]]
+    assert said[0] == "reference 'text': 1 texts of column 'price' are no numbers"
+    assert said[1] == "Drift of 'size' does not exist: typed.nothing holds no values"
+    assert said[2].startswith("reference 'gone': ")
+    assert said[3] == "reference 'typed': column 'list' is array<bigint>, which cannot be compared with int"
+    assert said[4].startswith("reference 'typed': column 'sise' is not in the data; did you mean 'size'?")
+    assert said[5] == "'ks' is of numbers, 'kind' is string; use psi, js, linf or chi_square"
+    assert said[6] == "reference 'typed': column 'list' is array<bigint>, which cannot be compared with boolean"
+    assert said[7] == "reference 'text': 800 texts of column 'sort' are no booleans"
+    assert said[8].endswith("must be <= 0.05 (chi_square against typed.size)")
+    # hashed on both sides, values are told apart as they are
+    monkeypatch.setenv("QUALITY_SENSITIVE_KEY", "a key")
+    hidden = place.run(
+        [apart("kind", "linf", "typed", reference_column="sort"), apart("size", "psi", "typed")],
+        top="columns: {kind: {sensitive: hash}, size: {sensitive: hash}}\n",
+    )
+    far = distances(*drifted.kind)["linf"]
+    assert hidden.rule("kind-linf-typed")["metric"]["value"] == pytest.approx(far)
+    assert "no sketch of them is kept" in hidden.rule("size-psi-typed")["message"]
+    text = describe(place.write([apart("size", "ks", "typed")]), "1", spark=place.spark)
+    assert [describe_pass(step) for step in text.steps if step.of] == [
+        "narrow: profiling size of reference typed (for size-ks-typed)"
+    ]
