@@ -106,7 +106,9 @@ class HoltWinters:
     PERIOD = 7
 
     def __init__(self) -> None:
-        weights = np.array(list(product((0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.0, 0.1, 0.3, 0.6, 1.0))))
+        weights = np.array(
+            list(product((0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.0, 0.1, 0.3, 0.6, 1.0)))
+        )
         self._alpha, self._beta, self._gamma = weights.T[:, :, None]
         self._count = 0
 
