@@ -132,9 +132,11 @@ class Plan:
     @cached_property
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
-        what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
+        what = "looking what failing rows have in common, when a rule fails"
+        if self.together:
+            what = "looking again at files that have most of the rows a rule fails"
         width = "kept" if self.kept else "narrow"
-        last = [Pass(width, what, ids_of(self.row_checks), shuffles)]
+        last = [Pass(width, what, ids_of(self.row_checks))]
         own = [s if s.of else replace(s, width=width) for s in (*self._group_steps, *self._query_steps)]
         return (*self._hashing, *self._steps, *own, *(last if self.writes and self.several and self.row_checks else ()))
 
@@ -301,7 +303,8 @@ class Plan:
     @property
     def batches(self) -> int:
         """How many earlier batches the bounds ask for: their metrics are read from the history."""
-        return max((batches_asked(check.rule.check) for check in self.metric_checks), default=0)
+        asked = [*(check.rule.check for check in self.metric_checks), *(rule.check for rule in self.schema_rules)]
+        return max(map(batches_asked, asked), default=0)
 
     @property
     def unsettled(self) -> tuple[RowCheck, ...]:
