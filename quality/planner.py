@@ -301,7 +301,8 @@ class Plan:
     @property
     def batches(self) -> int:
         """How many earlier batches the bounds ask for: their metrics are read from the history."""
-        return max((batches_asked(check.rule.check) for check in self.metric_checks), default=0)
+        asked = [*(check.rule.check for check in self.metric_checks), *(rule.check for rule in self.schema_rules)]
+        return max(map(batches_asked, asked), default=0)
 
     @property
     def unsettled(self) -> tuple[RowCheck, ...]:

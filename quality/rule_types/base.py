@@ -427,6 +427,10 @@ class SchemaRule(BatchRule):
     ungrouped = "every group of rows has the same columns"
     #: Whether it compares with the columns of the published batch before this one, not with those of `columns:`.
     from_past: ClassVar[bool] = False
+    #: Where its bounds come from, when from earlier batches; why they do not apply yet, or cannot be told.
+    origin: str = ""
+    waiting: str = ""
+    unsure: str = ""
 
     def differences(self, actual: tuple[Column, ...], declared: tuple[tuple[str, str], ...]) -> list[str]:
         """What is wrong with the columns; `declared` are those of `columns:`, with their types or ''."""

@@ -26,7 +26,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Joined:
-    """Entries whose verdicts are joined by `all` or `any`."""
+    """Entries whose verdicts are joined by `all`, `any` or `not`."""
 
     word: str
     parts: tuple[Entry | Joined, ...]

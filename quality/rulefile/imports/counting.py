@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from quality import sql
 from quality.rulefile.dqdl.entries import Entry
+from quality.rulefile.dqdl.losses import Lost
 
 #: Stands in a query for the rows that it is about.
 ROWS = "{rows}"
@@ -30,14 +31,31 @@ def counted(about: str, rows: str, failing: str, differs: str = "") -> Entry:
 
 
 def filtered(entry: Entry) -> Entry:
-    """The entry as it is written: a query is about the rows of its filter, and has none beside it."""
-    query = entry.body.get("query") if isinstance(entry.body, dict) else None
-    if not isinstance(query, Query):
+    """The entry as it is written: a query is about the rows of its filter, and has none beside it. Raises Lost for one that
+    is in groups."""
+    if not any(True for _ in _queries(entry.body)):
         return entry
+    if "group_by" in entry.beside:
+        raise Lost("a query of its own has no groups")
     beside = dict(entry.beside)
     where = beside.pop("where", "")
     rows = f"(select * from this where {where})" if where else "this"
-    return replace(entry, body={**entry.body, "query": query.replace(ROWS, rows)}, beside=beside)
+    return replace(entry, body=_over(entry.body, rows), beside=beside)
+
+
+def _queries(body: Any) -> Iterator[Query]:
+    if isinstance(body, Query):
+        yield body
+    for one in body.values() if isinstance(body, dict) else body if isinstance(body, list) else ():
+        yield from _queries(one)
+
+
+def _over(body: Any, rows: str) -> Any:
+    if isinstance(body, Query):
+        return body.replace(ROWS, rows)
+    if isinstance(body, dict):
+        return {word: _over(value, rows) for word, value in body.items()}
+    return [_over(one, rows) for one in body] if isinstance(body, list) else body
 
 
 def window(columns: list[str], order: list[str]) -> str:

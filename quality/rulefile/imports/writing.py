@@ -43,6 +43,8 @@ class Writing:
         self.head: list[str] = []
         #: Other data sets that rules point at, with the line of the first that does, and which of their rows are meant.
         self.references: dict[str, tuple[int, str]] = {}
+        #: Metrics that anomalies are looked for in.
+        self.watched: list[str] = []
 
     def add(self, line: int, what: str, made: Callable[[], list[Entry]]) -> None:
         """One demand. `made` raises Lost where there is no equal; then a comment stands in its place."""
@@ -84,6 +86,8 @@ class Writing:
             head.append(f"  {name}: {flow({'path': place, **({'where': where} if where else {})})}")
             why = f"it is not said where it lies: '{place}' stands there until you write it"
             self.losses.append(Loss(self.file, Position(line, 1), f"reference '{name}'", why, kept=True))
+        if self.watched:
+            head.append(f"anomalies: {flow({'metrics': self.watched, 'severity': 'error'})}")
         outputs = [f"outputs: {flow({'root': root})}"] if root else []
         text = self._text(head, outputs)
         while self._refused(text, len(head) + 1):
