@@ -157,7 +157,7 @@ def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> Ro
         key = _key_pass(check.columns(), row, scope)
         complies = f"not ({key.incomplete})" if check.complete else "true"
     else:
-        predicate = _with_nan(check.predicate(row), rule, check, row)
+        predicate = _with_nan(check.held(row, rule.where), rule, check, row)
         nulls = check.null_references(row)
         complies = _complies(predicate, nulls, rule, check)
         if rule.nulls == Nulls.SKIP:

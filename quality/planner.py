@@ -33,7 +33,7 @@ from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaR
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.files import FileRule
 from quality.rule_types.outliers import NoOutliers
-from quality.rule_types.questions import Link, Pairs, Question, Spread, Total
+from quality.rule_types.questions import Link, Order, Pairs, Question, Spread, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.verdicts import Verdict
 
@@ -227,7 +227,11 @@ class Plan:
         profiled: dict[str, list[str]] = {}
         for question, rules in asking.items():
             name = question.reference
-            if isinstance(question, Link):
+            if isinstance(question, Order):
+                if question.reads > 1:
+                    yield Pass("narrow", f"sampling, before {question.purpose()}", tuple(rules))
+                yield Pass("narrow", question.purpose(), tuple(rules), question.shuffles)
+            elif isinstance(question, Link):
                 purpose = f"reading keys {', '.join(question.reference_columns)}"
                 yield Pass("narrow", purpose, tuple(rules), 1, name)
             elif isinstance(question, Pairs):

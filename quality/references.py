@@ -4,11 +4,12 @@ others there.
 The distinct keys of a reference are collected once, as the type of the batch's columns, so that a join finds at most one
 for each row and no row is multiplied or lost. Few keys are broadcast and the batch is not shuffled; more are joined. The
 answer is a helper column beside the row, which rules see as any other. A reference that cannot be asked is told to the
-rules that ask it, alone.
+rules that ask it, alone. Rules about the order of rows ask the batch itself, in the same way.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
@@ -18,7 +19,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from quality import comparing, totals
+from quality import comparing, ordering, totals
 from quality.analyzers import FRACTIONAL, base_type
 from quality.backends import jdbc
 from quality.backends.pinning import PinnedFile, pinned_digest
@@ -28,7 +29,7 @@ from quality.engine import Engine, in_words
 from quality.errors import InputError, QualityError, RuleDataError
 from quality.matches import Compared, Shaped
 from quality.rule_types.base import Row
-from quality.rule_types.questions import Link, Pairs, Question, Shape, Spread, Total
+from quality.rule_types.questions import Link, Order, Pairs, Question, Shape, Spread, Total
 from quality.rule_types.rules import Reference, RuleSet, digest
 from quality.sql import conjunction
 from quality.storage import commit
@@ -40,10 +41,11 @@ BROADCAST_KEYS = 1_000_000
 
 
 class References:
-    """The references that rules of one rule set ask. Those that no rule asks are never looked at."""
+    """The references that rules of one rule set ask. Those that no rule asks are never looked at. `within` are helper columns of
+    a frame that holds several batches: each is told of itself."""
 
-    def __init__(self, engine: Engine, store: Store, rule_set: RuleSet) -> None:
-        self.engine, self.store = engine, store
+    def __init__(self, engine: Engine, store: Store, rule_set: RuleSet, within: Sequence[str] = ()) -> None:
+        self.engine, self.store, self.within = engine, store, within
         self.sensitive = rule_set.sensitive
         self.questions = tuple(
             dict.fromkeys(question for rule in rule_set.rules for question in rule.check.questions(rule.where))
@@ -104,7 +106,9 @@ class References:
         frame, answers, unanswered = batch.frame, dict[Question, Any](), dict[Question, str]()
         for question in self.questions:
             try:
-                if isinstance(question, Link):
+                if isinstance(question, Order):
+                    frame = self._ordered(frame, batch, question, counting=counting)
+                elif isinstance(question, Link):
                     frame = self._joined(frame, batch, question, counting=counting)
                 elif isinstance(question, Shape):
                     answers[question] = shaped(batch, self._asked(question), types=question.types)
@@ -114,8 +118,14 @@ class References:
                     totals.asked(batch, self._asked(question), question)
             except (RuleDataError, InputError) as error:
                 unanswered[question] = str(error)
+            except AnalysisException as error:
+                own = isinstance(question, Order)
+                unanswered[question] = (
+                    in_words(error, frame.columns) if own else self._unreadable(question.reference, error)
+                )
             except (PySparkException, Py4JJavaError) as error:
-                unanswered[question] = self._unreadable(question.reference, error)
+                own = isinstance(question, Order)
+                unanswered[question] = reason(error) if own else self._unreadable(question.reference, error)
         every = [q for q in self.questions if isinstance(q, Total | Spread) and q not in unanswered] if counting else []
         for name in dict.fromkeys(question.reference for question in every):
             asked = [question for question in every if question.reference == name]
@@ -179,6 +189,22 @@ class References:
         ]
         keys = keys.withColumn(link.marker, F.lit(True))
         return frame.join(keys, reduce(lambda one, other: one & other, matches), "left").drop(*names)
+
+    def _ordered(self, frame: DataFrame, batch: Batch, order: Order, *, counting: bool) -> DataFrame:
+        # over the batch as it was read: answers to other questions would be joined again for this one
+        rows = well_formed(batch)
+        kept = self.engine.kept if counting else []
+        keys = ordering.broken(rows, batch.row, order, self.within, kept.append)
+        unbroken = frame.withColumn(order.marker, F.lit(None).cast("boolean"))
+        if not counting:
+            return unbroken
+        self.engine.launched.narrow += order.reads
+        self.engine.launched.shuffles += order.shuffles
+        keys = keys.persist()
+        kept.append(keys)
+        count = keys.count()
+        few = count <= ordering.BROADCAST_PLACES
+        return ordering.marked(frame, batch.row, order, self.within, keys, few=few) if count else unbroken
 
     def _keys(self, row: Row, link: Link, names: list[str]) -> DataFrame:
         found = self._asked(link)

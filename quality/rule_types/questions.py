@@ -1,9 +1,12 @@
-"""What rules ask of references, the other data sets under `references:`. A question is a value: equal ones are asked once."""
+"""What rules ask of references, the other data sets under `references:`, and of the batch as a whole. A question is a value:
+equal ones are asked once."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 #: The columns the engine adds begin so; an input column may not.
 PREFIX = "__quality_"
@@ -20,8 +23,7 @@ class Link:
     @property
     def marker(self) -> str:
         """The helper column that holds the answer: true, or NULL."""
-        text = "\0".join((self.reference, "", *self.columns, "", *self.reference_columns))
-        return f"{PREFIX}link_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return _marker("link", (self.reference, "", *self.columns, "", *self.reference_columns))
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,42 @@ class Spread:
     reference: str
     column: str
     batch_column: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """Does the row break the order of the batch: is its value less (`falls`: more) than the one before it, or `strict` equal to
+    it, in the order of other columns and within groups? Among the rows of a condition, of those that have value and place."""
+
+    column: str
+    order_by: tuple[str, ...]
+    per: tuple[str, ...] = ()
+    falls: bool = False
+    strict: bool = False
+    where: str = ""
+    #: The batch itself is asked.
+    reference: ClassVar[str] = ""
+
+    @property
+    def marker(self) -> str:
+        """The helper column that holds the answer: true, or NULL."""
+        flags = (str(self.falls), str(self.strict), self.where)
+        return _marker("order", (self.column, "", *self.order_by, "", *self.per, "", *flags))
+
+    @property
+    def reads(self) -> int:
+        """How often the batch is read for it: without groups ranges are sampled first."""
+        return 1 if self.per else 2
+
+    @property
+    def shuffles(self) -> int:
+        """How often it is shuffled: without groups into ranges, then each range together."""
+        return self.reads
+
+    def purpose(self) -> str:
+        """What the pass does, as a plan says it."""
+        within = f" within {', '.join(self.per)}" if self.per else ""
+        return f"finding rows whose {self.column} breaks the order by {', '.join(self.order_by)}{within}"
 
 
 @dataclass(frozen=True)
@@ -73,4 +111,8 @@ class Pairs:
     where: str = ""
 
 
-Question = Link | Total | Spread | Shape | Pairs
+Question = Link | Order | Total | Spread | Shape | Pairs
+
+
+def _marker(kind: str, parts: Iterable[str]) -> str:
+    return f"{PREFIX}{kind}_{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"

@@ -160,7 +160,7 @@ def refuse_unknown(rules: Iterable[Rule], references: Iterable[Reference], probl
     names = [reference.name for reference in references]
     for rule in rules:
         for name in dict.fromkeys(question.reference for question in rule.check.questions()):
-            if name not in names:
+            if name and name not in names:
                 hint = did_you_mean(name, names, "references") if names else "there is no section 'references:'"
                 message = f"rule '{rule.id}': reference '{name}' is not declared; {hint}"
                 problems.found.append(Problem(rule.location.file, rule.location.line, message))

@@ -361,6 +361,22 @@ ORDER_RULES: list[dict[str, Any]] = [
     {"monotonic": {"column": "dec", "order_by": ["dec"], "strict": True, "violations": 100}},
     {"monotonic": {"column": "n", "order_by": ["i"]}},
 ]  # fmt: skip
+ORDERED_RULES: list[dict[str, Any]] = [
+    {"ordered": {"column": "i", "order_by": "ts"}},
+    {"ordered": {"column": "i", "order_by": "ts"}, "tolerance": "25%", "nulls": "fail"},
+    {"ordered": {"column": "d", "order_by": ["f", "i"], "direction": "decreasing", "strict": True}},
+    {"ordered": {"column": "d", "order_by": ["f", "i"], "direction": "decreasing", "strict": True}, "nan": "pass"},
+    {"ordered": {"column": "l", "order_by": ["day"], "per": ["g"], "strict": True}, "nulls": "skip"},
+    {
+        "ordered": {"column": "l", "order_by": ["day"], "per": ["g"], "strict": True},
+        "where": "i >= 0",
+        "severity": "info",
+    },
+    {"ordered": {"column": "s", "order_by": ["st.f", "b"], "direction": "decreasing", "per": ["b"]}},
+    {"ordered": {"column": "dec", "order_by": ["dec"], "strict": True}, "on_fail": "hold"},
+    {"ordered": {"column": "ts", "order_by": ["day"], "per": ["d"]}},
+    {"ordered": {"column": "n", "order_by": ["i"]}, "nulls": "skip"},
+]
 OUTLIER_RULES: list[dict[str, Any]] = [
     *(rows_of("no_outliers", "i", method=method) for method in ("iqr", "zscore", "mad")),
     *(rows_of("no_outliers", "d", method=method, factor=0.5) for method in ("iqr", "mad")),
@@ -431,6 +447,7 @@ FAMILIES = {
         *({**rule, "where": "g = 'nowhere'"} for rule in DISTRIBUTION_RULES[5:6] + DISTRIBUTION_RULES[-4:]),
     ],
     "order": ORDER_RULES,
+    "ordered": ORDERED_RULES,
     "outliers": varied(OUTLIER_RULES, 3),
     "approximate": APPROXIMATE_RULES,
 }
