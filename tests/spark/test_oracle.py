@@ -366,14 +366,12 @@ ORDERED_RULES: list[dict[str, Any]] = [
     {"ordered": {"column": "i", "order_by": "ts"}, "tolerance": "25%", "nulls": "fail"},
     {"ordered": {"column": "d", "order_by": ["f", "i"], "direction": "decreasing", "strict": True}},
     {"ordered": {"column": "d", "order_by": ["f", "i"], "direction": "decreasing", "strict": True}, "nan": "pass"},
-    {"ordered": {"column": "l", "order_by": ["day"], "per": ["g"], "strict": True}, "nulls": "skip"},
     {
         "ordered": {"column": "l", "order_by": ["day"], "per": ["g"], "strict": True},
         "where": "i >= 0",
         "severity": "info",
     },
     {"ordered": {"column": "s", "order_by": ["st.f", "b"], "direction": "decreasing", "per": ["b"]}},
-    {"ordered": {"column": "dec", "order_by": ["dec"], "strict": True}, "on_fail": "hold"},
     {"ordered": {"column": "ts", "order_by": ["day"], "per": ["d"]}},
     {"ordered": {"column": "n", "order_by": ["i"]}, "nulls": "skip"},
 ]
