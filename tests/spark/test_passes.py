@@ -267,7 +267,7 @@ def test_rows_out_of_order_are_found_by_the_columns_that_are_compared(spark, pla
     assert read[:3] == ["n,k", "n", "n,k,t"]
     # k begins anew at 96, which rules do not look at: 97, 98 and 99 are the next of their letters
     late = [97, 98, 99]
-    assert result.rule("k.ordered")["failed_rows"] == 1
+    assert result.rule("ordered(k,n)")["failed_rows"] == 1
     assert result.rule("down")["failed_rows"] == 99
     assert result.rule("apart")["failed_rows"] == result.rule("again")["failed_rows"] == len(late)
     assert result.rule("map")["message"] == "could not tell: column 'm' is map<string,bigint>, which has no order"
@@ -275,6 +275,6 @@ def test_rows_out_of_order_are_found_by_the_columns_that_are_compared(spark, pla
     assert result.data["rows"] == {"input": 100, "passed": 1, "quarantined": 99, "flagged": 0}
     quarantined = pq.read_table(next((place.root / "quarantine").rglob("*.parquet"))).to_pylist()
     reasons = {row["n"]: [failure["rule"] for failure in row["_quality"]["failures"]] for row in quarantined}
-    assert reasons[96] == ["k.ordered", "down"]
+    assert reasons[96] == ["ordered(k,n)", "down"]
     assert [n for n, failed in reasons.items() if "apart" in failed and "again" in failed] == late
     assert 0 not in reasons
