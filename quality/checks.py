@@ -14,13 +14,14 @@ from quality.distributions import Drift, OwnAnalyzer
 from quality.errors import RuleDataError
 from quality.model import Nulls
 from quality.passes import OwnPass, own_pass
+from quality.query_text import relations
 from quality.rule_types.base import Elements, KeyRule, MetricRule, Row, RowRule, element
 from quality.rule_types.completeness import Required
 from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.rules import Rule
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
-from quality.sql import RELATIONS, conjunction, tokens
+from quality.sql import conjunction
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
 WORD_BITS = 62
@@ -289,7 +290,8 @@ def part_id(rule: Rule, number: int) -> str:
     return f"{rule.id}[{number}]"
 
 
-def reads(check: MetricCheck) -> int:
-    """How often a query names the batch: so often it is read."""
-    assert isinstance(check.analyzer, Query)
-    return max(1, sum(token.text.strip("`").lower() in RELATIONS for token in tokens(check.analyzer.query)))
+def reads(query: str) -> tuple[int, tuple[str, ...]]:
+    """How often a query names the batch, so often it is read, and the references it names, as often as it does."""
+    named = relations(query)
+    others = tuple(one.name for one in named if not one.is_batch)
+    return (len(named) - len(others)) or int(not others), others

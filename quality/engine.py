@@ -207,8 +207,8 @@ class Engine:
         return found
 
     def _asked(self, batch: Batch, check: MetricCheck) -> Groups:
-        def launch(times: int) -> None:
-            self.launched.narrow += 0 if batch.kept else times
+        def launch(times: int, others: int) -> None:
+            self.launched.narrow += others + (0 if batch.kept else times)
             self.launched.shuffles += 0 if batch.small else times
 
         try:

@@ -20,10 +20,11 @@ from quality.checks import MetricCheck
 from quality.distributions import Drift
 from quality.errors import QualityError, UsageError
 from quality.formulas import Unreckonable
-from quality.model import MetricKey, number_text
+from quality.model import Bounds, MetricKey, number_text
 from quality.planner import Plan
 from quality.rule_types.base import MetricRule
-from quality.rule_types.rules import batches_asked
+from quality.rule_types.names import ColumnCount
+from quality.rule_types.rules import Rule, batches_asked
 from quality.storage.commit import CommitRecord
 from quality.storage.store import Store
 
@@ -72,8 +73,13 @@ def with_past(
     except UsageError:
         raise
     except QualityError as error:
-        return replace(plan, metric_checks=tuple(_unread(check, str(error)) for check in plan.metric_checks))
-    return replace(plan, metric_checks=tuple(resolved(check, past) for check in plan.metric_checks))
+        schema_rules = tuple(_unread_schema(rule, str(error)) for rule in plan.schema_rules)
+        checks = tuple(_unread(check, str(error)) for check in plan.metric_checks)
+        return replace(plan, metric_checks=checks, schema_rules=schema_rules)
+    schema_rules = tuple(_resolved_schema(rule, past) for rule in plan.schema_rules)
+    return replace(
+        plan, metric_checks=tuple(resolved(check, past) for check in plan.metric_checks), schema_rules=schema_rules
+    )
 
 
 def read(
@@ -100,21 +106,56 @@ def resolved(check: MetricCheck, past: Past) -> MetricCheck:
         return _compared(check, check.analyzer, past)
     if not bounds.past:
         return check
+    found = _reckoned(bounds, check.analyzer.key, check.rule.min_history, past)
+    if found.bounds is None:
+        return replace(check, waiting=found.waiting, unsure=found.unsure)
+    rule = replace(check.rule, check=replace(check.rule.check, bounds=found.bounds))  # type: ignore[type-var]
+    return replace(check, rule=rule, origin=found.origin)
+
+
+@dataclass(frozen=True)
+class _Reckoned:
+    """Bounds in numbers and where they come from, or why there are none."""
+
+    bounds: Bounds | None = None
+    origin: str = ""
+    waiting: str = ""
+    unsure: str = ""
+
+
+def _reckoned(bounds: Bounds, key: MetricKey, min_history: int, past: Past) -> _Reckoned:
     asked = bounds.batches
-    values = past.values(check.analyzer.key)[:asked]
+    values = past.values(key)[:asked]
     known = [value for value in values if value is not None]
-    least = min(check.rule.min_history or asked, asked)
+    least = min(min_history or asked, asked)
     if len(known) < least:
-        return replace(check, waiting=_waiting(least, len(values), len(known)))
+        return _Reckoned(waiting=_waiting(least, len(values), len(known)))
     try:
         numbers = bounds.resolved(values)
         parts = [part for _, term in bounds.past for part in term.parts()]
         told = ", ".join(f"{part} = {number_text(part.value(values))}" for part in dict.fromkeys(parts))
     except Unreckonable as error:
-        return replace(check, unsure=str(error))
+        return _Reckoned(unsure=str(error))
     over = [id for id, value in zip(past.ids, values, strict=False) if value is not None]
-    rule = replace(check.rule, check=replace(check.rule.check, bounds=numbers))  # type: ignore[type-var]
-    return replace(check, rule=rule, origin=f"{told}, of {_named(over)}")
+    return _Reckoned(numbers, f"{told}, of {_named(over)}")
+
+
+def _resolved_schema(rule: Rule, past: Past) -> Rule:
+    """A rule about the columns with its bounds in numbers: the number of columns has a history."""
+    check = rule.check
+    if not isinstance(check, ColumnCount) or not check.bounds.past:
+        return rule
+    found = _reckoned(check.bounds, check.metric(()).key, rule.min_history, past)
+    held = replace(
+        check, bounds=found.bounds or check.bounds, origin=found.origin, waiting=found.waiting, unsure=found.unsure
+    )
+    return replace(rule, check=held)
+
+
+def _unread_schema(rule: Rule, why: str) -> Rule:
+    if not isinstance(rule.check, ColumnCount) or not rule.check.bounds.past:
+        return rule
+    return replace(rule, check=replace(rule.check, unsure=why))
 
 
 def _compared(check: MetricCheck, analyzer: Drift, past: Past) -> MetricCheck:

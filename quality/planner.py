@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from quality.analyzers import Query
 from quality.checks import (
     WHOLE,
     WORD_BITS,
@@ -134,7 +135,7 @@ class Plan:
         what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
         width = "kept" if self.kept else "narrow"
         last = [Pass(width, what, ids_of(self.row_checks), shuffles)]
-        own = [replace(step, width=width) for step in (*self._group_steps, *self._query_steps)]
+        own = [s if s.of else replace(s, width=width) for s in (*self._group_steps, *self._query_steps)]
         return (*self._hashing, *self._steps, *own, *(last if self.writes and self.several and self.row_checks else ()))
 
     @property
@@ -150,7 +151,10 @@ class Plan:
     @property
     def _query_steps(self) -> Iterator[Pass]:
         for check in self.queries:
-            yield from [Pass("narrow", "asking a query", ids_of([check]), 0 if self.small else 1)] * reads(check)
+            assert isinstance(check.analyzer, Query)
+            times, others = reads(check.analyzer.query)
+            yield from [Pass("narrow", "asking a query", ids_of([check]), 0 if self.small else 1)] * times
+            yield from (Pass("narrow", "asking a query", ids_of([check]), 0, name) for name in others)
 
     @property
     def _hashing(self) -> Iterator[Pass]:
@@ -301,7 +305,8 @@ class Plan:
     @property
     def batches(self) -> int:
         """How many earlier batches the bounds ask for: their metrics are read from the history."""
-        return max((batches_asked(check.rule.check) for check in self.metric_checks), default=0)
+        asked = [*(check.rule.check for check in self.metric_checks), *(rule.check for rule in self.schema_rules)]
+        return max(map(batches_asked, asked), default=0)
 
     @property
     def unsettled(self) -> tuple[RowCheck, ...]:

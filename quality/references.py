@@ -29,9 +29,9 @@ from quality.engine import Engine, in_words
 from quality.errors import InputError, QualityError, RuleDataError
 from quality.matches import Compared, Shaped
 from quality.rule_types.base import Row
-from quality.rule_types.questions import Link, Order, Pairs, Question, Shape, Spread, Total
+from quality.rule_types.questions import Link, Order, Pairs, Question, Relation, Shape, Spread, Total
 from quality.rule_types.rules import Reference, RuleSet, digest
-from quality.sql import conjunction
+from quality.sql import conjunction, quote
 from quality.storage import commit
 from quality.storage.store import Store
 from quality.totals import well_formed
@@ -112,6 +112,8 @@ class References:
                     frame = self._joined(frame, batch, question, counting=counting)
                 elif isinstance(question, Shape):
                     answers[question] = shaped(batch, self._asked(question), types=question.types)
+                elif isinstance(question, Relation):
+                    answers[question] = _relation(self._asked(question))
                 elif isinstance(question, Pairs):
                     answers[question] = self._compared(batch, question, counting=counting)
                 else:
@@ -220,6 +222,10 @@ class References:
         tests = [f"{name} is not null" for name in names]
         tests += [f"not isnan({name})" for name, kind in zip(names, kinds, strict=True) if kind in FRACTIONAL]
         return well_formed(found).selectExpr(*texts).where(conjunction(tests)).distinct()
+
+
+def _relation(found: Batch) -> DataFrame:
+    return well_formed(found).selectExpr(*(quote(column.name) for column in found.columns))
 
 
 def shaped(batch: Batch, found: Batch, *, types: bool) -> Shaped:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from quality.model import Scalar
@@ -170,10 +170,11 @@ def disjunction(parts: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Token:
-    """A lexical unit of an expression; white space is left out."""
+    """A lexical unit of an expression, and where it begins; white space is left out."""
 
     kind: str
     text: str
+    start: int = field(default=0, compare=False)
 
 
 def tokens(text: str) -> list[Token]:
@@ -182,7 +183,7 @@ def tokens(text: str) -> list[Token]:
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or "sign"
         if kind != "space":
-            found.append(Token(kind, match.group()))
+            found.append(Token(kind, match.group(), match.start()))
     return found
 
 

@@ -378,10 +378,23 @@ def _judge_schema(rule: Rule, plan: Plan, columns: tuple[Column, ...]) -> RuleRe
     if rule.check.from_past and not plan.before:
         return _result(rule, RuleStatus.NOT_APPLICABLE, expected, "no batch was published before this one")
     expected += f" ({plan.batch_before})" if rule.check.from_past else ""
+    expected += f" ({rule.check.origin})" if rule.check.origin else ""
+    if rule.check.waiting:
+        return _result(rule, RuleStatus.NOT_APPLICABLE, expected, rule.check.waiting, metric=rule.check.metric(columns))
+    unsure = rule.check.unsure or _unread(rule.check)
+    if unsure:
+        return _result(rule, RuleStatus.ERROR, expected, f"could not tell: {unsure}", metric=rule.check.metric(columns))
     differences = schema_differences(rule, plan, columns)
     status = RuleStatus.FAILED if differences else RuleStatus.PASSED
     shown = "; ".join(differences[:20]) + ("; ..." if len(differences) > 20 else "")
     return _result(rule, status, expected, shown, metric=rule.check.metric(columns))
+
+
+def _unread(check: SchemaRule) -> str:
+    """Why what comes from earlier batches cannot be held against the columns."""
+    bounds = getattr(check, "bounds", None)
+    is_past = isinstance(bounds, Bounds) and bounds.past
+    return f"the history was not read, and the bounds come from it: {bounds}" if is_past else ""
 
 
 def _judge_files(rule: Rule, measured: Measured, rule_set: RuleSet) -> RuleResult:

@@ -25,8 +25,8 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 
-def add(store, n, mean, nulls=0, dataset="d", **changes):
-    """A committed run of day n with two metrics."""
+def add(store, n, mean, nulls=0, dataset="d", columns_then=0, **changes):
+    """A committed run of day n with two metrics, and the number of columns where it is given."""
     batch, run, rows = f"{START + timedelta(days=n):%Y-%m-%d}", f"run-{n}-{len(store.list())}", 1000 + n % 7
     common = {"batch": batch, "batch_time": START + timedelta(days=n), "run": run, "filter": "", "segment": None}
     found = [
@@ -34,6 +34,8 @@ def add(store, n, mean, nulls=0, dataset="d", **changes):
         {**common, "name": "Completeness", "instance": "price", "parameters": "{}", "value": 1 - nulls / rows,
          "numerator": rows - nulls, "denominator": rows},
     ]  # fmt: skip
+    if columns_then:
+        found.append({**common, "name": "ColumnCount", "instance": "*", "parameters": "{}", "value": columns_then})
     sink = io.BytesIO()
     pyarrow.parquet.write_table(pa.Table.from_pylist(found, schema=SCHEMA), sink)
     key = layout.history_file("metrics", dataset, run)

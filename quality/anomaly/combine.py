@@ -5,18 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from quality.anomaly.table import Columns, Floats
-from quality.anomaly.tails import SHAPE, START, surprise
+from quality.anomaly.tails import START, tails
 
-#: Past scores the threshold rests on, and its tail: from the 80 % quantile on, nearly exponential.
+#: Past scores that a level rests on, and its tail.
 WINDOW, FROM, BEND = 180, 0.8, 0.1
+#: Deviations beyond this are no longer what others are judged by.
+WILD = 6.0
 #: Until three batches are judged.
 UNKNOWN = 6.0
+#: The spread of residuals in standard deviations before any is known, and the batches that this is worth.
+_USUAL, _PRIOR = 0.8, 8.0
 
 
 class Conditional:
-    """How odd each metric is given all others: a storm moves everything together, a fault one column alone.
+    """How far each metric is off what all others make likely: a storm moves everything together, a fault one column alone.
 
-    From the precision matrix of past deviations, shrunk to its diagonal the more, the fewer batches there are.
+    From the precision matrix of past deviations, shrunk to its diagonal the more, the fewer batches there are. It knows the
+    batches it was made of too well: what a residual is worth is told by those of batches that it had not seen (`Usual`).
     """
 
     def __init__(self, past: Floats) -> None:
@@ -30,13 +35,27 @@ class Conditional:
         together[np.diag_indices(metrics)] += shrink * (own + 0.05)
         precision = np.linalg.inv(together)
         self._rest = precision / np.diag(precision)
-        residuals = np.sort(np.abs(clipped @ self._rest), axis=0)
-        last = len(residuals) - 1
-        self._scale = np.maximum(1.4826 * residuals[last // 2], residuals[round(last * 0.9)] / START) + 0.15
 
-    def surprise(self, deviation: Floats) -> Floats:
-        """-log10 of the chance of each metric's deviation, given the others."""
-        return surprise(np.clip(deviation, -40, 40) @ self._rest / self._scale, 0.1, 0.8)
+    def residual(self, deviation: Floats) -> Floats:
+        """Each metric's deviation less what the others make of it. However wild, none makes much of the others: that few
+        batches do not tell."""
+        own, tamed = np.clip(deviation, -40, 40), np.clip(deviation, -WILD, WILD)
+        return np.asarray(own + tamed @ self._rest - tamed)
+
+
+class Usual:
+    """What residuals of batches that were judged before are like: their spread and tails."""
+
+    def __init__(self, past: Floats) -> None:
+        known = np.isfinite(past).sum(axis=0)
+        middle, high = quantiles(np.abs(past), 0.5, 0.9)
+        own = np.maximum(middle / 0.6745, high / START)
+        self._scale = np.sqrt((known * own**2 + _PRIOR * _USUAL**2) / (known + _PRIOR) + 0.15**2)
+        self._tails = tails(past / self._scale)
+
+    def surprise(self, residual: Floats) -> Floats:
+        """-log10 of the chance of each residual."""
+        return self._tails.surprise(residual / self._scale)
 
 
 def groups(surprises: Floats, columns: Columns) -> Floats:
@@ -51,16 +70,45 @@ def groups(surprises: Floats, columns: Columns) -> Floats:
     return found
 
 
-def threshold(past: Floats, alpha: float) -> float:
-    """The score that one good batch in 1/alpha exceeds, by the detector's own past scores."""
-    known = past[np.isfinite(past)][-WINDOW:]
-    if len(known) < 3:
-        return UNKNOWN
-    start = float(np.quantile(known, FROM))
-    over = known[known > start] - start
-    mean = min(float(over.mean()), float(np.median(over)) / np.log(2)) if len(over) else 0.0
-    excess = (len(over) * mean + 5 * 0.5) / (len(over) + 5)
-    return float(start + excess * (((1 - FROM) / alpha) ** BEND - 1) / BEND)
+class Level:
+    """What a detector's own past scores were like: from the 80 % quantile on, a nearly exponential tail."""
+
+    def __init__(self, past: Floats) -> None:
+        known = past[np.isfinite(past)][-WINDOW:]
+        self._enough = len(known) >= 3
+        self._start = float(np.quantile(known, FROM)) if self._enough else UNKNOWN
+        over = known[known > self._start] - self._start
+        mean = float(over.mean()) if len(over) else 0.0
+        # half by the median: a few odd batches make the tail no wider than it is
+        mean = 0.5 * mean + 0.5 * min(mean, float(np.median(over)) / np.log(2) if len(over) else 0.0)
+        self._excess = (len(over) * mean + 5 * 0.5) / (len(over) + 5)
+
+    def threshold(self, alpha: float) -> float:
+        """The score that one good batch in 1/alpha exceeds."""
+        if not self._enough:
+            return UNKNOWN
+        return float(self._start + self._excess * (((1 - FROM) / alpha) ** BEND - 1) / BEND)
+
+    def surprise(self, scores: Floats, alpha: float) -> Floats:
+        """-log10 of the chance of a score so high; until enough is known, so that `UNKNOWN` is one in 1/alpha."""
+        if not self._enough:
+            return np.asarray(np.maximum(scores - UNKNOWN - np.log10(alpha), 0))
+        least = -np.log10(1 - FROM)
+        above = np.log10(1 + BEND * np.maximum(scores - self._start, 0) / self._excess) / BEND
+        below = np.clip(scores / max(self._start, 1e-9), 0, 1)
+        return np.asarray(np.where(scores > self._start, least + above, least * below))
 
 
-__all__ = ["SHAPE", "Conditional", "groups", "threshold"]
+def quantiles(values: Floats, *shares: float) -> list[Floats]:
+    """Quantiles of each column, without its NaN; 0 where there is nothing else."""
+    ordered = np.sort(values, axis=0)
+    last = np.isfinite(values).sum(axis=0) - 1
+    columns = np.arange(values.shape[1])
+    found = []
+    for share in shares:
+        place = np.maximum(last * share, 0)
+        low = place.astype(int)
+        high = np.minimum(low + 1, np.maximum(last, 0))
+        between = ordered[low, columns] + (place - low) * (ordered[high, columns] - ordered[low, columns])
+        found.append(np.where(last >= 0, between, 0.0))
+    return found

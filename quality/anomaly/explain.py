@@ -20,7 +20,7 @@ _GROUPS, _EACH, _UNUSUAL = 8, 3, 3.0
 
 def explained(walk: Walk, scores: Scores, batches: Sequence[Batch]) -> Iterator[Anomaly]:
     """The anomalies of the batch at `walk.t`, the most telling first."""
-    chances = scores.surprises[0] - walk.columns.weight * (scores.surprises[0] > 0)
+    chances = scores.surprises[0].copy()
     low, high = expected(walk)
     values = walk.values[walk.t]
     first, *more = _blamed(walk, scores, chances)
@@ -52,10 +52,11 @@ def _blamed(walk: Walk, scores: Scores, chances: Floats) -> list[int]:
     if scores.volume[0] > 0:
         size = int(walk.columns.size[0])
         chances[size] = max(chances[size], scores.volume[0])
-        # what the number of rows alone would have alarmed for comes first when nothing else would have
-        found = [j for j in found if j != size]
-        found.insert(0 if scores.batch[0] <= walk.threshold else len(found), size)
-        found = found[:1] if scores.batch[0] <= walk.threshold else found
+        if scores.batch[0] <= walk.threshold:
+            # nothing else would have alarmed
+            found = [size]
+        elif size not in found:
+            found.append(size)
     return found
 
 

@@ -13,7 +13,7 @@ CANDIDATES = 8
 #: How fast old errors are forgotten, and how sharply the better forecast is preferred.
 MEMORY, POWER = 0.97, 6
 _MEDIAN = 2
-_SEASON_FROM = 2 * FIRST + 1
+SEASON_FROM = 2 * FIRST + 1
 
 
 class Forecast:
@@ -32,7 +32,7 @@ class Forecast:
         found[_MEDIAN] = np.median(past[-28:], axis=0)
         found[3] = _smoothed(past[-20:], 0.7)
         found[4] = _smoothed(past[-60:], 0.9)
-        if season is not None and t >= _SEASON_FROM:
+        if season is not None and t >= SEASON_FROM:
             same = np.flatnonzero(season[:t] == season[t])[::-1]
             same = same[same >= t - 71]
             if len(same) >= 2:

@@ -10,8 +10,11 @@ from quality.anomaly.values import Point, Series
 
 RATIO, LOG, PLACE, EXTREME, PLAIN = "ratio", "log", "place", "extreme", "plain"
 
-#: What is left of a metric's evidence when a change of it often means nothing (log10 of the weight .3).
-OTHER_DATA = -0.52
+#: What a change of a metric says: the data are broken; they hold what was never there, by itself or together; they are other
+#: data. Each is judged by its own past: days differ in what is new or otherwise far more than in what is broken.
+FLAW, NEW, TOGETHER, OTHER = range(4)
+#: The share of the level of false alarms that is spent on each.
+SHARES = (0.35, 0.25, 0.2, 0.2)
 #: What the evidence of a metric of the whole table gains (log10 of the weight 3): it has no column to be blamed with.
 WHOLE_TABLE = 0.48
 
@@ -20,22 +23,23 @@ WHOLE_TABLE = 0.48
 class Kind:
     """`scale`: ratio (share of rows), log (counts, spreads), place (where values lie, in standard deviations of the
     column), extreme (the same, with long tails), plain. `rare`: counts what should hardly occur; `complement`: it is what
-    is left to 1 that should. `integrity`: a change means broken data. `counts`: the value is rows, made a share of them."""
+    is left to 1 that should. `says`: what a change means. `counts`: the value is rows, made a share of them."""
 
     scale: str
     rare: bool = False
     complement: bool = False
-    integrity: bool = False
+    says: int = OTHER
     counts: bool = False
 
 
 _SHARE = Kind(RATIO)
-_FLAW = Kind(RATIO, rare=True, integrity=True)
-_WHOLE = Kind(RATIO, rare=True, complement=True, integrity=True)
-_FLAWS = Kind(RATIO, rare=True, integrity=True, counts=True)
+_FLAW = Kind(RATIO, rare=True, says=FLAW)
+_NEW = Kind(RATIO, rare=True, says=NEW)
+_WHOLE = Kind(RATIO, rare=True, complement=True, says=FLAW)
+_FLAWS = Kind(RATIO, rare=True, says=FLAW, counts=True)
 
 KINDS: Mapping[str, Kind] = {
-    "Size": Kind(LOG, integrity=True),
+    "Size": Kind(LOG, says=FLAW),
     "Completeness": _WHOLE,
     "Compliance": _WHOLE,
     "Uniqueness": _SHARE,
@@ -50,11 +54,11 @@ KINDS: Mapping[str, Kind] = {
     "NegativesCount": _FLAWS,
     "ZerosCount": Kind(RATIO, rare=True, counts=True),
     "DuplicateRatio": _FLAW,
-    "NewValueRatio": _FLAW,
-    "NewPatternRatio": _FLAW,
-    "OutOfRangeRatio": _FLAW,
+    "NewValueRatio": _NEW,
+    "NewPatternRatio": _NEW,
+    "OutOfRangeRatio": _NEW,
     "UnseenNullPatternRatio": _FLAW,
-    "UnseenPairRatio": _FLAW,
+    "UnseenPairRatio": Kind(RATIO, rare=True, says=TOGETHER),
     "ApproxCountDistinct": Kind(LOG),
     "CountDistinct": Kind(LOG),
     "PatternCount": Kind(LOG),
@@ -91,11 +95,6 @@ def group_of(series: Series) -> str:
     if series.instance == "*":
         return f"*{series.name}|{inside}"
     return f"{series.instance}|{inside}"
-
-
-def weight_of(kind: Kind) -> float:
-    """What is added to the metric's -log10 p."""
-    return 0.0 if kind.integrity else OTHER_DATA
 
 
 def value_of(kind: Kind, point: Point | None, rows: int) -> float:

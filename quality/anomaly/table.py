@@ -35,10 +35,10 @@ class Columns:
     scale: npt.NDArray[Any]
     rare: Bools
     complement: Bools
-    integrity: Bools
-    weight: Floats
     group: Ints
     group_weight: Floats
+    #: What a change of each group says: a place in `kinds.SHARES`.
+    group_says: Ints
     size: Ints
     #: For each metric the place of its column's Mean and StandardDeviation, -1 for none.
     mean: Ints
@@ -53,7 +53,7 @@ def columns_of(series: Iterable[Series], batches: Sequence[Batch] = ()) -> Colum
     ordered = tuple(sorted(set(series)))
     points = {one: next((b.points[one] for b in batches if one in b.points), None) for one in ordered}
     found = [kinds.kind_of(one, points[one]) for one in ordered]
-    names = [kinds.group_of(one) for one in ordered]
+    names = [(kinds.group_of(one), kind.says) for one, kind in zip(ordered, found, strict=True)]
     groups = sorted(set(names))
     place = {one: index for index, one in enumerate(ordered)}
     table = {kinds.group_of(one) for one in ordered if one.instance == "*" and one.name in kinds.TABLE}
@@ -62,10 +62,9 @@ def columns_of(series: Iterable[Series], batches: Sequence[Batch] = ()) -> Colum
         np.array([kind.scale for kind in found]),
         np.array([kind.rare for kind in found], bool),
         np.array([kind.complement for kind in found], bool),
-        np.array([kind.integrity for kind in found], bool),
-        np.array([kinds.weight_of(kind) for kind in found], float),
         np.array([groups.index(name) for name in names], np.intp),
-        np.array([kinds.WHOLE_TABLE if name in table else 0.0 for name in groups], float),
+        np.array([kinds.WHOLE_TABLE if name in table else 0.0 for name, _ in groups], float),
+        np.array([says for _, says in groups], np.intp),
         np.array([i for i, one in enumerate(ordered) if one.name == "Size" and one.instance == "*"], np.intp),
         np.array([_beside(place, one, "Mean") for one in ordered], np.intp),
         np.array([_beside(place, one, "StandardDeviation") for one in ordered], np.intp),

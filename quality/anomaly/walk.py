@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from quality.anomaly import combine, tails
-from quality.anomaly.forecast import Forecast
+from quality.anomaly.forecast import SEASON_FROM, Forecast
+from quality.anomaly.kinds import SHARES
 from quality.anomaly.neighbours import Neighbours
 from quality.anomaly.rare import RareCounts
 from quality.anomaly.rows import SHARE, RowCount
@@ -29,6 +30,10 @@ PATIENCE, OFTEN = 3, 21
 ODD = 1.5
 #: What is aimed at below the level asked for: the batches to come differ more than those of the past did.
 CAUTION = 0.8
+#: Batches from which on metrics are judged beside each other too, and how many that have been tell what is usual then.
+LEAST, ENOUGH = 12, 8
+#: Batches after which what a metric varied by counts as much as what it should by chance.
+KNOWN = 20
 #: How many batches before a new level tell how much a metric varies on it.
 RECENT = 10
 #: A metric that has at most one value in so many batches moves by steps.
@@ -48,6 +53,8 @@ class Scores:
     over: Floats
     #: The surprise of the number of rows where it alarms by itself, else 0.
     volume: Floats
+    #: The highest score among the groups of each sort (`kinds.SHARES`), before it is compared with those of the past.
+    sorts: Floats
 
 
 class Walk:
@@ -82,10 +89,20 @@ class Walk:
         self.deviations = np.full((count, metrics), np.nan)
         #: The same, wild ones too.
         self.raw = np.full((count, metrics), np.nan)
-        self._own_scores = np.full(count, np.nan)
+        present = np.isin(np.arange(len(SHARES)), columns.group_says)
+        shares = np.where(present, SHARES, 0.0)
+        self._shares = tuple(float(share) for share in shares / max(shares.sum(), 1e-9))
+        self._spent = alpha * (1 - SHARE) * CAUTION
+        #: What one good batch in so many exceeds, -log10 of a chance as the scores are.
+        self.threshold = float(-np.log10(self._spent))
+        self._own_scores = np.full((count, len(self._shares)), np.nan)
+        #: What each metric was off what the others made likely, told when the batch was new.
+        self._residuals_of_others = np.full((count, metrics), np.nan)
         self.overs = np.full(count, np.nan)
         self._wild = np.zeros((count, metrics), bool)
-        self._moved, self._constants = 0.0, 0.0
+        names = np.array([one.name for one in columns.series])
+        self._names, self._name = np.unique(names, return_inverse=True)
+        self._moved, self._constants = np.zeros(len(self._names)), np.zeros(len(self._names))
         self._forecast = Forecast(metrics)
         self._neighbours = Neighbours(count)
         self._row_count = RowCount(columns, count, alpha)
@@ -93,6 +110,7 @@ class Walk:
         self._known = np.zeros(metrics, int)
         self._kept: list[int] = []
         self._conditional: combine.Conditional | None = None
+        self._usual_residuals: combine.Usual | None = None
         self.t = 0
 
     @property
@@ -118,25 +136,45 @@ class Walk:
                 np.zeros(len(values)),
                 np.full(len(values), -1.0),
                 np.zeros(len(values)),
+                np.zeros((len(values), len(self._shares))),
             )
         y = evened(self.columns, values, self.unit)
         deviation = self._deviation(y, values, rows)
         own = self.tails.surprise(deviation)
         own = self._of_constants(y, deviation, own)
-        if self._conditional is not None:
-            own = 0.5 * (own + self._conditional.surprise(deviation))
+        if self._conditional is not None and self._usual_residuals is not None:
+            own = 0.5 * (own + self._usual_residuals.surprise(self._conditional.residual(deviation)))
         own = np.minimum(own, self._most(y))
-        own = np.where(self._known >= 4, np.maximum(own + self.columns.weight, 0), 0)
+        own = np.where(self._known >= 4, np.maximum(own, 0), 0)
         special = bool(self._special[self.t])
         if special:
             own[:, self.columns.size] = 0.0
         groups = combine.groups(own, self.columns)
         near = self._neighbours.surprise(self._filled(y), self._near_weight())
-        batch = groups.max(axis=1) + near
+        raw = self._together(groups + near[:, None])
+        groups = self._by_level(groups + near[:, None])
+        batch = groups.max(axis=1, initial=0.0)
         over = batch - self.threshold
         volume, over_volume = self._row_count.score(y, self.forecast, special)
         volume = np.where(over_volume > 0, volume, 0.0)
-        return Scores(deviation, own, groups, batch, np.maximum(over, over_volume), volume)
+        return Scores(deviation, own, groups, batch, np.maximum(over, over_volume), volume, raw)
+
+    def _together(self, groups: Floats) -> Floats:
+        """The highest score of each sort; 0 for a sort without metrics."""
+        says = self.columns.group_says
+        return np.stack([groups[:, says == k].max(axis=1, initial=0.0) for k in range(len(self._shares))], axis=1)
+
+    def _by_level(self, groups: Floats) -> Floats:
+        """The surprise of each group as -log10 of the chance that a good batch has one so odd, of any sort: by the past of
+        its sort, and by the share that is spent on that sort."""
+        found = np.zeros(groups.shape)
+        for k, (level, share) in enumerate(zip(self._levels, self._shares, strict=True)):
+            of_sort = self.columns.group_says == k
+            if share and of_sort.any():
+                found[:, of_sort] = np.maximum(
+                    level.surprise(groups[:, of_sort], self._spent * share) + np.log10(share), 0
+                )
+        return found
 
     def _filled(self, y: Floats) -> Floats:
         """Nothing was measured, or never before: as forecast."""
@@ -163,28 +201,41 @@ class Walk:
         self.counts = RareCounts(
             self._usual[np.ix_(np.array(kept), self._rare)], self.rows[kept], self.columns.complement[self._rare]
         )
-        self.tails = tails.tails(self.deviations[kept[-PAST:]])
+        settled = self._settled()
+        self.tails = tails.tails(self.deviations[settled])
         recent = past[-CONSTANT:]
         self.constant = (np.abs(recent - recent[-1]).max(axis=0) < _EXACT) & (len(kept) >= 5)
-        self._hazard = (self._moved + 0.4) / (self._constants + 200)
-        if len(kept) >= 20 and (self._conditional is None or len(kept) % 4 == 0):
-            self._conditional = combine.Conditional(self.deviations[kept[-PAST:]])
+        together = (self._moved.sum() + 0.4) / (self._constants.sum() + 200)
+        self._hazard = ((self._moved + 200 * together) / (self._constants + 200))[self._name]
+        if len(kept) >= LEAST and (self._conditional is None or len(kept) % 4 == 0):
+            self._conditional = combine.Conditional(self.deviations[settled])
+        seen = self._residuals_of_others[settled]
+        if len(seen := seen[np.isfinite(seen).any(axis=1)]) >= ENOUGH:
+            self._usual_residuals = combine.Usual(seen)
         self._neighbours.fit(past[-PAST:])
-        self.threshold = combine.threshold(self._own_scores[kept], self.alpha * (1 - SHARE) * CAUTION)
+        self._levels = [combine.Level(self._own_scores[settled, k]) for k in range(len(self._shares))]
         if len(self.columns.size):
             self._row_count.fit(self.evened[kept, self.columns.size[0]], phases, ~self._special[kept])
 
+    def _settled(self) -> list[int]:
+        """The batches that tell how much is usual: not those forecast before the season was known, once there are others."""
+        unsettled = SEASON_FROM if self._season is not None and len(self._kept) >= 3 * SEASON_FROM else 0
+        return self._kept[unsettled:][-PAST:]
+
     def _scales(self, past: Floats) -> Floats:
-        floor = np.maximum(self._floors(), _steps(past[-CONSTANT:]))
-        residuals = np.abs(self._residuals[self._kept[-SCALES:]])
+        steps = _steps(past[-CONSTANT:])
+        floor = np.maximum(self._floors(), steps)
+        residuals = np.abs(self._residuals[self._settled()[-SCALES:]])
         residuals = residuals[np.isfinite(residuals).any(axis=1)]
         spread = past.std(axis=0)
         if len(residuals) < 2:
             return np.asarray(np.maximum(floor, spread))
-        middle, high = _two_quantiles(residuals)
+        middle, high = combine.quantiles(residuals, 0.5, 0.9)
         own = np.maximum(middle / 0.6745, high / 1.645)
         n, prior = np.isfinite(residuals).sum(axis=0), 5.0
         own = np.sqrt((n * own**2 + prior * np.maximum(own, 0.7 * spread) ** 2) / (n + prior))
+        # a feed may vary less than chance makes it (three stations, a row an hour each): with time that is seen
+        floor = np.maximum(floor * np.sqrt(KNOWN / (n + KNOWN)), np.maximum(0.1 * floor, steps))
         return np.asarray(np.sqrt(own**2 + floor**2))
 
     def _floors(self) -> Floats:
@@ -205,13 +256,13 @@ class Walk:
         return found
 
     def _of_constants(self, y: Floats, deviation: Floats, own: Floats) -> Floats:
-        """A metric that never moved has no spread: its chance to move is that of all such metrics together."""
+        """A metric that never moved has no spread: its chance to move is that of others that never did, of its name above all."""
         j = self.constant
         if not j.any():
             return own
         moved = np.abs(y[:, j] - self.learned[self._kept[-1], j]) > _EXACT
         size = np.minimum(1.5, 0.5 * np.log10(1 + np.abs(deviation[:, j])))
-        hazard = np.where(moved, -np.log10(self._hazard) + size, 0.0)
+        hazard = np.where(moved, -np.log10(self._hazard[j]) + size, 0.0)
         own = own.copy()
         own[:, j] = np.where(self.columns.rare[j], np.maximum(own[:, j], hazard), hazard)
         return own
@@ -244,10 +295,7 @@ class Walk:
         deviation = scores.deviations[0]
         value = np.where(np.isfinite(self.evened[t]), self.evened[t], self.forecast)
         if count >= 4:
-            # what an odd batch scores is not what good ones score; the very odd ones do not count at all
-            score = float(scores.batch[0])
-            if score <= self.threshold + ODD:
-                self._own_scores[t] = min(score, self.threshold + 0.3)
+            self._note(t, scores)
             self.overs[t] = scores.over[0]
         self._accept(t, value)
         measured, tame = value, self._tame(value, deviation, scores)
@@ -255,12 +303,15 @@ class Walk:
         self._usual[t] = np.where(tame, self._usual[t], np.nan)
         if self.constant.any():
             moved = np.abs(value - self.learned[self._kept[-1]]) > _EXACT
-            self._constants = self._constants * 0.995 + self.constant.sum()
-            self._moved = self._moved * 0.995 + (moved & self.constant).sum()
+            count = len(self._names)
+            self._constants = self._constants * 0.995 + np.bincount(self._name, self.constant, count)
+            self._moved = self._moved * 0.995 + np.bincount(self._name, moved & self.constant, count)
         if count >= 2:
             self._residuals[t] = np.where(tame, value - self.forecast, np.nan)
             self.raw[t] = deviation
             self.deviations[t] = np.where(tame, deviation, np.nan)
+            if self._conditional is not None:
+                self._residuals_of_others[t] = self._conditional.residual(deviation[None])[0]
             self._forecast.learn(value, self._candidates, 8 * self.scale + _EXACT)
         last = self._level[self._kept[-1]]
         self.learned[t] = value
@@ -268,6 +319,13 @@ class Walk:
         self._neighbours.learn(self._filled(self.evened[t]), t, self._kept)
         if count >= 4 and not self._special[t]:
             self._row_count.learn(t, measured, self.forecast)
+
+    def _note(self, t: int, scores: Scores) -> None:
+        """What an odd batch scores is not what good ones score; the very odd ones do not count at all."""
+        for k, (level, share) in enumerate(zip(self._levels, self._shares, strict=True)):
+            if share:
+                most, score = level.threshold(self._spent * share), float(scores.sorts[0, k])
+                self._own_scores[t, k] = min(score, most + 0.3) if score <= most + ODD else np.nan
 
     def _begin(self, t: int) -> None:
         """A metric that is measured for the first time has been so all along, for all we know."""
@@ -313,19 +371,3 @@ def _steps(past: Floats) -> Floats:
     few = moves.sum(axis=0) <= max(len(past) // STEPS, 2)
     least = np.where(moves, apart, np.inf).min(axis=0, initial=np.inf)
     return np.where(few & np.isfinite(least), least / 2, 0.0)
-
-
-def _two_quantiles(values: Floats) -> tuple[Floats, Floats]:
-    """Median and 90 % quantile of each column, without its NaN; 0 where there is nothing else."""
-    ordered = np.sort(values, axis=0)
-    last = np.isfinite(values).sum(axis=0) - 1
-    columns = np.arange(values.shape[1])
-
-    def quantile(share: float) -> Floats:
-        place = np.maximum(last * share, 0)
-        low = place.astype(int)
-        high = np.minimum(low + 1, np.maximum(last, 0))
-        found = ordered[low, columns] + (place - low) * (ordered[high, columns] - ordered[low, columns])
-        return np.where(last >= 0, found, 0.0)
-
-    return quantile(0.5), quantile(0.9)

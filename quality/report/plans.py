@@ -19,7 +19,14 @@ def to_dict(plan: Plan) -> dict[str, Any]:
         "columns": [vars(column) for column in plan.columns],
         "passes": plan.passes.to_dict(),
         "steps": [
-            {"width": p.width, "purpose": p.purpose, "shuffles": p.shuffles, "rules": list(p.rules)} for p in plan.steps
+            {
+                "width": p.width,
+                "purpose": p.purpose,
+                "shuffles": p.shuffles,
+                "rules": list(p.rules),
+                **({"reference": p.of} if p.of else {}),
+            }
+            for p in plan.steps
         ],
         "key_passes": [{"columns": list(key.columns), "scope": key.scope} for key in plan.key_passes],
         "row_rules": [

@@ -312,6 +312,10 @@ class RuleType:
         """Spark SQL a steward wrote as an argument of the rule."""
         return self._of_role("sql")
 
+    def queries(self) -> tuple[str, ...]:
+        """Queries among the arguments."""
+        return self._of_role("query")
+
     def patterns(self) -> tuple[str, ...]:
         """Regular expressions among the arguments."""
         named = arguments(type(self)).values()
@@ -432,6 +436,10 @@ class SchemaRule(BatchRule):
     ungrouped = "every group of rows has the same columns"
     #: Whether it compares with the columns of the published batch before this one, not with those of `columns:`.
     from_past: ClassVar[bool] = False
+    #: Where its bounds come from, when from earlier batches; why they do not apply yet, or cannot be told.
+    origin: str = ""
+    waiting: str = ""
+    unsure: str = ""
 
     def differences(self, actual: tuple[Column, ...], declared: tuple[tuple[str, str], ...]) -> list[str]:
         """What is wrong with the columns; `declared` are those of `columns:`, with their types or ''."""

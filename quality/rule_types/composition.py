@@ -204,6 +204,10 @@ class _Parts(RuleType):
         """Those of the parts."""
         return self._each(part.expressions() for part in self.parts)
 
+    def queries(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return self._each(part.queries() for part in self.parts)
+
     def patterns(self) -> tuple[str, ...]:
         """Those of the parts."""
         return self._each(part.patterns() for part in self.parts)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from quality.analyzers import Analyzer, Query
 from quality.model import Bounds
+from quality.query_text import relations
 from quality.rule_types.args import BOUNDS, QUERY, SQL, arg
 from quality.rule_types.base import MetricRule, Row, RowRule
+from quality.rule_types.questions import Question, Relation
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,10 @@ class That(RowRule):
 
 @dataclass(frozen=True)
 class CustomSql(MetricRule):
-    """The number that a query gives lies within bounds. The query reads the batch, and nothing else, as `{{ this }}` (`this` and
-    `primary` are the same), lines that could not be read apart; it is one SELECT, without functions whose value changes
-    between two looks. It must give one row of one number: NULL, or anything else, cannot be told. Each query is a pass over the batch
+    """The number that a query gives lies within bounds. The query reads the batch as `{{ this }}` (`this` and `primary` are the
+    same), lines that could not be read apart, other data sets by their names under `references:`, and nothing else; it is one
+    SELECT of Spark's own functions, without those whose value changes between two looks. Columns of a reference in a text format are texts.
+    It must give one row of one number: NULL, or anything else, cannot be told. Each query is a pass over the batch, and over a reference,
     for every time it names it. What rows it is about stands in the query: it takes neither `where` nor `group_by`."""
 
     query: str = arg(QUERY, "one SELECT that gives one number")
@@ -50,3 +53,18 @@ class CustomSql(MetricRule):
     def analyzer(self, where: str) -> Analyzer:
         """The query."""
         return Query((), where, self.query)
+
+    def questions(self, _where: str = "") -> tuple[Question, ...]:
+        """The references that it reads."""
+        return asked_by(self.query)
+
+    def held(self, row: Row, where: str) -> Analyzer:
+        """The query, where every reference can be read."""
+        for question in self.questions():
+            row.answer(question)
+        return self.analyzer(where)
+
+
+def asked_by(query: str) -> tuple[Relation, ...]:
+    """The references that a query reads, each once."""
+    return tuple(Relation(name) for name in dict.fromkeys(r.name for r in relations(query) if not r.is_batch))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -101,7 +101,15 @@ def parse_instant(value: Any) -> str:
 
 
 def _sized(words: Mapping[str, Any]) -> Bounds:
-    return parse_bounds(words, parse_size)
+    return parse_bounds(words, parse_size) if words else Bounds()
+
+
+def _sizes(value: Any) -> tuple[Scalar, ...]:
+    return parse_list(value, parse_size, "sizes")
+
+
+def _instants(value: Any) -> tuple[Scalar, ...]:
+    return parse_list(value, parse_instant, "moments")
 
 
 def _timed(words: Mapping[str, Any]) -> Bounds:
@@ -113,8 +121,6 @@ def _timed(words: Mapping[str, Any]) -> Bounds:
             raise ValueError(f"'between' must be a list of two moments, [from, to], got {shown(value)}")
         pairs = zip(("at_least", "at_most"), value, strict=True) if word == "between" else [(word, value)]
         terms.update((end, parse_instant(moment)) for end, moment in pairs)
-    if not terms:
-        raise ValueError(f"needs a bound: at least one of {', '.join((*COMPARISONS, 'between'))}")
     return Bounds(tuple(terms.items()))
 
 
@@ -209,19 +215,64 @@ class FileRule(BatchRule):
         return Judged(tolerance.allows(len(failing), total), metric, told if failing else "")
 
 
+class _EachFile(FileRule):
+    """A rule about each file by one value of it: within bounds, outside of a range, one of a list, none of one."""
+
+    bounds: Bounds
+    outside: tuple[Scalar, ...]
+    one_of: tuple[Scalar, ...]
+    none_of: tuple[Scalar, ...]
+    each = True
+
+    def accepts(self, value: Any, read: Callable[[Any], Any]) -> bool:
+        """Whether the value of a file is as demanded; `read` makes values of what the rule says."""
+        limits = Bounds(tuple((word, read(bound)) for word, bound in self.bounds.terms))
+        between = [read(bound) for bound in self.outside]
+        return (
+            limits.accepts(value)
+            and not (between and between[0] < value < between[1])
+            and (not self.one_of or value in map(read, self.one_of))
+            and value not in map(read, self.none_of)
+        )
+
+    def demanded(self) -> str:
+        """All that is demanded, as the end of a sentence."""
+        found = [str(self.bounds)] if self.bounds.terms else []
+        found += [f"outside of {self.outside[0]} to {self.outside[1]}"] if self.outside else []
+        found += [f"one of {', '.join(map(str, self.one_of))}"] if self.one_of else []
+        found += [f"none of {', '.join(map(str, self.none_of))}"] if self.none_of else []
+        return " and ".join(found)
+
+    def problem(self) -> str:
+        """Something that is demanded, and a range with two ends."""
+        if self.outside and len(self.outside) != 2:
+            return f"'outside' must be a list of two ends, [low, high], got {len(self.outside)}"
+        if not (self.bounds.terms or self.outside or self.one_of or self.none_of):
+            return (
+                f"needs a bound: at least one of {', '.join((*COMPARISONS, 'between', 'outside', 'one_of', 'none_of'))}"
+            )
+        return super().problem()
+
+
+_OUTSIDE = "two ends of a range it does not lie in; both may be"
+_LIST: JsonSchema = {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1}
+
+
 @dataclass(frozen=True, kw_only=True)
-class FileFreshness(FileRule):
+class FileFreshness(_EachFile):
     """Every file was last written at a moment within bounds: a date or time (without a zone of its own in `timezone`), `now`,
     `now - 24 hours`, or a time of day, which is that of the day of the run. `tolerance` is of files here."""
 
-    bounds: Bounds = arg(Kind(_timed, {}, role="bounds"), "bounds of the moment")
+    bounds: Bounds = arg(Kind(_timed, {}, role="bounds"), "bounds of the moment", Bounds())
+    outside: tuple[Scalar, ...] = arg(Kind(_instants, _LIST), _OUTSIDE, ())
+    one_of: tuple[Scalar, ...] = arg(Kind(_instants, _LIST), "moments of which it is one", ())
+    none_of: tuple[Scalar, ...] = arg(Kind(_instants, _LIST), "moments of which it is none", ())
     timezone: str = arg(Kind(_zone, {"type": "string"}), "the time zone of moments; without it that of the input", "")
     as_of: str = arg(
         Kind(lambda value: str(parse_text(value)), {"type": "string"}), "the moment that stands for now", ""
     )
 
     type = "file_freshness"
-    each = True
     example = "file_freshness: {at_least: now - 24 hours}"
 
     def at(self, run_time: str) -> RuleType:
@@ -231,11 +282,10 @@ class FileFreshness(FileRule):
     def judged(self, files: Sequence[File], _others: Sequence[File], tolerance: Tolerance, zone: str) -> Judged:
         """By the moments of the file system."""
         place = ZoneInfo(self.timezone or zone)
-        limits = Bounds(tuple((word, self._moment(str(moment), place)) for word, moment in self.bounds.terms))  # type: ignore[misc]
         failing = [
             f"{file.name} of {file.modified:%Y-%m-%d %H:%M:%S} UTC"
             for file in files
-            if not limits.accepts(file.modified)
+            if not self.accepts(file.modified, lambda moment: self._moment(str(moment), place))
         ]
         return self._of_each("FileFreshness", failing, len(files), tolerance)
 
@@ -251,7 +301,7 @@ class FileFreshness(FileRule):
 
     def requirement(self) -> str:
         """The bounds."""
-        return f"must be last written {self.bounds}"
+        return f"must be last written {self.demanded()}"
 
 
 def _aware(text: str, place: ZoneInfo) -> datetime:
@@ -261,23 +311,25 @@ def _aware(text: str, place: ZoneInfo) -> datetime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FileSize(FileRule):
+class FileSize(_EachFile):
     """The size of every file lies within bounds: bytes, or `10 MB` (a KB is 1,024 bytes). `tolerance` is of files here."""
 
-    bounds: Bounds = arg(Kind(_sized, {}, role="bounds"), "bounds of the size")
+    bounds: Bounds = arg(Kind(_sized, {}, role="bounds"), "bounds of the size", Bounds())
+    outside: tuple[Scalar, ...] = arg(Kind(_sizes, _LIST), _OUTSIDE, ())
+    one_of: tuple[Scalar, ...] = arg(Kind(_sizes, _LIST), "sizes of which it is one", ())
+    none_of: tuple[Scalar, ...] = arg(Kind(_sizes, _LIST), "sizes of which it is none", ())
 
     type = "file_size"
-    each = True
     example = "file_size: {above: 1 KB, at_most: 2 GB}"
 
     def judged(self, files: Sequence[File], _others: Sequence[File], tolerance: Tolerance, _zone: str) -> Judged:
         """By the sizes of the file system."""
-        failing = [f"{file.name} of {file.size:,} bytes" for file in files if not self.bounds.accepts(file.size)]
+        failing = [f"{file.name} of {file.size:,} bytes" for file in files if not self.accepts(file.size, int)]
         return self._of_each("FileSize", failing, len(files), tolerance)
 
     def requirement(self) -> str:
         """The bounds, in bytes."""
-        return f"must have a size of {self.bounds} bytes"
+        return f"must have a size of {self.demanded()} bytes"
 
 
 @dataclass(frozen=True, kw_only=True)

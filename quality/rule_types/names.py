@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quality.model import Bounds, Column, Metric, MetricKey
 from quality.rule_types.args import BOUNDS, COLUMNS, REGEX, arg, shown
@@ -80,9 +80,13 @@ class ColumnOrder(SchemaRule):
 
 @dataclass(frozen=True)
 class ColumnCount(SchemaRule):
-    """The number of columns lies within bounds."""
+    """The number of columns lies within bounds, which may come from earlier batches."""
 
     bounds: Bounds = arg(BOUNDS, "bounds of the number")
+    #: Where bounds that come from earlier batches come from; why they do not apply yet, or cannot be told.
+    origin: str = field(default="", compare=False)
+    waiting: str = field(default="", compare=False)
+    unsure: str = field(default="", compare=False)
 
     type = "column_count"
     example = "column_count: {equals: 19}"

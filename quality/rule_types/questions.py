@@ -111,7 +111,14 @@ class Pairs:
     where: str = ""
 
 
-Question = Link | Order | Total | Spread | Shape | Pairs
+@dataclass(frozen=True)
+class Relation:
+    """The rows of the reference, for a query to read."""
+
+    reference: str
+
+
+Question = Link | Order | Total | Spread | Shape | Pairs | Relation
 
 
 def _marker(kind: str, parts: Iterable[str]) -> str:

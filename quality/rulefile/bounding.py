@@ -9,6 +9,7 @@ from quality.analyzers import TEMPORAL
 from quality.formulas import MOST_BATCHES
 from quality.rule_types.args import parse_number, shown
 from quality.rule_types.base import MetricRule, RuleType, parse_moment
+from quality.rule_types.names import ColumnCount
 from quality.rule_types.rules import batches_asked
 
 WORD = "min_history"
@@ -41,6 +42,8 @@ def misfitting_bound(check: RuleType) -> str:
     """A bound that the metric can never be compared with: a text beside a number, or a text that is no date."""
     if not isinstance(check, MetricRule) and check.metrics():
         return next(filter(None, map(misfitting_bound, check.metrics())), "")
+    if isinstance(check, ColumnCount):
+        return check.problem()
     if not isinstance(check, MetricRule):
         return "" if not batches_asked(check) else "takes no formula of earlier batches: only metrics have a history"
     dates = set(check.analyzer("").types) & set(TEMPORAL)

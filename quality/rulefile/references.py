@@ -10,11 +10,13 @@ from typing import Any
 from quality.errors import Problem, did_you_mean
 from quality.model import Location
 from quality.rule_types.args import shown
+from quality.rule_types.questions import Relation
 from quality.rule_types.rules import Input, Jdbc, Reference, Rule
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import Problems
 from quality.rulefile.sections import read_input
 from quality.rulefile.streams import option_text
+from quality.sql import RELATIONS
 
 REFERENCE_KEYS = ("path", "table", "dataset", "jdbc", "where", "format", "options", "timezone")
 JDBC_KEYS = ("url", "table", "query", "user", "password", "driver", "options")
@@ -27,7 +29,7 @@ _DATASET = re.compile(r"[a-z0-9_.-]*[a-z0-9_-][a-z0-9_.-]*")
 
 def is_name(text: str) -> bool:
     """Whether a reference can be called so."""
-    return _NAME.fullmatch(text) is not None and text.lower() != "this"
+    return _NAME.fullmatch(text) is not None and text.lower() not in RELATIONS
 
 
 def read_references(tree: Node, problems: Problems) -> tuple[Reference, ...]:
@@ -44,7 +46,7 @@ def read_references(tree: Node, problems: Problems) -> tuple[Reference, ...]:
     found = []
     for name, node in section.mapping.items():
         if not is_name(name):
-            problems.add(node, f"reference '{name}' is no name: letters, digits and '_', and not 'this'")
+            problems.add(node, f"reference '{name}' is no name: letters, digits and '_', and not 'this' or 'primary'")
         elif not isinstance(node.value, dict):
             problems.add(
                 node, f"reference '{name}' must be a mapping such as {{path: planes.csv}}, got {shown(node.plain())}"
@@ -159,11 +161,19 @@ def refuse_unknown(rules: Iterable[Rule], references: Iterable[Reference], probl
     """Add a problem for each rule that points at a reference which is not there."""
     names = [reference.name for reference in references]
     for rule in rules:
+        read = {question.reference for question in rule.check.questions() if isinstance(question, Relation)}
         for name in dict.fromkeys(question.reference for question in rule.check.questions()):
-            if name and name not in names:
+            if not name or name in names:
+                continue
+            if name in read:
+                hint = did_you_mean(name, [RELATIONS[0], *names], "relations")
+                message = (
+                    f"rule '{rule.id}': the query reads '{name}', which is neither the batch nor a reference; {hint}"
+                )
+            else:
                 hint = did_you_mean(name, names, "references") if names else "there is no section 'references:'"
                 message = f"rule '{rule.id}': reference '{name}' is not declared; {hint}"
-                problems.found.append(Problem(rule.location.file, rule.location.line, message))
+            problems.found.append(Problem(rule.location.file, rule.location.line, message))
 
 
 def canonical_references(tree: Node) -> dict[str, Any]:

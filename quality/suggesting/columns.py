@@ -17,6 +17,8 @@ from quality.suggesting.judging import Suggestion, example_of
 ENOUGH_ROWS = 1000
 #: Members of a set that a person still reads, and digits or codes that are rather a number.
 _LARGEST_SET = 60
+#: Bounds of a mean as wide as this share of the range add nothing to it.
+_SAYS_NOTHING = 0.75
 _FORMATS = {
     "uuid": r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
     "email": r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
@@ -237,8 +239,10 @@ def _numbers(found: Sequence[Facts], name: str, slack: float, *, few: bool) -> I
     highs = np.array([f.high for f in found if f.high is not None and np.isfinite(f.high)], float)
     if len(lows) == 0 or len(highs) == 0:
         return
-    if not few:
-        yield from _range(found, name, lows, highs, slack)
+    within = (-np.inf, np.inf)
+    for one in () if few else _range(found, name, lows, highs, slack):
+        within = (one.given["low"], one.given["high"])
+        yield one
     means = [facts.mean for facts in found if facts.mean is not None and np.isfinite(facts.mean)]
     if len(means) >= 7 and not few and not trends(means) and not wanders(means) and np.std(means) > 0:
         low, high = beyond(means, slack)
@@ -249,6 +253,9 @@ def _numbers(found: Sequence[Facts], name: str, slack: float, *, few: bool) -> I
         if lows.min() >= 0 and low < 0:
             low = 0.0
         bounds = [rounded(low, up=False), rounded(high, up=True)]
+        # values that are in their range have such a mean anyway
+        if bounds[1] - bounds[0] > _SAYS_NOTHING * (within[1] - within[0]):
+            return
         why = f"means of {_number(min(means))} to {_number(max(means))}"
         given = {"low": bounds[0], "high": bounds[1], "key": "mean"}
         yield Suggestion("mean", (name,), {"between": bounds}, "mean", why, given, strong=False)
@@ -265,6 +272,8 @@ def _range(found: Sequence[Facts], name: str, lows: Any, highs: Any, slack: floa
     hard = hard_low and hard_high
     tolerance = 0.0 if hard else SLIGHT
     tail = "" if hard else "; ends that vary have room"
+    if low == 0 < lows.min() and (trends(lows) or lows.min() > 0.5 * highs.max()):
+        tail = "; never negative, the lower end moves"
     why = f"{_number(lows.min())} to {_number(highs.max())}{tail}"
     given = {"low": -np.inf if low is None else low, "high": np.inf if high is None else high, "key": "range"}
     strong = len(found) >= 5

@@ -21,7 +21,7 @@ NUMBER, TEXT, MOMENT, TRUTH, OTHER = "number", "text", "moment", "truth", "other
 @dataclass(frozen=True)
 class Facts:
     """A column in a batch. `values`: all values as text with their counts, None when they are too many; `frequent` some of
-    them; `shapes`: None when not all are known. `low`, `high`, `mean`, `spread` (standard deviation), `bins` of numbers, and of dates in days and of
+    them, `common` those that are frequent with their counts; `shapes`: None when not all are known. `low`, `high`, `mean`, `spread` (standard deviation), `bins` of numbers, and of dates in days and of
     moments in microseconds from 1970 (no mean). `odd`: values that are not of the type, of those that are not NULL."""
 
     kind: str
@@ -30,6 +30,7 @@ class Facts:
     distinct: int = 0
     values: Mapping[str, int] | None = None
     frequent: tuple[str, ...] = ()
+    common: Mapping[str, int] = field(default_factory=dict)
     shapes: Mapping[str, int] | None = None
     low: float | None = None
     high: float | None = None
@@ -104,7 +105,7 @@ def of_column(column: ColumnProfile, odd: int = 0) -> Facts:
     tally, kind = column.tally, kind_of(column.type)
     values = dict(column.top) if column.top_exact else None
     given: dict[str, Any] = {"distinct": column.distinct or 0, "values": values, "odd": odd}
-    given["frequent"] = tuple(text for text, _ in column.top[:100])
+    given |= {"frequent": tuple(text for text, _ in column.top[:100]), "common": dict(column.top[:100])}
     if kind == NUMBER and (numbers := tally.numbers):
         given |= {"low": numbers.minimum, "high": numbers.maximum, "mean": numbers.mean, "bins": numbers.bins}
         given["spread"] = numbers.standard_deviation
@@ -158,6 +159,7 @@ def _facts(values: Vector, missing: Vector) -> Facts:
         lengths = [len(text) for text in counts]
         return Facts(
             TEXT, "string", len(known), len(counts), counts if len(counts) <= _MOST_VALUES else None, tuple(counts)[:100],
+            dict(sorted(counts.items(), key=lambda one: -one[1])[:100]),
             shapes if len(shapes) <= _MOST_SHAPES else None, shortest=min(lengths, default=None), longest=max(lengths, default=None),
         )  # fmt: skip
     numbers, times = np.unique(known, return_counts=True)
@@ -167,15 +169,13 @@ def _facts(values: Vector, missing: Vector) -> Facts:
         if len(numbers) <= _MOST_VALUES
         else None
     )
-    bins = None
-    if exact is None:
-        places = np.sign(numbers) * (np.abs(numbers).view(np.int64) >> (52 - 6))
-        bins = Bins(True, 0, *_summed(places.astype(np.int64), times))
+    places = np.sign(numbers) * (np.abs(numbers).view(np.int64) >> (52 - 6))
+    bins = Bins(True, 0, *_summed(places.astype(np.int64), times))
     kind = "int" if whole else "double"
     if not len(known):
         return Facts(NUMBER, kind, 0, 0, exact)
     low, high, mean, spread = (float(one) for one in (known.min(), known.max(), known.mean(), known.std()))
-    return Facts(NUMBER, kind, len(known), len(numbers), exact, (), None, low, high, mean, spread, bins)
+    return Facts(NUMBER, kind, len(known), len(numbers), exact, (), {}, None, low, high, mean, spread, bins)
 
 
 def _text(number: float, whole: bool) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from quality.suggesting.distances import distance
 from quality.suggesting.facts import Batch, Facts, Vector
 
 
@@ -229,12 +230,17 @@ def _correlation(suggestion: Suggestion, batch: Batch) -> float | None:
     return correlation(batch, suggestion.columns) if batch.sampled else None
 
 
+def _drift(suggestion: Suggestion, batch: Batch) -> float | None:
+    facts, reference = _column(suggestion, batch), suggestion.given.get("reference")
+    return distance(facts, reference) if facts and reference else None
+
+
 TESTS: Mapping[str, Callable[[Suggestion, Batch], float | None]] = {
     "missing": _missing, "odd": _odd, "outside": _outside, "unlisted": _unlisted, "misshapen": _misshapen, "ill-formed": _ill_formed,
     "too long": _too_long, "rows": _rows, "mean": _mean,
-    "spread": _spread, "smallest": _smallest, "largest": _largest, "distinct": _distinct, "lone nulls": _lone_nulls, "lag": _lag,
+    "spread": _spread, "smallest": _smallest, "largest": _largest, "distinct": _distinct, "lone nulls": _lone_nulls, "lag": _lag, "drift": _drift,
     "doubles": _doubles, "unpaired": _unpaired, "disordered": _disordered, "unequal": _unequal,
     "incomplete": _incomplete, "correlation": _correlation,
 }  # fmt: skip
 #: Tests whose number is a metric with bounds; the others tell a share of failing rows.
-METRICS = frozenset({"rows", "mean", "spread", "smallest", "largest", "distinct", "lag", "correlation"})
+METRICS = frozenset({"rows", "mean", "spread", "smallest", "largest", "distinct", "lag", "correlation", "drift"})

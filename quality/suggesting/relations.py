@@ -198,7 +198,7 @@ def _correlated(batches: Sequence[Batch], numbers: Sequence[str], slack: float) 
         sign = float(np.sign(np.median(seen)))
         z = np.arctanh(np.clip(sign * seen, -0.999999, 0.999999))
         bound = math.tanh(beyond(z.tolist(), slack)[0])
-        if bound > 0.3:
+        if bound > 0.5:
             found.append((bound, pair, sign, seen))
     used: dict[str, int] = {}
     for bound, pair, sign, seen in sorted(found, key=lambda one: -one[0]):

@@ -15,8 +15,10 @@ from itertools import pairwise
 import numpy as np
 
 from quality.suggesting.chances import beyond, rounded, trends
+from quality.suggesting.distances import distances, together
 from quality.suggesting.facts import NUMBER, TEXT, Batch, Facts
 from quality.suggesting.judging import TESTS, Suggestion, breaks
+from quality.suggesting.moved import suggest_drift
 
 #: Batches that the median is of: a week of days.
 WINDOW = 7
@@ -39,6 +41,9 @@ _MEDIAN = f"median(last {WINDOW})"
 def with_rolling(chosen: Sequence[Suggestion], batches: Sequence[Batch]) -> tuple[Suggestion, ...]:
     """The suggestions with bounds that move in the place of static ones that are wider, and where there were none."""
     found = {(one.type, one.columns): one for one in _held(batches)}
+    # how numbers are distributed says more than their mean and spread
+    said = [one.columns for one in found.values() if one.type == "drift"]
+    found = {key: one for key, one in found.items() if one.type not in ("mean", "stddev") or one.columns not in said}
     kept = []
     for one in chosen:
         moving = found.get((one.type, one.columns)) if one.test in ("rows", "mean") else None
@@ -53,6 +58,11 @@ def with_rolling(chosen: Sequence[Suggestion], batches: Sequence[Batch]) -> tupl
 def resolved(one: Suggestion, past: Sequence[Batch]) -> Suggestion | None:
     """The suggestion with its bounds in numbers, by the batches before; itself when they do not move, None when too few of
     them have the metric: the engine does not judge it then."""
+    if one.test == "drift":
+        window = one.given["window"]
+        if len(past) < window:
+            return None
+        return replace(one, given={**one.given, "reference": together(past[-window:], one.columns[0])})
     if "least" not in one.given:
         return one
     values = [TESTS[one.test](one, batch) for batch in past[-WINDOW:]]
@@ -81,15 +91,16 @@ def _held(batches: Sequence[Batch]) -> Iterator[Suggestion]:
     if cuts[0] < WINDOW + _LEAST:
         return
     done: set[tuple[object, ...]] = set()
+    apart = distances(batches, WINDOW)
     for slack in _SLACKS:
         tallies: dict[tuple[object, ...], tuple[int, int]] = {}
         for cut, end in pairwise(cuts):
-            for one in _fit(batches[:cut], slack):
+            for one in _fit(batches[:cut], apart, slack):
                 answers = [_broken(one, batches, place) for place in range(cut, end)]
                 told = [answer for answer in answers if answer is not None]
                 broken, held_back = tallies.get(one.key, (0, 0))
                 tallies[one.key] = broken + sum(told), held_back + len(told)
-        for one in _fit(batches, slack):
+        for one in _fit(batches, apart, slack):
             broken, held_back = tallies.get(one.key, (0, 0))
             if one.key not in done and held_back and not broken:
                 done.add(one.key)
@@ -101,7 +112,9 @@ def _broken(one: Suggestion, batches: Sequence[Batch], place: int) -> bool | Non
     return None if found is None else breaks(found, batches[place])
 
 
-def _fit(batches: Sequence[Batch], slack: float) -> Iterator[Suggestion]:
+def _fit(batches: Sequence[Batch], apart: Mapping[str, Sequence[float]], slack: float) -> Iterator[Suggestion]:
+    known = {name: values[: len(batches)] for name, values in apart.items()}
+    yield from suggest_drift(known, batches[-1], WINDOW, _LEAST, slack)
     yield from _one("row_count", "", "rows", [float(batch.rows) for batch in batches], 0.0, slack, ratio=True)
     for name, facts in batches[-1].columns.items():
         seen = [batch.columns.get(name) for batch in batches]
@@ -132,8 +145,10 @@ def _one(
     ratio = ratio and bool(np.nanmin(seen) > 0)
     if ratio:
         least, most = (math.exp(limit) for limit in beyond([math.log(v / m) for m, v in pairs], slack))
-        # a tenth more or less is no fault; nor is what an estimate is wrong by
+        # a tenth more or less is no fault, nor a shift within a quarter of the values' own spread, nor what an estimate is wrong by
         slight = 0.15 if type == "distinct_count" else 0.1
+        if type == "mean":
+            slight = min(slight, 0.25 * spread / float(np.nanmedian(seen)))
         least, most = min(least, 1 - slight), max(most, 1 + slight)
         if most > _WIDEST * least:
             return
@@ -146,8 +161,13 @@ def _one(
             return
         bounds = [f"{_MEDIAN} - {-rounded(least, up=False):g}", f"{_MEDIAN} + {rounded(most, up=True):g}"]
     least, most = rounded(least, up=False), rounded(most, up=True)
-    what = f"{least:g} to {most:g} times" if ratio else f"{least:g} to {most:+g} from"
-    why = f"{type.replace('_', ' ')} moves with the batches before: {what} the median of the last {WINDOW} holds for {len(pairs)} batches"
+    changes = [v / m if ratio else v - m for m, v in pairs]
+    what = (
+        f"{min(changes):.3g} to {max(changes):.3g} times"
+        if ratio
+        else f"{min(changes):+.3g} to {max(changes):+.3g} from"
+    )
+    why = f"{what} the median of the {WINDOW} before, in {len(pairs)} batches"
     given = {"least": least, "most": most, "ratio": ratio, "low": -math.inf, "high": math.inf, "key": "rolling"}
     columns = (name,) if name else ()
     arguments = {"between": bounds, **({"approximate": True} if type == "distinct_count" else {})}

@@ -36,7 +36,7 @@ def _facts(found: Mapping[str, Mapping[str, Any]]) -> Facts:
     top = _json(found["Histogram"]) if "Histogram" in found else {}
     pairs = {str(text): int(count) for text, count in top.get("values", ())}
     values = pairs if top.get("exact") else None
-    common: dict[str, Any] = {"distinct": distinct, "values": values, "frequent": tuple(pairs)[:100]}
+    common: dict[str, Any] = {"distinct": distinct, "values": values, "frequent": tuple(pairs)[:100], "common": pairs}
     if "Lengths" in found:
         shapes = _json(found["Shapes"]) if "Shapes" in found else {}
         common["shapes"] = dict(shapes["values"]) if shapes.get("exact") else None

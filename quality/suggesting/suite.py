@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from itertools import pairwise
 
 from quality.suggesting.columns import suggest_column
@@ -56,13 +57,22 @@ def suggest(batches: Sequence[Batch], times: Mapping[str, float] | None = None, 
             break
     order = {one.key: place for place, one in enumerate(_fit(seen, times or {}, 1.0))}
     kept.sort(key=lambda one: (one.type != "row_count", order.get(one.key, len(order))))
-    chosen = tuple(_without_repetition(kept))
-    chosen = with_rolling(chosen, seen) if rolling else chosen
+    dated = _of_the_date(seen, times or {})
+    if rolling:
+        kept = list(with_rolling(kept, seen))
+    chosen = tuple(
+        one for one in _without_repetition(kept) if one.test == "missing" or not set(one.columns) & set(dated)
+    )
     notes = tuple(
         f"{a} determines {b} ({count:,} values of {a}): no rule type says this yet"
         for a, b, count in determined(seen)
         if not any(set(one.columns) == {a, b} and one.test == "unpaired" for one in chosen)
     )
+    if dated:
+        notes = (
+            f"{', '.join(dated)}: the date that the batch is named by; no rule about it but that it is there",
+            *notes,
+        )
     return Suite(chosen, tuple(left.values()), notes, tuple(batch.id for batch in seen), sum(b.rows for b in seen))
 
 
@@ -104,12 +114,37 @@ def _without_repetition(found: Sequence[Suggestion]) -> Iterator[Suggestion]:
     """Without what another rule says already."""
     sums = [set(one.columns) for one in found if one.test == "unequal"]
     together = {one.columns[1] for one in found if one.type == "all_or_none_of"}
+    distributed = {(one.test, one.columns) for one in found if one.test in ("mean", "drift")}
+    parts = {
+        (test, (part,))
+        for one in found if one.test == "unequal" and one.given["factor"] != 1
+        for test in ("mean", "drift") if (test, one.columns[:1]) in distributed
+        for part in one.columns[1:]
+    }  # fmt: skip
     for one in found:
         if one.test in ("correlation", "disordered") and any(set(one.columns) <= trio for trio in sums):
             continue
         if one.type == "completeness" and one.columns[0] in together:
             continue
+        # 100 * hour + minute is distributed as they are
+        if (one.test, one.columns) in parts:
+            continue
         yield one
+
+
+def _of_the_date(batches: Sequence[Batch], times: Mapping[str, float]) -> tuple[str, ...]:
+    """The columns that say year, month or day of the date a batch is named by: a batch has one value of them, and the next
+    year is no fault."""
+    if len(batches) < 2 or not all(batch.id in times for batch in batches):
+        return ()
+    days = [date(1970, 1, 1) + timedelta(days=times[batch.id]) for batch in batches]
+    found = []
+    for name in batches[-1].columns:
+        lows = [batch.columns[name].low if name in batch.columns else None for batch in batches]
+        highs = [batch.columns[name].high if name in batch.columns else None for batch in batches]
+        if lows == highs and any(lows == [getattr(day, part) for day in days] for part in ("year", "month", "day")):
+            found.append(name)
+    return tuple(found)
 
 
 def expected(one: Suggestion) -> float | None:

@@ -137,7 +137,8 @@ def suggest_freshness(batches: Sequence[Batch], times: Mapping[str, float], slac
             continue
         _, top = beyond(seen, slack)
         days = max(1, math.ceil(top / unit))
-        why = f"the newest value lay {min(seen) / unit:.1f} to {max(seen) / unit:.1f} days before the batch's own date"
+        ends = dict.fromkeys(f"{lag / unit:.1f}" for lag in (min(seen), max(seen)))
+        why = f"the newest value lay {' to '.join(ends)} days before the batch's own date{' (after it, if less than 0)' * (min(seen) < 0)}"
         given = {"low": -math.inf, "high": days * unit, "times": base, "key": "fresh"}
         arguments = {"at_most": f"{days} days" if days > 1 else "1 day"}
         yield Suggestion("freshness", (name,), arguments, "lag", why, given)

@@ -15,7 +15,7 @@ from quality.suggesting.suite import Suite, expected
 
 _WIDTH = 116
 #: What says how values are distributed: a batch beyond it is looked at, not held.
-_WARNS = frozenset({"mean", "spread", "smallest", "largest", "distinct", "correlation", "unpaired"})
+_WARNS = frozenset({"mean", "spread", "smallest", "largest", "distinct", "correlation", "unpaired", "drift"})
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,24 @@ def _opening(suite: Suite, head: Head) -> Iterator[str]:
     ids, count = suite.batches, len(suite.batches)
     spread = f"{count} batches, {ids[0]} to {ids[-1]}" if count > 1 else f"one batch, {ids[0] if ids else 'empty'}"
     yield _comment(f"Suggested from {spread} ({suite.rows:,} rows){head.source}. Read it before it holds anything.", 0)
-    if count > 1:
+    usual = _usual(suite)
+    if count > 1 and usual:
+        share = expected(usual)
+        assert share is not None
         yield _comment(
-            "Beside each rule: what was seen; how many later batches broke it when it was fitted to those before them; the "
-            "share of good batches it is expected to flag.", 0
+            f"Above each rule stands what was seen. Each was fitted to the earlier batches and judged by the {usual.held_back} "
+            f"later ones; where nothing else is said, none broke it, and at most {100 * share:.2g} % of good batches will.", 0
         )  # fmt: skip
     else:
         yield _comment("One batch does not say how batches vary: bounds are wide, nothing was held back.", 0)
     yield "version: 1"
     yield f"dataset: {flow(head.dataset)}"
+
+
+def _usual(suite: Suite) -> Suggestion | None:
+    """A rule with the odds that most have: no held-back batch broke it, and all could tell."""
+    judged = [one for one in suite.suggestions if one.held_back and not one.broken]
+    return max(judged, key=lambda one: one.held_back, default=None)
 
 
 def _input(head: Head) -> Iterator[str]:
@@ -83,33 +92,58 @@ def _input(head: Head) -> Iterator[str]:
         yield f"  {name}: {flow({'path': path, **csv})}"
 
 
+#: The parts of the file, in this order.
+_PARTS = (
+    "The batch as a whole",
+    "Always there",
+    "Values of single columns",
+    "Columns that have to do with each other",
+    "Against the batches before (drift: how far the values are from those of the last 7 together)",
+)
+
+
+def _part(one: Suggestion) -> int:
+    """Which part a rule stands in."""
+    if one.given.get("key") == "rolling":
+        return 4
+    if not one.columns or one.type in ("key", "freshness"):
+        return 0
+    if one.type == "required" and len(one.columns) == 1:
+        return 1
+    return 2 if len(one.columns) == 1 or one.type == "exists_in" else 3
+
+
 def _rules(suite: Suite) -> Iterator[str]:
-    always = [one for one in suite.suggestions if one.type == "required" and not one.given.get("value") and _sure(one)]
+    usual = expected(one) if (one := _usual(suite)) else None
     key = next((one for one in suite.suggestions if one.type == "key"), None)
     named = set(key.columns) if key and _sure(key) else set()
+    always = [one for one in suite.suggestions if _part(one) == 1 and _sure(one)]
     listed = [one for one in always if one.columns[0] not in named]
-    found = False
-    for one in suite.suggestions:
-        if one.type == "required" and one in always:
-            if one in listed and one is listed[0]:
-                found = True
-                yield from _required(listed)
-            continue
-        found = True
-        yield from _rule(one)
-    if not found:
+    if not suite.suggestions:
         yield "  - row_count: {at_least: 1}"
+    first = len(_PARTS)
+    for part, title in enumerate(_PARTS):
+        found = [one for one in suite.suggestions if _part(one) == part and one not in always]
+        if not found and not (part == 1 and listed):
+            continue
+        yield from [""] * (part > first)
+        first = min(first, part)
+        yield f"  # {title}"
+        if part == 1 and listed:
+            yield from _required(listed, usual)
+        for one in found:
+            yield from _rule(one, usual)
 
 
-def _required(found: Sequence[Suggestion]) -> Iterator[str]:
-    yield _comment(f"{found[0].why}. {_odds(found[0])}", 2)
+def _required(found: Sequence[Suggestion], usual: float | None) -> Iterator[str]:
+    yield _comment(_told(found[0], usual), 2)
     names = [one.columns[0] for one in found]
     body = flow({"column": names[0]} if len(names) == 1 else {"columns": names})
     yield f"  - required: {body}"
 
 
-def _rule(one: Suggestion) -> Iterator[str]:
-    yield _comment(f"{one.why}. {_odds(one)}".strip(), 2)
+def _rule(one: Suggestion, usual: float | None) -> Iterator[str]:
+    yield _comment(_told(one, usual), 2)
     name = _name(one)
     body = _body(one)
     if name:
@@ -123,6 +157,12 @@ def _rule(one: Suggestion) -> Iterator[str]:
         yield f"    tolerance: {100 * one.tolerance:.4g}%"
     if not _sure(one) or one.test in _WARNS:
         yield "    severity: warning"
+
+
+def _told(one: Suggestion, usual: float | None) -> str:
+    """What was seen, and how it was judged where that is not as usual."""
+    odds = "" if expected(one) == usual else _odds(one)
+    return f"{one.why}; {odds}" if odds else one.why
 
 
 def _where(one: Suggestion) -> str:
@@ -160,7 +200,12 @@ def _odds(one: Suggestion) -> str:
     share = expected(one)
     if share is None:
         return ""
-    return f"{one.broken} of {one.held_back} later batches broke it; expect {100 * share:.2g} %"
+    broke = (
+        f"{one.broken} of {one.held_back} later batches broke it"
+        if one.broken
+        else f"judged by {one.held_back} later batches alone"
+    )
+    return f"{broke}: expect {100 * share:.2g} %"
 
 
 def _comment(text: str, indent: int) -> str:

@@ -76,6 +76,10 @@ SAME = sum(row["pay"] == twin["pay"] for row, twin in zip(ROWS, TWIN, strict=Fal
 QUOTIENT = sum(PAY) / sum(row["pay"] for row in TWIN)
 
 
+#: The share of rows whose country the reference knows.
+IN_KNOWN = sum(row["country"] in CODED for row in ROWS) / 10
+
+
 def every(test):
     """Whether every row complies."""
     return all(map(test, ROWS))
@@ -91,6 +95,9 @@ CASES: dict[str, list[tuple[str, bool]]] = {
         (f'"sum(pay)" "sum(twin.pay)" between {QUOTIENT - 0.01} and {QUOTIENT + 0.01}', True),
         ('"avg(pay)" "avg(twin.pay)" = 1', statistics.fmean(row["pay"] for row in TWIN) == MEAN),
         ('"sum(pay)" "sum(id)" < 1', sum(PAY) / 45 < 1),
+        ('"avg(pay)" "avg(id)" < 1', statistics.fmean(PAY) / 4.5 < 1),
+        ('"sum(pay)" "avg(id)" between 6 and 7', 6 < sum(PAY) / 4.5 < 7),
+        (f'"sum(pay)" "sum(twin.pay)" not between {QUOTIENT - 0.01} and {QUOTIENT + 0.01}', False),
     ],
     "ColumnCorrelation": [
         (f'"id" "pay" between {CORRELATION - 0.01} and {CORRELATION + 0.01}', True),
@@ -144,6 +151,8 @@ CASES: dict[str, list[tuple[str, bool]]] = {
         ('"twin" "id->number" "pay->pay" between 0.69 and 0.71', 0.69 < SAME / 10 < 0.71),
         ('"twin" "id->number" "pay->pay" > 0.75', SAME / 10 > 0.75),
         ('"twin" "id->number" >= 0.7', SAME / 10 >= 0.7),
+        ('"twin" "id->number" "pay->pay,country->country" in [0.7, 1]', SAME / 10 in (0.7, 1)),
+        ('"twin" "id->number,country" >= 0.9', SAME / 10 >= 0.9),
     ],
     "DistinctValuesCount": [(f'"code" = {len(COUNTS)}', True), ('"code" not between 1 and 100', False)],
     "DuplicateRowCount": [("= 0", True), ('"country" = 0', False)],
@@ -171,8 +180,19 @@ CASES: dict[str, list[tuple[str, bool]]] = {
         ('"{place}" < 5 B', False),
         ('"{place}" < 5 B with threshold > 0.3', True),
         ("< 1 MB", True),
+        ('"{place}" in [2 B, 6 B]', True),
+        ('"{place}" in [2 B, 5 B]', False),
+        ('"{place}" not in [2 B, 5 B] with threshold > 0.6', True),
+        ('"{place}" not between 2 B and 6 B', True),
+        ('"{place}" not between 1 B and 3 B', False),
     ],
-    "FileUniqueness": [('"{place}" > 0.3', 1 / 3 > 0.3), ('"{place}" = 1', False), ("= 1", True)],
+    "FileUniqueness": [
+        ('"{place}" not between 0.3 and 0.4', False),
+        ('"{place}" in [0.5, 1]', False),
+        ('"{place}" > 0.3', 1 / 3 > 0.3),
+        ('"{place}" = 1', False),
+        ("= 1", True),
+    ],
     "InterquartileRange": [
         (f'"pay" between {quartiles() - 0.01} and {quartiles() + 0.01}', True),
         ('"pay" > 100', quartiles() > 100),
@@ -188,6 +208,13 @@ CASES: dict[str, list[tuple[str, bool]]] = {
         ('"country" "known.code" >= 0.5', sum(r["country"] in CODED for r in ROWS) / 10 >= 0.5),
         ('"country" "known.code" > 0.5', sum(r["country"] in CODED for r in ROWS) / 10 > 0.5),
         ('"country,id" "known.{code,number}" >= 0.2', True),
+        ('"country" "known.code" between 0.4 and 0.6', 0.4 < IN_KNOWN < 0.6),
+        ('"country" "known.code" not between 0.4 and 0.6', not 0.4 <= IN_KNOWN <= 0.6),
+        ('"country" "known.code" < 0.5', IN_KNOWN < 0.5),
+        ('"country" "known.code" <= 0.5', IN_KNOWN <= 0.5),
+        ('"country" "known.code" != 0.5', IN_KNOWN != 0.5),
+        ('"country" "known.code" in [0.2, 0.5]', IN_KNOWN in (0.2, 0.5)),
+        ('"country" "known.code" not in [0.2, 0.5]', IN_KNOWN not in (0.2, 0.5)),
         ('"age" "known.number" >= 0.1', any(age in (1, 3) for age in AGES)),
     ],
     "RowCount": [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import quality
 from quality.backends.parsing import query_problems
 from quality.errors import RuleFileError
+from quality.runs import describe
 from tests.written import Place
 
 ROWS = pd.DataFrame(
@@ -98,13 +101,21 @@ REFUSED = {
     "cache table this": "holds CacheTable",
     "from this insert overwrite directory '/tmp/x' select *": "holds InsertInto",
     "select count( from this": "is not Spark SQL",
+    "select * from identifier('this')": "holds PlanWithUnresolvedIdentifier",
+    "select * from parquet.`/tmp/x` a join this": "reads 'parquet./tmp/x'",
+    "select `java_method`('java.lang.System', 'exit') from this": "calls java_method(), which runs code outside Spark SQL",
+    "select count(*) from this where input_file_name() > ''": "calls input_file_name()",
+    "select other.f(n) from this": "calls other.f(), which is none of Spark's own functions",
+    "select count(*) from this lateral view mine(n) as x": "calls mine(), which is none of Spark's own functions",
+    "with names as (select * from elsewhere) select * from names": "reads 'elsewhere'",
+    "select * from Names": "reads 'Names'",
     "select count(*) from {{ this }}": "is not Spark SQL",
 }
 
 
 @pytest.mark.parametrize("query", REFUSED)
 def test_what_reads_more_than_the_batch_is_refused_in_sparks_own_parse(spark, query):
-    assert any(REFUSED[query] in told for told in query_problems(spark, query)), query_problems(spark, query)
+    assert any(REFUSED[query] in told for told in query_problems(spark, query, ["names"])), query_problems(spark, query)
 
 
 @pytest.mark.parametrize("query", [query.replace("{{ this }}", "this") for query, _ in QUERIES.values()])
@@ -114,13 +125,77 @@ def test_what_reads_the_batch_is_not(spark, query):
 
 def test_a_run_refuses_it_before_anything_is_read(spark, tmp_path):
     place = Place(tmp_path, spark)
-    with pytest.raises(RuleFileError, match="rule 'sql': the query reads 'other'; a query reads the batch alone"):
-        place.run('- sql: {query: "select count(*) from other", at_least: 0}')
+    with pytest.raises(
+        RuleFileError, match="rule 'sql': the query calls mine\\(\\), which is none of Spark's own functions"
+    ):
+        place.run('- sql: {query: "select mine(count(*)) from this", at_least: 0}')
     assert not place.root.exists()
+
+
+#: Queries over references, each with what SQLite is asked where it says it another way.
+OTHERS = {
+    "joined": ("select count(*) from {{ this }} t join names on t.g = names.k", ""),
+    "missing": (
+        "select count(*) from this t left anti join `names` m on t.g <=> m.k",
+        "select count(*) from this t where not exists (select 1 from names m where t.g is m.k)",
+    ),
+    "nested": (
+        "select count(*) from this where g not in (select k from names where k is not null) or n > (select max(n) from big)",
+        "",
+    ),
+    "both": (
+        "with names as (select k from names where k > 'a') select count(*) from names join big on true",
+        "select count(*) from names join big on true where k > 'a'",
+    ),
+    "alone": ("select sum(n) from big", ""),
+    "nothing": ("select 1 + 1", ""),
+}
+
+
+def test_a_query_gives_over_references_what_sqlite_gives(spark, tmp_path):
+    place = Place(tmp_path, spark)
+    place.put({"a.csv": ROWS.to_csv(index=False).replace(".0\n", "\n")})
+    names, big = pd.DataFrame({"k": ["a", "b", "b", None, "z"]}), pd.DataFrame({"n": [3, 30, None]})
+    names.to_csv(tmp_path / "names.csv", index=False)
+    big.astype("Int64").to_parquet(tmp_path / "big.parquet")
+    with sqlite3.connect(":memory:") as told:
+        for name, frame in {"this": ROWS, "names": names, "big": big}.items():
+            frame.to_sql(name, told, index=False)
+        asked = {name: other or query.replace("{{ this }}", "this") for name, (query, other) in OTHERS.items()}
+        values = {name: told.execute(query).fetchone()[0] for name, query in asked.items()}
+    rules = [
+        f"- name: {n}\n  sql: {{query: {json.dumps(q)}, equals: {int(values[n])}}}" for n, (q, _) in OTHERS.items()
+    ]
+    rules.append('- {name: gone, severity: info, sql: {query: "select count(*) from this, gone", at_least: 0}}')
+    rules.append('- {name: unknown, severity: info, sql: {query: "select count(l) from this, names", at_least: 0}}')
+    places = {"names": "names.csv, options: {header: true}", "big": "big.parquet", "gone": "nowhere.parquet"}
+    top = "columns: {n: {type: integer}, v: {type: integer}}\nreferences:"
+    top += "".join(f"\n  {name}: {{path: {tmp_path}/{path}}}" for name, path in places.items())
+    how: Any = {"input": "options: {header: true}", "top": top}
+    before = {table.name for table in spark.catalog.listTables()}
+    result = place.run("\n".join(rules), **how)
+    found = {entry["id"]: (entry["status"], entry["message"]) for entry in result.data["rules"]}
+    assert {name: found[name] for name in OTHERS} == dict.fromkeys(OTHERS, ("passed", ""))
+    assert "reference 'gone'" in found["gone"][1]
+    assert "column 'l' is not in the data" in found["unknown"][1]
+    assert {table.name for table in spark.catalog.listTables()} == before
+    plan = describe(place.rules("\n".join(rules), **how), "b", spark=spark)
+    queries = [step for step in plan.steps if step.purpose == "asking a query"]
+    # the batch in 3 of 6 and in the one without such a column, what is not to be had is not asked for
+    assert [sum(step.of == name for step in queries) for name in ("", "names", "big", "gone")] == [5, 5, 3, 0]
+    assert result.data["passes"]["planned"]["narrow"] == result.data["passes"]["actual"]["narrow"] + 2
+    assert place.run("\n".join(rules), **how).data["unchanged"] is False  # one could not be read
+    big.fillna(7).astype("Int64").to_parquet(tmp_path / "big.parquet")
+    without = "\n".join(rule for rule in rules if "gone" not in rule)
+    assert [place.run(without, **how).data["unchanged"] for _ in range(2)] == [False, True]
 
 
 HEAD = "version: 1\ndataset: a\ninput: {path: a.parquet}\nrules:\n"
 WRONG = {
+    'sql: {query: "select count(*) from other", at_least: 0}': "reads 'other', which is neither the batch nor a reference; relations: this",
+    'sql: {query: "select count(*) from thiss", at_least: 0}': "reads 'thiss', which is neither the batch nor a reference; did you mean 'this'",
+    'sql: {query: "select 1 from csv.`/etc/passwd`", at_least: 0}': "reads 'csv./etc/passwd'",
+    'any: [{sql: {query: "with x as (select 1 from y) select 1 from x", at_least: 0}}]': "reads 'y'",
     'sql: {query: "delete from this", at_least: 0}': "a query begins with SELECT or WITH",
     'sql: {query: "select rand() from this", at_least: 0}': "rand() gives another value each time it is read",
     'sql: {query: "select current_date from this", at_least: 0}': "depends on the clock",

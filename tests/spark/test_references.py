@@ -21,7 +21,7 @@ from quality.passes import describe_pass
 from quality.redrive import redrive
 from quality.rule_types.base import REGISTRY, RuleType
 from quality.runs import describe
-from tests.oracle import ASKING_REFERENCES
+from tests.oracle import ASKING_REFERENCES, QUERIES
 from tests.sizes import as_large
 
 LEFT = [
@@ -294,4 +294,5 @@ def test_failing_rows_that_were_shuffled_are_not_said_to_be_of_a_file(place, mon
 
 def test_every_type_that_asks_references_is_tried_here():
     asking = {word for word, kind in REGISTRY.items() if kind.questions is not RuleType.questions}
-    assert asking - {"all", "any", "not"} == ASKING_REFERENCES  # the others in test_matches.py
+    # the others in test_matches.py and test_queries.py
+    assert asking - {"all", "any", "not", "drift", *QUERIES} == ASKING_REFERENCES

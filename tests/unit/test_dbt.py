@@ -103,18 +103,27 @@ def test_what_is_there_with_a_difference_is_said(converted, test, of, why):
 
 LOST = {
     "no form yet": "own_test",
-    "compare with another data set": f"{U}.cardinality_equality: {{field: id, to: ref('b')}}",
+    "held against another data set": f"{U}.cardinality_equality: {{field: id, to: ref('b')}}",
+    "the test names none": f"{U}.equality: {{compare_model: ref('b')}}",
     "no limit of failures": "not_null: {error_if: '=0'}",
     "are not rows": "unique: {warn_if: '>10'}",
     "its severity 'grave'": "not_null: {severity: grave}",
     "templates of dbt": "accepted_values: {values: ['{{ var(1) }}']}",
     "its where cannot": "not_null: {where: a > (select 1)}",
     "fail_calc": "not_null: {config: {fail_calc: max(n)}}",
-    "for each group": f"{U}.not_constant: {{group_by_columns: [b]}}",
+    "not judged in groups here": f"{U}.equal_rowcount: {{compare_model: ref('b'), group_by_columns: [b]}}",
+    "groups go with a number": f"{E}_column_values_to_not_be_null: {{group_by: [b]}}",
+    "its day against a day": f"{U}.recency: {{field: a, datepart: day, interval: 1, ignore_time_component: true}}",
     "'values' is missing": "accepted_values",
     "argument 'shape' has no form": "not_null: {shape: round}",
     "has no bounds": f"{U}.accepted_range: {{inclusive: true}}",
-    "order of rows": f"{E}_column_values_to_be_increasing: {{sort_column: b}}",
+    "moving window": f"{E}_column_values_to_be_within_n_moving_stdevs: {{date_column_name: b}}",
+    "not every few": f"{E}_row_values_to_have_data_for_every_n_datepart: {{date_col: t, interval: 2}}",
+    "not every 'quarter'": f"{E}_row_values_to_have_data_for_every_n_datepart: {{date_col: t, date_part: quarter}}",
+    "'gaps: some'": f"{U}.mutually_exclusive_ranges: {{lower_bound_column: b, upper_bound_column: c, gaps: some}}",
+    "the second or a later": f"{E}_column_most_common_value_to_be_in_set: {{value_set: [x], top_n: 2}}",
+    "not as an amount": f"{E}_table_aggregation_to_equal_other_table: {{expression: sum(a), compare_model: ref('b'), tolerance: 2}}",
+    "two different aggregates": f"{E}_table_aggregation_to_equal_other_table: {{expression: sum(a), compare_expression: max(a), compare_model: ref('b')}}",
     "only one type": f"{E}_column_values_to_be_in_type_list: {{column_type_list: [date, int]}}",
     "a rule file refuses it": f"{E}_column_pair_values_to_be_equal: {{column_A: b, column_B: b}}",
 }  # fmt: skip
@@ -128,6 +137,47 @@ def test_what_has_no_equal_is_listed_with_its_reason_and_line(converted):
         assert why in loss.why
         assert f"# because {loss.why}" in report.text
     assert (report.rules, report.total) == (1, len(LOST) + 1)
+
+
+def test_of_a_reference_the_rows_of_a_condition_are_meant(converted):
+    found, report = converted(
+        f"{U}.relationships_where: {{to: ref('dim'), field: id, from_condition: a > 0, to_condition: alive}}",
+        f"{E}_table_row_count_to_equal_other_table: {{compare_model: ref('dim'), row_condition: alive}}",
+        "relationships: {to: ref('dim'), field: id}",
+    )
+    assert [(rule["reference"], rule.get("where")) for rule in found] == [
+        ("dim", "a > 0"),
+        ("dim", "alive"),
+        ("dim_2", None),
+    ]
+    assert "  dim: {path: data/dim.parquet, where: alive}\n  dim_2: {path: data/dim_2.parquet}\n" in report.text
+
+
+def test_a_few_failures_are_allowed_where_the_rule_counts_them(converted):
+    found, _ = converted(
+        f"{E}_column_values_to_be_increasing: {{sort_column: b, config: {{error_if: '>2'}}}}",
+        f"{U}.sequential_values: {{config: {{where: b > 1, severity: warn, warn_if: '>1'}}}}",
+        f"{E}_row_values_to_have_data_for_every_n_datepart: {{date_col: t, config: {{error_if: '>1', warn_if: '>1'}}}}",
+    )
+    by_type = [(rule["type"], rule.get("violations"), rule.get("missing"), rule.get("bounds")) for rule in found]
+    assert by_type == [
+        ("monotonic", 2, None, None), ("monotonic", None, None, None), ("sql", None, None, {"at_most": 1}), ("coverage", None, 1, None),
+    ]  # fmt: skip
+    assert "from (select * from this where b > 1)" in found[2]["query"]
+    assert found[2].get("where") is None
+
+
+def test_a_test_in_groups_is_a_rule_in_groups(converted):
+    found, _ = converted(
+        f"{U}.not_constant: {{group_by_columns: [b]}}",
+        f"{E}_column_mean_to_be_between: {{max_value: 2, group_by: [b, c]}}",
+        f"{E}_column_values_to_be_decreasing: {{sort_column: t, group_by: [b]}}",
+    )
+    assert [(rule.get("group_by"), rule.get("per")) for rule in found] == [
+        (["b"], None),
+        (["b", "c"], None),
+        (None, ["b"]),
+    ]
 
 
 def test_a_test_that_is_switched_off_is_named_and_not_counted(converted):

@@ -126,6 +126,33 @@ def test_a_history_that_cannot_be_read_spoils_only_the_rules_that_ask_for_it(rul
     assert judged(rule_file, store, "mean: {column: price, at_least: 1}", 1.0).status == RuleStatus.PASSED
 
 
+@pytest.mark.parametrize(
+    ("bounds", "status"),
+    (
+        ("at_least: last", RuleStatus.PASSED),
+        ("above: last", RuleStatus.FAILED),
+        ("equals: min(last 5)", RuleStatus.PASSED),
+        ("at_least: last 6", None),
+        ("at_least: max(last 6)", RuleStatus.NOT_APPLICABLE),
+    ),
+)
+def test_the_number_of_columns_has_a_history(rule_file, store, bounds, status):
+    for n in range(5):
+        add(store, n, 1.0, columns_then=2 if n else 3)
+    if status is None:
+        with pytest.raises(RuleFileError):
+            load(rule_file(HEAD + f"- column_count: {{{bounds}}}\n"), batch="b")
+        return
+    plan = planner.plan(load(rule_file(HEAD + f"- column_count: {{{bounds}}}\n"), batch="b"), Row(COLUMNS), text=False)
+    (unread,) = verification.judge(plan, Measured(1), COLUMNS)
+    assert (unread.status, "history was not read" in unread.message) == (RuleStatus.ERROR, True)
+    live = commit.live_records(store, "d")
+    plan = lookback.with_past(plan, store, live, "today", START + timedelta(days=5), None)
+    (found,) = verification.judge(plan, Measured(1), COLUMNS)
+    assert found.metric is not None
+    assert (found.status, found.metric.value) == (status, 2)
+
+
 def test_bounds_nobody_resolved_cannot_be_told(rule_file):
     rules = load(rule_file(HEAD + "- row_count: {at_least: last}\n"), batch="b")
     plan = planner.plan(rules, Row(COLUMNS), text=False)
@@ -151,7 +178,7 @@ def test_the_canonical_form_loads_to_the_same_rules(rule_file):
 
 @pytest.mark.parametrize(("rule", "told"), (
     ("length: {column: price, at_least: last}", "'length': takes no formula of earlier batches: only metrics have a history"),
-    ("column_count: {at_least: last}", "takes no formula of earlier batches: only metrics have a history"),
+    ("file_count: {at_least: last}", "takes no formula of earlier batches: only metrics have a history"),
     ("values: {column: price, within: 10% of last}", "'values': takes no formula of earlier batches"),
     ("row_count: {at_least: 5}\n  min_history: 3", "'min_history' of 'row_count': goes with bounds that look at earlier batches"),
     ("row_count: {at_least: median(last 3)}\n  min_history: 4", "must be at most 3, the number of batches the bounds ask for, got 4"),

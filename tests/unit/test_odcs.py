@@ -61,6 +61,9 @@ OF_PROPERTY = {
     "quality: [{metric: invalidValues, arguments: {validValues: [x, 1]}, mustBe: 0}]": {"type": "in", "column": "a", "values": ["x", 1]},
     "quality: [{metric: invalidValues, arguments: {pattern: '^x'}, mustBeLessThan: 2}]": {"type": "contains_match", "column": "a", "pattern": "^x", "tolerance": {"rows": 1}},
     "quality: [{metric: duplicateValues, mustBe: 0}]": {"type": "unique", "columns": ["a"]},
+    "quality: [{metric: nullValues, mustBeGreaterThan: 1}]": {"type": "row_count", "bounds": {"above": 1}, "where": "`a` is null"},
+    "quality: [{metric: nullValues, mustNotBeBetween: [1, 2]}]": {"type": "not", "parts": [{"row_count": {"above": 1, "below": 2}}], "where": "`a` is null"},
+    "logicalType: date, physicalType: varchar(10), logicalTypeOptions: {format: dd.MM.yyyy}": {"type": "date_format", "column": "a", "pattern": "dd.MM.yyyy"},
     "quality: [{metric: nullValues, mustBe: 0, severity: warning}]": {"type": "required", "column": "a", "severity": "warning", "on_fail": "keep"},
     "quality: [{type: sql, query: 'SELECT COUNT(*) FROM {object} WHERE {property} < 0', mustBe: 0}]": {"type": "that", "expression": "not (`a` < 0)"},
     "quality: [{type: sql, query: 'select count(1) from orders where a < 0', mustBeGreaterThan: 2}]": {"type": "row_count", "bounds": {"above": 2}, "where": "a < 0"},
@@ -70,7 +73,7 @@ OF_PROPERTY = {
 def test_what_a_property_demands_is_this_rule(converted):
     found, report = converted(*(f"{{name: a, {said_of}}}" for said_of in OF_PROPERTY))
     assert dict(zip(OF_PROPERTY, only(found), strict=True)) == OF_PROPERTY
-    assert ["no such row at all" in loss.why for loss in report.losses] == [True]
+    assert ["no such row at all" in loss.why for loss in report.losses] == [True, True]
 
 
 OF_OBJECT = {
@@ -103,6 +106,27 @@ def test_properties_of_objects_are_paths(converted):
     assert found == [{"type": "required", "column": "a.b"}]
 
 
+def test_what_is_in_an_array_is_demanded_of_its_elements(converted):
+    items = "logicalType: object, properties: [{name: b, required: true, logicalTypeOptions: {maxLength: 3}}]"
+    found, report = converted(
+        f"{{name: a, items: {{{items}}}}}",
+        "{name: t, items: {logicalType: string, quality: [{metric: invalidValues, arguments: {validValues: [x]}, mustBe: 0}]}}",
+    )
+    assert found == [
+        {"type": "required", "column": "a[].b"},
+        {"type": "length", "column": "a[].b", "bounds": {"at_most": 3}},
+        {"type": "in", "column": "t[]", "values": ["x"]},
+    ]
+    assert [loss for loss in report.losses if not loss.kept] == []
+
+
+def test_a_field_is_quoted_part_by_part_in_a_condition(converted):
+    found, _ = converted(
+        "{name: a, logicalType: object, properties: [{name: b, quality: [{metric: nullValues, mustBeGreaterThan: 1}]}]}"
+    )
+    assert [rule["where"] for rule in found] == ["`a`.`b` is null"]
+
+
 def test_relationships_ask_references_that_are_declared(converted):
     found, report = converted(
         "{name: a, relationships: [{to: b.c}]}",
@@ -119,7 +143,6 @@ LOST = {
     "the type 'time'": "{name: a, logicalType: time}",
     "times of day": "{name: a, logicalTypeOptions: {minimum: '10:00'}, logicalType: time}",
     "the format 'dd.MM.yyyy'": "{name: a, logicalTypeOptions: {format: dd.MM.yyyy}}",
-    "in an array": "{name: a, items: {logicalType: string}}",
     "named as 'object.column'": "{name: a, relationships: [{to: schema/b/properties/c}]}",
     "it is prose": "{name: a, quality: [{type: text, description: true names}]}",
     "engine 'soda'": "{name: a, quality: [{type: custom, engine: soda, implementation: 'type: x'}]}",
@@ -127,7 +150,7 @@ LOST = {
     "no number": "{name: a, quality: [{metric: nullValues}]}",
     "its severity 'grave'": "{name: a, quality: [{metric: nullValues, mustBe: 0, severity: grave}]}",
     "the metric 'charm'": "{name: a, quality: [{metric: charm, mustBe: 0}]}",
-    "outside of a range": "{name: a, quality: [{metric: nullValues, mustNotBeBetween: [1, 2]}]}",
+    "true of each by itself": "{name: a, items: {unique: true, quality: [{metric: nullValues, mustBeGreaterThan: 1}]}}",
     "no rule": "{name: a, quality: [{type: custom, engine: quality, implementation: {where: a > 1}}]}",
     "a rule file refuses it": "{name: a, quality: [{type: custom, engine: quality, implementation: {charm: 1}}]}",
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from quality.rule_types.base import MetricRule
 from quality.rulefile import load
 from quality.rulefile.lint import lint
+from quality.suggesting.distances import distance, together
 from quality.suggesting.facts import of_arrays
 from quality.suggesting.judging import breaks
 from quality.suggesting.rolling import WINDOW, resolved
@@ -51,8 +53,9 @@ def moving(suite):
 def test_what_drifts_has_bounds_that_move_and_static_ones_stay_where_they_are_as_good(batches, suite):
     static = suggest(batches[:60])
     assert not [one for one in static.suggestions if one.columns == ("price",) and one.test == "mean"]
-    assert {("mean", "price"), ("stddev", "price"), ("mean", "warmth")} <= set(moving(suite))
-    assert ("mean", "noise") not in moving(suite)
+    assert {("mean", "price"), ("stddev", "price"), ("mean", "warmth"), ("drift", "noise")} <= set(moving(suite))
+    # how values are distributed tells their mean and spread too
+    assert not {("mean", "noise"), ("stddev", "noise")} & set(moving(suite))
     assert [one for one in suite.suggestions if one.columns == ("noise",) and one.type == "mean"]
     # nothing else is lost
     kept = {one.key for one in suite.suggestions}
@@ -104,10 +107,69 @@ def test_the_file_lints_and_means_what_was_measured(batches, suite, tmp_path):
             assert found.accepts(inside) is accepted
             assert not found.accepts(value + (-1e-6 if value == exact.given["low"] else 1e-6) * (1 + abs(value)))
         checked += 1
-    assert checked == len(by_key) >= 4
+    assert checked == len([one for one in by_key.values() if one.type != "drift"]) >= 4
 
 
 def test_too_few_batches_move_nothing(batches):
     assert not moving(suggest(batches[:41], rolling=True))
     (rule, *_) = moving(suggest(batches[:60], rolling=True)).values()
     assert resolved(rule, batches[: WINDOW - 1]) is None
+
+
+def coded(n, rng):
+    """Codes with steady shares, and numbers of trains that hardly come twice."""
+    codes, trains = np.empty(ROWS, object), np.empty(ROWS, object)
+    codes[:] = rng.choice(["a", "b", "c"], ROWS, p=[0.6, 0.3, 0.1])
+    trains[:] = [f"T{number}" for number in rng.integers(1000, 9999, ROWS)]
+    return {"code": codes, "train": trains, "delay": rng.gamma(2, 5, ROWS)}
+
+
+def test_one_value_that_takes_the_place_of_others_is_found_and_chance_is_not():
+    rng = np.random.default_rng(6)
+    feed = [coded(n, rng) for n in range(110)]
+    batches = [of_arrays(str(n), columns) for n, columns in enumerate(feed)]
+    limits = {one.columns[0]: one for one in suggest(batches[:60], rolling=True).suggestions if one.type == "drift"}
+    assert set(limits) == {"code", "train", "delay"}
+
+    def broken(place, batch):
+        found = [resolved(one, batches[:place]) for one in limits.values()]
+        return {one.columns[0] for one in found if one and breaks(one, batch)}
+
+    assert sum(bool(broken(place, batches[place])) for place in range(60, 110)) <= 2
+    for name, value in (("code", "c"), ("train", "T1000")):
+        stuck = {key: values.copy() for key, values in feed[70].items()}
+        stuck[name][: ROWS // 2] = value
+        assert broken(70, of_arrays("stuck", stuck)) == {name}
+    assert broken(70, of_arrays("late", {**feed[70], "delay": feed[70]["delay"] + 5})) == {"delay"}
+
+
+def test_a_distance_is_the_largest_difference_of_a_share():
+    rng = np.random.default_rng(7)
+    past, day = [coded(n, rng) for n in range(5)], coded(5, np.random.default_rng(8))
+    day["code"][:50] = "d"
+    before = [of_arrays(str(n), columns) for n, columns in enumerate(past)]
+    now = of_arrays("now", day)
+    codes = np.concatenate([columns["code"] for columns in past])
+    shares = [abs((day["code"] == one).mean() - (codes == one).mean()) for one in "abcd"]
+    assert distance(now.columns["code"], together(before, "code")) == pytest.approx(max(shares))
+    # no train is frequent on either side: all count as one
+    assert distance(now.columns["train"], together(before, "train")) == 0
+    delays = np.concatenate([columns["delay"] for columns in past])
+    at = np.concatenate([delays, day["delay"]])
+    exact = max(abs((day["delay"] <= x).mean() - (delays <= x).mean()) for x in at)
+    # bins of 1 % hide some of it
+    assert exact - 0.03 <= distance(now.columns["delay"], together(before, "delay")) <= exact
+
+
+def test_the_date_of_a_batch_is_no_set_of_values():
+    rng = np.random.default_rng(9)
+    ids = [f"2024-{month:02d}-{day:02d}" for month in (1, 2) for day in range(1, 25)]
+    days = [
+        {"year": np.full(ROWS, 2024.0), "month": np.full(ROWS, float(id[5:7])), "n": rng.choice([1.0, 7.0, 30.0], ROWS)}
+        for id in ids
+    ]
+    batches = [of_arrays(id, columns) for id, columns in zip(ids, days, strict=True)]
+    found = suggest(batches, {id: float(date.fromisoformat(id).toordinal() - 719163) for id in ids})
+    assert {one.type for one in found.suggestions if {"year", "month"} & set(one.columns)} == {"required"}
+    assert [one.columns for one in found.suggestions if one.type == "in"] == [("n",)]
+    assert any(note.startswith("year, month:") for note in found.notes)

@@ -59,12 +59,16 @@ SAME = {
     "failed rows: {fail condition: a > b, fail: when > 3}": {"type": "that", "expression": "not (a > b)", "tolerance": {"rows": 3}},
     "schema: {fail: {when required column missing: [a, b]}}": {"type": "columns_exist", "columns": ["a", "b"]},
     "schema: {warn: {when forbidden column present: [a]}}": {"type": "columns_absent", "columns": ["a"], "severity": "warning", "on_fail": "keep"},
+    "avg(a): {fail: when between 1 and 2}": {"type": "not", "parts": [{"mean": {"column": "a", "at_least": 1, "at_most": 2}}]},
+    "row_count not between 1 and 2": {"type": "not", "parts": [{"row_count": {"at_least": 1, "at_most": 2}}]},
+    "freshness(a, NOW) <= 1d": {"type": "freshness", "column": "a", "at_most": "1 day", "as_of": "2024-01-05 12:00:00"},
     "schema: {fail: {when schema changes: [column delete]}}": {"type": "schema_change", "types": "allow"},
 }  # fmt: skip
 
 
 def test_a_check_becomes_this_rule(converted):
-    found, report = converted("".join(f"  - {check}\n" for check in SAME))
+    checks = "".join(f"  - {check}\n" for check in SAME)
+    found, report = converted(checks, variables={"NOW": "2024-01-05 12:00:00"})
     becomes = dict(
         zip(SAME, [{word: value for word, value in rule.items() if word != "id"} for rule in found], strict=True)
     )
@@ -79,6 +83,8 @@ DIFFERENT = {
     "freshness using a < 1d": "exactly so old",
     "change avg last 7 percent for row_count between -20 and 50": "until there are enough",
     "change for avg(a) < 3": "until there are enough",
+    "change same day last week for row_count < 3": "one batch a day is meant",
+    "anomaly detection for row_count": "a detector of its own",
     "invalid_count(a) = 0: {valid format: email}": "'email' is said by the rule type 'format'",
     "schema: {fail: {when wrong column type: {a: integer}}}": "text formats",
     "schema: {fail: {when wrong column index: {b: 1, a: 0}}}": "others may stand between",
@@ -120,16 +126,22 @@ LOST = {
     "threshold 'about 5'": "row_count about 5",
     "names no column": "avg > 5",
     "what a valid value is": "invalid_count(a) = 0",
-    "occur more than once": "duplicate_count(a) < 5",
-    "outside of a range": "avg(a): {fail: when between 1 and 2}",
-    "how great the share may be": "missing_percent(a) > 5",
+    "how old the newest value may be": "freshness(a): {fail: when between 1d and 2d}",
+    "its variable 'NOW' has no time": "freshness(a, NOW) < 1d",
+    "of last month is not known": "change same day last month for row_count < 3",
+    "against a file of a distribution": "distribution_difference(a) > 0.05: {method: ks}",
+    "none of the form": "group by: {query: select a from t, fields: [a], checks: [a > 1]}",
+    "no metric of a column": "group by: {query: 'select g, mode(a) as m from t group by g', fields: [g], checks: [m > 1]}",
+    "no check of a number": "group by: {query: 'select g, max(a) as m from t group by g', fields: [g], checks: [n > 1]}",
+    "not those that its query": "group by: {query: 'select g, max(a) as m from t group by g', fields: [h], checks: [m > 1]}",
+    "without keys and filters": "anomaly detection for avg(a): {filter: b > 1}",
+    "anomalies of 'duplicate_count'": "anomaly detection for duplicate_count(a)",
     "variable": "row_count > ${least}",
     "'valid colour' has no form": "invalid_count(a) = 0: {valid colour: red}",
     "filter cannot be used": "row_count > 0: {filter: 'a; drop'}",
     "fail condition cannot": "failed rows: {fail condition: 'a > (select 1)'}",
     "queries": "failed rows: {fail query: select 1}",
     "another data source": "row_count same as other in warehouse",
-    "'anomalies'": "anomaly detection for row_count",
     "the format 'date iso 8601'": "invalid_count(a) = 0: {valid format: date iso 8601}",
     "defined by SQL": "surface > 5: {surface expression: sum(a)}",
     "'when columns dance'": "schema: {fail: {when columns dance: [a]}}",
@@ -145,6 +157,52 @@ def test_what_has_no_equal_is_listed_with_its_reason_and_line(converted):
         assert why in loss.why
         assert f"# because {loss.why}" in report.text
     assert (report.rules, report.total) == (1, len(LOST) + 1)
+
+
+GROUPS = """\
+  - group by:
+      group_limit: 50
+      query: |
+        SELECT g, "h", COUNT(*) as rows, AVG(size) AS average, count(distinct kind) kinds
+        FROM orders WHERE day = '2024-01-01'
+        GROUP BY g, "h"
+      fields: [g, h]
+      checks:
+        - rows > 2: {name: enough}
+        - average: {name: sized, warn: when > 5, fail: when not between 0 and 9}
+        - kinds = 1
+"""
+
+
+def test_a_check_of_groups_is_a_rule_in_groups(converted):
+    found, report = converted(GROUPS)
+    scope = {"where": "day = '2024-01-01'", "group_by": ["g", "h"]}
+    assert [{word: value for word, value in rule.items() if word not in ("id", "on_fail")} for rule in found] == [
+        {"type": "row_count", "bounds": {"above": 2}, **scope},
+        {"type": "mean", "column": "size", "bounds": {"at_least": 0, "at_most": 9}, **scope},
+        {"type": "mean", "column": "size", "bounds": {"at_most": 5}, "severity": "warning", **scope},
+        {"type": "distinct_count", "columns": ["kind"], "bounds": {"equals": 1}, **scope},
+    ]
+    assert report.rules == 1
+
+
+def test_what_anomalies_are_looked_for_in_is_measured_and_watched(tmp_path):
+    path = tmp_path / "checks.yml"
+    checks = ("row_count", "avg(a) < default", "missing_percent(b)", "distinct_count(c)")
+    path.write_text("checks for t:\n" + "".join(f"  - anomaly score for {one}\n" for one in checks), encoding="utf-8")
+    found, _ = imported(path)
+    assert [(rule.check.type, rule.severity) for rule in found.rules] == [
+        (type, "info") for type in ("row_count", "mean", "completeness", "distinct_count")
+    ]
+    assert found.anomalies.metrics == ("Size", "Mean(a)", "Completeness(b)", "CountDistinct(c)")
+
+
+def test_shares_and_duplicates_that_no_rule_counts_are_queries(converted):
+    found, _ = converted("  - missing_percent(a) > 5: {filter: b > 1}\n  - duplicate_count(a, b) between 1 and 5\n")
+    assert [(rule["type"], rule.get("where"), rule["bounds"]) for rule in found] == [
+        ("sql", None, {"above": 5}), ("sql", None, {"at_least": 1, "at_most": 5}),
+    ]  # fmt: skip
+    assert "(select * from this where b > 1)" in found[0]["query"]
 
 
 def test_a_reference_is_declared_where_a_check_asks_it(converted):

@@ -28,14 +28,14 @@ METRICS: dict[str, tuple[tuple[str, str], ...]] = {
 #: What AllStatistics measures of a column beside the share of values, by the kind of its type.
 _BY_KIND = {"numeric": ("min", "max", "mean", "stddev", "sum", "entropy"), "string": ("min_length", "max_length")}
 _ALL = "AllColumns"
+#: What is told where an analyzer says how many bins a distribution has.
+FINER = "the profile counts numbers in finer bins, of 1 % of the value, of which even ones can be made"
 
 
 def recorded(analyzer: Rule) -> tuple[list[Entry], bool]:
     """The entries that record what an analyzer measures, and whether the profile does. Raises Lost."""
     names = names_of(analyzer)
     if analyzer.type == "Distribution":
-        if analyzer.tags:
-            raise Lost(f"a profile has bins of its own: the tag '{analyzer.tags[0].name}' has no form yet")
         return [], True
     if analyzer.type == "AllStatistics":
         return _statistics(names[0]), False

@@ -13,18 +13,20 @@ from quality.rulefile.dqdl.tree import Condition, Rule
 @dataclass(frozen=True)
 class Entry:
     """A rule of ours as plain data: its type, what stands behind it, what stands beside it. `about` is the beginning of
-    its id where the type alone would not tell; `differs` says how it is not quite what DQDL has."""
+    its id where the type alone would not tell; `differs` says how it is not quite what DQDL has; `reference_where` which rows
+    of its reference are meant."""
 
     type: str
     body: Any
     beside: Mapping[str, Any] = field(default_factory=dict)
     about: str = ""
     differs: str = ""
+    reference_where: str = ""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """Entries whose verdicts are joined by `all` or `any`."""
+    """Entries whose verdicts are joined by `all`, `any` or `not`."""
 
     word: str
     parts: tuple[Entry | Joined, ...]

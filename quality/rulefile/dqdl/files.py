@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from quality.rulefile.dqdl.constants import WORDS, bounds
-from quality.rulefile.dqdl.entries import Entry, Made, condition_of, names_of
+from quality.rulefile.dqdl.constants import WORDS, alternatives, bounds
+from quality.rulefile.dqdl.entries import Entry, Joined, Made, condition_of, names_of
 from quality.rulefile.dqdl.kinds import is_time
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.tree import (
@@ -32,17 +32,19 @@ def file_freshness(rule: Rule) -> list[Made]:
     """Every file by the moment it was last written."""
     zone = _tag(rule, "timeZone")
     more = {"timezone": zone} if zone else {}
-    return _made("file_freshness", rule, _each(rule, _moment), more)
+    return [*_made("file_freshness", rule, _each(rule, _moment), more)]
 
 
 def file_size(rule: Rule) -> list[Made]:
     """Every file by its size."""
-    return _made("file_size", rule, _each(rule, _size), {})
+    return [*_made("file_size", rule, _each(rule, _size), {})]
 
 
 def file_uniqueness(rule: Rule) -> list[Made]:
     """The share of files that occur once."""
-    return _made("file_uniqueness", rule, bounds(condition_of(rule)), _hash(rule))
+    condition = condition_of(rule)
+    found = _made("file_uniqueness", rule, alternatives(condition) or bounds(condition), _hash(rule))
+    return [Joined("any", tuple(found), "file_uniqueness")] if alternatives(condition) else [*found]
 
 
 def file_match(rule: Rule) -> list[Made]:
@@ -56,21 +58,19 @@ def file_match(rule: Rule) -> list[Made]:
         if not operands or getattr(rule.condition, "negated", False) or len(paths) > 1:
             raise Lost("only hashes that files may have are asked for, of one place")
         hashes = [value.value for value in operands if isinstance(value, Text)]
-        return _made("file_match", rule, [{"hashes": hashes}], more, paths[:1])
+        return [*_made("file_match", rule, [{"hashes": hashes}], more, paths[:1])]
     if len(rule.parameters) == 2 and len(paths) == 2:
-        return _made("file_match", rule, [{"with": paths[1]}], more, paths[:1])
+        return [*_made("file_match", rule, [{"with": paths[1]}], more, paths[:1])]
     if len(paths) == 1 and len(rule.parameters) == 1:
-        return _made("file_match", rule, [{"with": paths[0]}], more, [])
+        return [*_made("file_match", rule, [{"with": paths[0]}], more, [])]
     raise Lost("it compares a place with itself" if paths else "it says neither places nor hashes")
 
 
 def _made(
     type: str, rule: Rule, held: list[dict[str, Any]], more: dict[str, Any], paths: list[str] | None = None
-) -> list[Made]:
+) -> list[Entry]:
     places = names_of(rule)[:1] if paths is None else paths
     named = {**({"path": places[0]} if places else {}), **_filters(rule), **more}
-    if len(held) > 1 and _tag(rule, "threshold", present=True):
-        raise Lost("a threshold of several conditions has no form yet")
     hasty = _tag(rule, "failFast") == "true" and _tag(rule, "threshold", present=True)
     differs = "a failing file does not end it: failFast does not go with a threshold here" if hasty else ""
     return [Entry(type, {**named, **words}, differs=differs) for words in held]
@@ -111,12 +111,16 @@ def _each(rule: Rule, read: Callable[[Expression], str]) -> list[dict[str, Any]]
         return [{WORDS[condition.sign]: read(condition.operand)}]
     if isinstance(condition, Between) and not condition.negated:
         return [{"above": read(condition.low), "below": read(condition.high)}]
+    if isinstance(condition, Between):
+        return [{"outside": [read(condition.low), read(condition.high)]}]
     values = condition.values if isinstance(condition, Membership) and isinstance(condition.values, tuple) else ()
-    if isinstance(condition, Membership) and condition.negated:
-        return [{"not_equals": read(value)} for value in values]
-    if len(values) == 1:
-        return [{"equals": read(values[0])}]
-    raise Lost("each file is held to bounds that must all hold: 'not between' and 'in' a list have no form yet")
+    found = list(dict.fromkeys(map(read, values)))
+    negated = isinstance(condition, Membership) and condition.negated
+    if len(found) == 1:
+        return [{"not_equals" if negated else "equals": found[0]}]
+    if not found:
+        raise Lost("its list has no value")
+    return [{"none_of" if negated else "one_of": found}]
 
 
 def _moment(value: Expression) -> str:

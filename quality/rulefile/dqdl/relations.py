@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from quality.rulefile.dqdl.constants import alternatives, bounds, looks_back, tolerance
+from quality import sql
+from quality.rulefile.dqdl.constants import alternatives, bounds, looks_back, number, operands, tolerance
 from quality.rulefile.dqdl.entries import Converter, Entry, Joined, Made, condition_of, default_id
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.past import DIFFERS
-from quality.rulefile.dqdl.tree import Condition, Rule, Tag
+from quality.rulefile.dqdl.tree import Between, Comparison, Condition, Expression, Membership, Rule, Tag
 
 _AGGREGATE = re.compile(r"\s*(\w+)\s*\(\s*(?:([^.()]+)\.)?([^()]+?)\s*\)\s*")
 _FUNCTIONS = {"sum": "sum", "avg": "mean", "average": "mean"}
@@ -45,8 +46,53 @@ def referential_integrity(rule: Rule) -> list[Made]:
     if len(columns) != len(asked):
         raise Lost("as many columns stand on either side")
     body = {"columns": columns, "reference": found[1], "reference_columns": asked}
-    allowed = tolerance(Tag("threshold", condition_of(rule)))
-    return [Entry("exists_in", body, {"nulls": "fail", **({"tolerance": allowed} if allowed else {})})]
+
+    def made(condition: Condition) -> Entry:
+        allowed = tolerance(Tag("threshold", condition))
+        return Entry("exists_in", body, {"nulls": "fail", **({"tolerance": allowed} if allowed else {})})
+
+    return [_share(made, condition_of(rule), default_id(Entry("exists_in", body)))]
+
+
+def _share(made: Callable[[Condition], Entry], condition: Condition, about: str = "") -> Made:
+    """A demand on a share of rows; `made` says that it is so great at least, verdicts on that say the rest. Raises Lost."""
+    if isinstance(condition, Comparison):
+        return _compared_share(made, condition, about)
+    if isinstance(condition, Between) and condition.negated:
+        low = Joined("not", (made(Comparison(">", condition.low)),), about)
+        return _joined("any", [low, *_from(made, condition.high)], about)
+    if isinstance(condition, Between):
+        if number(condition.low) >= number(condition.high):
+            raise Lost(
+                f"no number lies between {number(condition.low)} and {number(condition.high)}: it can never hold"
+            )
+        high = [Joined("not", (part,), about) for part in _from(made, condition.high)]
+        return _joined("all", [made(Comparison(">", condition.low)), *high], about)
+    values = [_share(made, Comparison("=", value), about) for value in operands(condition)]
+    if isinstance(condition, Membership) and condition.negated:
+        return Joined("not", tuple(values), about)
+    return _joined("any", values, about)
+
+
+def _compared_share(made: Callable[[Condition], Entry], condition: Comparison, about: str) -> Made:
+    sign, value = condition.sign, condition.operand
+    if sign in (">", ">=") or (sign == "=" and number(value) == 1):
+        return made(condition)
+    if sign in ("<", "<="):
+        return Joined("not", (made(Comparison(">=" if sign == "<" else ">", value)),), about)
+    # a share that is no greater, and no less
+    more = [Joined("not", (made(Comparison(">", value)),), about)] if number(value) < 1 else []
+    exact = _joined("all", [made(Comparison(">=", value)), *more], about)
+    return exact if sign == "=" else Joined("not", (exact,), about)
+
+
+def _from(made: Callable[[Condition], Entry], value: Expression) -> list[Entry]:
+    """A share from a value on, none where none is so great."""
+    return [made(Comparison(">=", value))] if number(value) <= 1 else []
+
+
+def _joined(word: str, parts: list[Made], about: str) -> Made:
+    return parts[0] if len(parts) == 1 else Joined(word, tuple(parts), about)
 
 
 def dataset_match(rule: Rule) -> list[Made]:
@@ -71,11 +117,13 @@ def aggregate_match(rule: Rule) -> list[Made]:
         raise Lost("aggregates are written sum(column) and avg(reference.column)")
     (first, place, column), (second, reference, other) = (part.groups() for part in found if part)
     function = _FUNCTIONS.get(first.lower())
-    if function is None or function != _FUNCTIONS.get(second.lower()) or place:
+    other_function = _FUNCTIONS.get(second.lower())
+    if function is None or other_function is None or place or (reference and function != other_function):
         raise Lost("sums and averages are compared, of the batch and then of a reference, each with its like")
     if reference:
         named = {"column": column, "reference": reference, "function": function, "reference_column": other}
         return _held("aggregate_match", named, rule)
-    if function != "sum":
-        raise Lost("of one data set sums are compared only")
-    return _held("ratio_of_sums", {"numerator": column, "denominator": other}, rule)
+    if function == other_function == "sum":
+        return _held("ratio_of_sums", {"numerator": column, "denominator": other}, rule)
+    query = f"select {function}({sql.quote(column)}) / {other_function}({sql.quote(other)}) from primary"
+    return _held("sql", {"query": query}, rule)

@@ -100,7 +100,7 @@ def _metric(type: str, target: str) -> Converter:
         about = {"column": names[0] if names else "", "columns": names}.get(target)
         named = {} if about is None else {target: about}
         past = looks_back(condition_of(rule))
-        if past and not issubclass(REGISTRY[type], MetricRule):
+        if past and not (issubclass(REGISTRY[type], MetricRule) or type == "column_count"):
             raise Lost("only bounds of a metric can come from earlier batches")
         return bounded(type, named, condition_of(rule), DIFFERS if past else "")
 

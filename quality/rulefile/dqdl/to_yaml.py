@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
-from quality.rulefile.dqdl.analyzers import recorded, watched
+from quality.rulefile.dqdl.analyzers import FINER, recorded, watched
 from quality.rulefile.dqdl.check import merged
 from quality.rulefile.dqdl.composites import converted
 from quality.rulefile.dqdl.entries import Entry, Joined, Made, default_id
@@ -133,6 +133,8 @@ class _Writing:
             yield from _comment(shown, str(error))
             return
         self.kept += 1
+        if analyzer.type == "Distribution" and analyzer.tags:
+            self.lose(analyzer.at, shown, FINER, kept=True)
         if isinstance(beside, list):
             self.watched += beside
         else:

@@ -15,7 +15,9 @@ from quality.errors import Problem, RuleFileError
 from quality.rulefile.dqdl.losses import Converted, Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry, slug
 from quality.rulefile.imports.choosing import chosen
-from quality.rulefile.imports.dbt_tests import convert, usable
+from quality.rulefile.imports.counting import filtered
+from quality.rulefile.imports.dbt_other import usable
+from quality.rulefile.imports.dbt_tests import convert
 from quality.rulefile.imports.writing import Writing
 from quality.rulefile.nodes import Node
 
@@ -112,7 +114,7 @@ def entries(name: str, column: str, given: Mapping[str, Any]) -> list[Entry]:
     config = {**given, **_mapping(given.get("config"))}
     own = {key: value for key, value in given.items() if key not in (*_CONFIG, *_UNHEARD, "arguments")}
     arguments = {**({"column_name": column} if column else {}), **own, **_mapping(given.get("arguments"))}
-    made, counts_rows = convert(name, arguments)
+    made, counts = convert(name, arguments)
     if "fail_calc" in config:
         raise Lost("its fail_calc has no form")
     beside: dict[str, Any] = {"name": str(given["name"])} if given.get("name") else {}
@@ -121,12 +123,23 @@ def entries(name: str, column: str, given: Mapping[str, Any]) -> list[Entry]:
     beside |= {"tags": tags if isinstance(tags, list) else [str(tags)]} if tags else {}
     where = usable(config["where"], "its where") if config.get("where") else ""
     found = []
-    for alert in _alerts(config, counts_rows):
+    for alert, allowed in _alerts(config, counts):
         for one in made:
             own_where = one.beside.get("where")
             both = {"where": f"({where}) and ({own_where})" if own_where else where} if where else {}
-            found.append(replace(one, beside={**beside, **one.beside, **both, **alert}))
+            told = {**beside, **one.beside, **both, **alert}
+            found.append(filtered(_allowing(replace(one, beside=told), counts, allowed)))
     return found
+
+
+def _allowing(entry: Entry, counts: str, allowed: int) -> Entry:
+    """The entry with so many failures that are allowed."""
+    if not allowed:
+        return entry
+    if counts == "rows":
+        return replace(entry, beside={**entry.beside, "tolerance": f"{allowed} row{'s' if allowed > 1 else ''}"})
+    # a query counts its failures itself, whichever rule the test mostly becomes
+    return replace(entry, body={**entry.body, "at_most" if "query" in entry.body else counts: allowed})
 
 
 def _texts(value: Any) -> list[str]:
@@ -137,18 +150,18 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def _alerts(config: Mapping[str, Any], counts_rows: bool) -> list[dict[str, Any]]:
+def _alerts(config: Mapping[str, Any], counts: str) -> list[tuple[dict[str, Any], int]]:
     """The severities of a test, each with how many failures it allows."""
     severity = str(config.get("severity", "error")).lower()
     if severity not in ("error", "warn"):
         raise Lost(f"its severity '{severity}' is not known")
     allowed = {word: _allowed(config.get(word, "!= 0"), word) for word in ("error_if", "warn_if")}
-    if any(allowed.values()) and not counts_rows:
+    if any(allowed.values()) and not counts:
         raise Lost("its warn_if and error_if count failures that are not rows")
-    warning = {"severity": "warning", **_tolerance(allowed["warn_if"])}
+    warning = {"severity": "warning"}, allowed["warn_if"]
     if severity == "warn":
         return [warning]
-    error = _tolerance(allowed["error_if"])
+    error: tuple[dict[str, Any], int] = {}, allowed["error_if"]
     return [error, warning] if allowed["warn_if"] < allowed["error_if"] else [error]
 
 
@@ -157,7 +170,3 @@ def _allowed(condition: Any, word: str) -> int:
     if found is None or (found[1] == "!=" and found[2] != "0") or (found[1] == ">=" and found[2] == "0"):
         raise Lost(f"its {word} '{condition}' is no limit of failures such as '>10'")
     return int(found[2]) - (found[1] == ">=")
-
-
-def _tolerance(rows: int) -> dict[str, Any]:
-    return {"tolerance": f"{rows} row{'s' if rows > 1 else ''}"} if rows else {}

@@ -6,18 +6,21 @@ threshold of failures is a tolerance, stands with each test.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from quality import sql
+from quality.rule_types import REGISTRY
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry
+from quality.rulefile.imports import dbt_other, dbt_sequences
+from quality.rulefile.imports.counting import Query
+from quality.rulefile.imports.dbt_other import usable
+from quality.rulefile.imports.dbt_sequences import listed
 from quality.rulefile.imports.expectations import EXPECTATIONS
 from quality.rulefile.imports.soda_schema import TYPES
-from quality.rulefile.imports.writing import exists_in, reference_name
 
 Arguments = dict[str, Any]
 _UNITS = {"second", "minute", "hour", "day", "week"}
@@ -25,35 +28,38 @@ _UNITS = {"second", "minute", "hour", "day", "week"}
 _UNHEARD = {"quote_values", "quote_columns", "is_raw", "quote", "quote_column"}
 _NULL_IN_KEY = "a key with a NULL part is no duplicate here"
 _AT_MOST_NOW = "values in the future are looked at here"
-_OTHER = "rules that compare with another data set have no form yet"
-_ORDER = "rules about the order of rows have no form yet"
 
 
 @dataclass(frozen=True)
 class Test:
-    """A conversion. `arguments` are all that the test takes, `counts_rows` says that each of its failures is a row."""
+    """A conversion. `arguments` are all that the test takes. `counts` says what its failures are, so that some may be allowed:
+    `rows`, or the number that stands as this argument of the rule; empty where they are neither. `grouped`: the conversion
+    takes the columns of groups itself."""
 
     arguments: str
     convert: Callable[[Arguments], list[Entry]]
-    counts_rows: bool = False
+    counts: str = ""
+    grouped: bool = False
 
 
-def convert(name: str, given: Mapping[str, Any]) -> tuple[list[Entry], bool]:
-    """The entries that demand together what a test does, and whether its failures are rows. Raises Lost."""
+def convert(name: str, given: Mapping[str, Any]) -> tuple[list[Entry], str]:
+    """The entries that demand together what a test does, and what its failures are. Raises Lost."""
     package, _, short = name.rpartition(".")
     kwargs = {word: value for word, value in given.items() if value is not None and word not in _UNHEARD}
-    grouped = kwargs.pop("group_by_columns", None) or kwargs.pop("group_by", None)
-    if grouped:
-        raise Lost("rules for each group have no form yet")
-    if name in WHY_NOT or name.rpartition(".")[2] in WHY_NOT:
+    groups = listed(kwargs.pop("group_by_columns", None) or kwargs.pop("group_by", None))
+    if name in WHY_NOT or short in WHY_NOT:
         raise Lost(WHY_NOT.get(name) or WHY_NOT[short])
-    beside = {}
-    if "row_condition" in kwargs:
-        beside["where"] = usable(kwargs.pop("row_condition"), "its row_condition")
     test = TESTS.get(name) or (_expectation(short) if package == "dbt_expectations" else None)
     if test is None:
         raise Lost("it has no form yet")
-    unknown = sorted(set(kwargs) - set(test.arguments.split()) - {"column_name"})
+    beside: Arguments = {}
+    if "row_condition" in kwargs and "row_condition" not in test.arguments.split():
+        beside["where"] = usable(kwargs.pop("row_condition"), "its row_condition")
+    if groups and test.grouped:
+        kwargs["group_by"] = groups
+    unknown = sorted(
+        set(kwargs) - set(test.arguments.split()) - {"column_name", *(["group_by"] if test.grouped else [])}
+    )
     if unknown:
         raise Lost(f"its argument '{unknown[0]}' has no form yet")
     try:
@@ -62,15 +68,22 @@ def convert(name: str, given: Mapping[str, Any]) -> tuple[list[Entry], bool]:
         raise Lost(f"its argument {error} is missing") from None
     except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise error if isinstance(error, Lost) else Lost("its arguments are not of the form they should have") from None
-    return [Entry(e.type, e.body, {**e.beside, **beside}, e.about, e.differs) for e in made], test.counts_rows
+    if groups and not test.grouped:
+        beside["group_by"] = _groups(made, groups, test)
+    return [replace(entry, beside={**entry.beside, **beside}) for entry in made], test.counts
 
 
-def usable(text: Any, what: str) -> str:
-    """An expression of Spark SQL. Raises Lost."""
-    wrong = sql.problems(str(text))
-    if wrong:
-        raise Lost(f"{what} cannot be used: {'; '.join(wrong)}")
-    return str(text).strip()
+def _groups(made: list[Entry], groups: list[str], test: Test) -> list[str]:
+    """The columns of groups that a rule is judged in. Raises Lost."""
+    for entry in made:
+        if isinstance(entry.body, dict) and isinstance(entry.body.get("query"), Query):
+            raise Lost("a query of its own has no groups")
+        why = REGISTRY[entry.type].ungrouped
+        if why:
+            raise Lost(f"it is not judged in groups here: {why}")
+    if test.counts == "rows":
+        raise Lost("groups go with a number, and this test is about rows")
+    return groups
 
 
 def _range(kwargs: Arguments) -> list[Entry]:
@@ -124,6 +137,8 @@ def _not_empty(kwargs: Arguments) -> list[Entry]:
 def _recent(column: str) -> Callable[[Arguments], list[Entry]]:
     def made(kwargs: Arguments) -> list[Entry]:
         unit, count = str(kwargs["datepart"]).lower(), kwargs["interval"]
+        if kwargs.get("ignore_time_component"):
+            raise Lost("a time is held against a time here, not its day against a day")
         if unit not in _UNITS or isinstance(count, bool) or not isinstance(count, int):
             raise Lost(f"its interval is none from seconds to weeks: {count} {unit}")
         differs = _AT_MOST_NOW if column == "column_name" else ""
@@ -195,26 +210,6 @@ def flagged(kwargs: Mapping[str, Any], patterns: list[str]) -> list[str]:
     return [f"(?{flags}){pattern}" if flags else pattern for pattern in patterns]
 
 
-def _model(text: Any) -> str:
-    """The name of a model or a source, however it is pointed at. Raises Lost."""
-    found = re.fullmatch(r"(?:ref|source)\((.*)\)", str(text).strip())
-    names = re.findall(r"['\"]([^'\"]+)['\"]", found[1]) if found else [str(text)]
-    if not names:
-        raise Lost(f"'{text}' names no model")
-    return str(names[-1])
-
-
-def _relationship(kwargs: Arguments) -> list[Entry]:
-    rule = exists_in([kwargs["column_name"]], _model(kwargs["to"]), [str(kwargs["field"])])
-    return [Entry("exists_in", rule["exists_in"])]
-
-
-def _row_count_match(bounds: Mapping[str, Any]) -> Callable[[Arguments], list[Entry]]:
-    return lambda kwargs: [
-        Entry("row_count_match", {"reference": reference_name(_model(kwargs["compare_model"])), **bounds})
-    ]
-
-
 def _columns(type: str) -> Callable[[Arguments], list[Entry]]:
     return lambda kwargs: [Entry(type, {"columns": kwargs["column_list"]})]
 
@@ -232,6 +227,9 @@ def _expectation(short: str) -> Test | None:
         for word, other in renamed.items():
             if word in theirs and other in words:
                 theirs[other] = theirs.pop(word)
+        if "pair" in known:
+            # their SQL takes a NULL for no failure
+            theirs["ignore_row_if"] = "either_value_is_missing"
         if given.get("strictly"):
             theirs |= {"strict_min": True, "strict_max": True}
         if "regex" in theirs:
@@ -243,7 +241,7 @@ def _expectation(short: str) -> Test | None:
         return made(theirs)
 
     allowed = {*words, *(word for word, other in renamed.items() if other in words), "strictly", "flags", "transform"}
-    return Test(" ".join(allowed), made_of_ours, bool(about_rows) or "pair" in known)
+    return Test(" ".join(allowed), made_of_ours, "rows" if about_rows or "pair" in known else "")
 
 
 def _type(key: str) -> Callable[[Arguments], list[Entry]]:
@@ -257,28 +255,85 @@ def _type(key: str) -> Callable[[Arguments], list[Entry]]:
     return made
 
 
+def _pairs_in_set(kwargs: Arguments) -> list[Entry]:
+    """Pairs of values, each as SQL."""
+    pairs = [
+        " and ".join(
+            f"{sql.quote(kwargs[name])} = {value}" for name, value in zip(("column_A", "column_B"), pair, strict=True)
+        )
+        for pair in kwargs["value_pairs_set"]
+    ]
+    test = usable(" or ".join(f"({pair})" for pair in pairs), "its value_pairs_set")
+    return [_that(test, f"{kwargs['column_A']}.pairs")]
+
+
+def _most_common(kwargs: Arguments) -> list[Entry]:
+    if kwargs["top_n"] != 1:
+        raise Lost("only the most common value can be asked for, not the second or a later one")
+    body = {"column": kwargs["column_name"], "in": list(kwargs["value_set"])}
+    return [Entry("most_common_value", body, differs=_MOST_COMMON)]
+
+
+def _distinct_values(word: str) -> Callable[[Arguments], list[Entry]]:
+    return lambda kwargs: [Entry("distinct_values", {"column": kwargs["column_name"], word: list(kwargs["value_set"])})]
+
+
+_MOST_COMMON = "NULL is no value here, and where several are as common each must be one of the set"
+_COMPARED_ROWS = "compare_model row_condition compare_row_condition"
 _EXPECT = "dbt_expectations.expect"
 _FAIL = {"nulls": "fail"}
 TESTS: dict[str, Test] = {
     "unique": Test("", lambda k: [Entry("unique", {"columns": [k["column_name"]]})]),
-    "not_null": Test("", lambda k: [Entry("required", {"column": k["column_name"]})], counts_rows=True),
+    "not_null": Test("", lambda k: [Entry("required", {"column": k["column_name"]})], counts="rows"),
     "accepted_values": Test("values", _in(False, {})),
-    "dbt_utils.equal_rowcount": Test("compare_model", _row_count_match({})),
-    "dbt_utils.fewer_rows_than": Test("compare_model", _row_count_match({"below": 1})),
-    f"{_EXPECT}_table_row_count_to_equal_other_table": Test("compare_model", _row_count_match({})),
-    "relationships": Test("to field", _relationship, counts_rows=True),
-    "dbt_utils.accepted_range": Test("min_value max_value inclusive", _range, counts_rows=True),
+    "dbt_utils.equal_rowcount": Test("compare_model", dbt_other.row_count({})),
+    "dbt_utils.fewer_rows_than": Test("compare_model", dbt_other.row_count({"below": 1})),
+    "relationships": Test("to field", dbt_other.relationship, counts="rows"),
+    "dbt_utils.relationships_where": Test("to field from_condition to_condition", dbt_other.relationship, counts="rows"),
+    f"{_EXPECT}_table_row_count_to_equal_other_table": Test(f"factor {_COMPARED_ROWS}", dbt_other.row_count({})),
+    f"{_EXPECT}_table_row_count_to_equal_other_table_times_factor": Test(f"factor {_COMPARED_ROWS}", dbt_other.row_count({})),
+    f"{_EXPECT}_table_aggregation_to_equal_other_table": Test(
+        f"expression compare_expression tolerance tolerance_percent {_COMPARED_ROWS}", dbt_other.aggregate,
+    ),
+    "dbt_utils.sequential_values": Test("interval datepart", dbt_sequences.sequential, counts="at_most", grouped=True),
+    "dbt_utils.mutually_exclusive_ranges": Test(
+        "lower_bound_column upper_bound_column partition_by gaps zero_length_range_allowed", dbt_sequences.exclusive_ranges,
+        counts="at_most",
+    ),
+    f"{_EXPECT}_column_values_to_be_increasing": Test(
+        "sort_column strictly step", dbt_sequences.in_order("increasing"), counts="violations", grouped=True,
+    ),
+    f"{_EXPECT}_column_values_to_be_decreasing": Test(
+        "sort_column strictly step", dbt_sequences.in_order("decreasing"), counts="violations", grouped=True,
+    ),
+    f"{_EXPECT}_row_values_to_have_data_for_every_n_datepart": Test(
+        "date_col date_part interval test_start_date test_end_date", dbt_sequences.covered, counts="missing",
+    ),
+    f"{_EXPECT}_column_values_to_be_within_n_stdevs": Test(
+        "sigma_threshold", dbt_sequences.within_deviations, grouped=True,
+    ),
+    f"{_EXPECT}_column_values_to_have_consistent_casing": Test("display_inconsistent_columns", dbt_sequences.one_casing),
+    f"{_EXPECT}_multicolumn_sum_to_equal": Test("column_list sum_total", dbt_sequences.sum_of_columns, grouped=True),
+    f"{_EXPECT}_select_column_values_to_be_unique_within_record": Test(
+        "column_list ignore_row_if", dbt_sequences.unique_within_row, counts="rows",
+    ),
+    f"{_EXPECT}_column_pair_values_to_be_in_set": Test("column_A column_B value_pairs_set", _pairs_in_set, counts="rows"),
+    f"{_EXPECT}_column_most_common_value_to_be_in_set": Test("value_set top_n data_type", _most_common),
+    f"{_EXPECT}_column_distinct_values_to_contain_set": Test("value_set", _distinct_values("contains")),
+    f"{_EXPECT}_column_distinct_values_to_equal_set": Test("value_set", _distinct_values("equals")),
+    f"{_EXPECT}_grouped_row_values_to_have_recent_data": Test("timestamp_column datepart interval", _recent("timestamp_column")),
+    "dbt_utils.accepted_range": Test("min_value max_value inclusive", _range, counts="rows"),
     "dbt_utils.at_least_one": Test("", lambda k: [Entry("completeness", {"column": k["column_name"], "above": 0})]),
     "dbt_utils.not_constant": Test("", lambda k: [Entry("distinct_count", {"columns": [k["column_name"]], "not_equals": 1})]),
-    "dbt_utils.not_empty_string": Test("trim_whitespace", _not_empty, counts_rows=True),
+    "dbt_utils.not_empty_string": Test("trim_whitespace", _not_empty, counts="rows"),
     "dbt_utils.not_accepted_values": Test("values", _in(True, {})),
     "dbt_utils.not_null_proportion": Test("at_least at_most", _proportion),
     "dbt_utils.unique_combination_of_columns": Test("combination_of_columns", _combination),
-    "dbt_utils.expression_is_true": Test("expression", _expression, counts_rows=True),
-    "dbt_utils.recency": Test("field datepart interval", _recent("field")),
-    "dbt_expectations.expression_is_true": Test("expression", _expression, counts_rows=True),
-    "dbt_expectations.expression_between": Test("expression min_value max_value strictly", _expression_between, counts_rows=True),
-    f"{_EXPECT}_column_values_to_be_in_set": Test("value_set", _in(False, _FAIL, "value_set"), counts_rows=True),
+    "dbt_utils.expression_is_true": Test("expression", _expression, counts="rows"),
+    "dbt_utils.recency": Test("field datepart interval ignore_time_component", _recent("field")),
+    "dbt_expectations.expression_is_true": Test("expression", _expression, counts="rows"),
+    "dbt_expectations.expression_between": Test("expression min_value max_value strictly", _expression_between, counts="rows"),
+    f"{_EXPECT}_column_values_to_be_in_set": Test("value_set", _in(False, _FAIL, "value_set"), counts="rows"),
     f"{_EXPECT}_column_distinct_values_to_be_in_set": Test("value_set", _in(False, _FAIL, "value_set")),
     f"{_EXPECT}_column_values_to_be_of_type": Test("column_type", _type("column_type")),
     f"{_EXPECT}_column_values_to_be_in_type_list": Test("column_type_list", _type("column_type_list")),
@@ -288,21 +343,17 @@ TESTS: dict[str, Test] = {
     f"{_EXPECT}_column_quantile_values_to_be_between": Test("quantile min_value max_value strictly", _quantile),
     f"{_EXPECT}_row_values_to_have_recent_data": Test("datepart interval", _recent("column_name")),
     f"{_EXPECT}_compound_columns_to_be_unique": Test("column_list ignore_row_if", _compound),
-    f"{_EXPECT}_column_values_to_not_match_regex_list": Test("regex_list match_on flags", _no_match, counts_rows=True),
-    f"{_EXPECT}_column_values_to_match_like_pattern_list": Test("like_pattern_list match_on", _likes, counts_rows=True),
-    f"{_EXPECT}_column_values_to_not_match_like_pattern_list": Test("like_pattern_list match_on", _no_match, counts_rows=True),
+    f"{_EXPECT}_column_values_to_not_match_regex_list": Test("regex_list match_on flags", _no_match, counts="rows"),
+    f"{_EXPECT}_column_values_to_match_like_pattern_list": Test("like_pattern_list match_on", _likes, counts="rows"),
+    f"{_EXPECT}_column_values_to_not_match_like_pattern_list": Test("like_pattern_list match_on", _no_match, counts="rows"),
     f"{_EXPECT}_table_columns_to_contain_set": Test("column_list transform", _columns("columns_exist")),
     f"{_EXPECT}_table_columns_to_not_contain_set": Test("column_list transform", _columns("columns_absent")),
 }  # fmt: skip
 #: Why a test has no form.
 WHY_NOT = {
-    **dict.fromkeys(("dbt_utils.relationships_where", "dbt_utils.equality", "dbt_utils.cardinality_equality",
-                     f"{_EXPECT}_column_distinct_count_to_equal_other_table", f"{_EXPECT}_table_aggregation_to_equal_other_table",
-                     f"{_EXPECT}_table_column_count_to_equal_other_table",
-                     f"{_EXPECT}_table_row_count_to_equal_other_table_times_factor"), _OTHER),
-    **dict.fromkeys(("dbt_utils.sequential_values", "dbt_utils.mutually_exclusive_ranges", f"{_EXPECT}_column_values_to_be_increasing",
-                     f"{_EXPECT}_column_values_to_be_decreasing", f"{_EXPECT}_row_values_to_have_data_for_every_n_datepart"), _ORDER),
-    f"{_EXPECT}_grouped_row_values_to_have_recent_data": "rules for each group have no form yet",
-    f"{_EXPECT}_column_values_to_be_within_n_stdevs": "outliers have no form yet",
-    f"{_EXPECT}_column_values_to_be_within_n_moving_stdevs": "outliers have no form yet",
+    "dbt_utils.equality": "rows are paired by a key here (dataset_match), and the test names none",
+    "dbt_utils.cardinality_equality": "how often each value occurs is not held against another data set",
+    f"{_EXPECT}_column_distinct_count_to_equal_other_table": "distinct values of another data set are not counted",
+    f"{_EXPECT}_table_column_count_to_equal_other_table": "columns are held against another data set's by their names (schema_match)",
+    f"{_EXPECT}_column_values_to_be_within_n_moving_stdevs": "a deviation within a moving window has no rule type",
 }  # fmt: skip

@@ -7,6 +7,7 @@ is said about values, also of the share that `mostly` asks for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import PurePath
@@ -17,6 +18,8 @@ from quality.errors import Problem, RuleFileError
 from quality.rulefile.dqdl.entries import Entry
 from quality.rulefile.dqdl.losses import Converted, Lost
 from quality.rulefile.dqdl.rules_of_ours import slug
+from quality.rulefile.imports import expectations_several as several
+from quality.rulefile.imports.counting import filtered
 from quality.rulefile.imports.writing import Writing
 from quality.rulefile.nodes import Node
 
@@ -59,7 +62,7 @@ def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", r
 def entries(type: str, given: Arguments) -> list[Entry]:
     """The entries that demand together what an expectation does. Raises Lost."""
     if type not in EXPECTATIONS:
-        raise Lost("it has no form yet")
+        raise Lost(WHY_NOT.get(type, "it has no form yet"))
     words, about_rows, convert = EXPECTATIONS[type]
     kwargs = {word: value for word, value in given.items() if value is not None and word not in _UNHEARD}
     unknown = sorted(kwargs.keys() - words - _COMMON - {"ignore_row_if"})
@@ -80,6 +83,7 @@ def entries(type: str, given: Arguments) -> list[Entry]:
     if share != 1:
         if not about_rows:
             raise Lost("'mostly' of it has no form yet")
+        # a query has its share in it
         beside |= {"tolerance": 1 - share, **({"nulls": "skip"} if about_rows == "values" else {})}
     try:
         made = convert(kwargs)
@@ -87,7 +91,17 @@ def entries(type: str, given: Arguments) -> list[Entry]:
         raise Lost(f"its argument {error} is missing") from None
     except (TypeError, ValueError, AttributeError) as error:
         raise error if isinstance(error, Lost) else Lost("its arguments are not of the form they should have") from None
-    return [Entry(one.type, one.body, {**one.beside, **beside}, one.about, one.differs) for one in made]
+    return [_beside(one, beside) for one in made]
+
+
+def _beside(entry: Entry, beside: Mapping[str, Any]) -> Entry:
+    own, outer = entry.beside.get("where"), beside.get("where")
+    both = {"where": f"({outer}) and ({own})"} if own and outer else {}
+    more = {**entry.beside, **beside, **both}
+    if entry.type == "sql":
+        # the share that must comply is a bound of the query
+        more = {word: value for word, value in more.items() if word not in ("tolerance", "nulls")}
+    return filtered(replace(entry, beside=more))
 
 
 def _share(value: Any) -> Decimal:
@@ -120,15 +134,6 @@ def _one(type: str, *words: tuple[str, str]) -> Callable[[Arguments], list[Entry
     return lambda kwargs: [Entry(type, {ours: kwargs[theirs] for ours, theirs in words})]
 
 
-def _found(kwargs: Arguments, pattern: str) -> dict[str, Any]:
-    return {"contains_match": {"column": kwargs["column"], "pattern": pattern}}
-
-
-def _patterns(kwargs: Arguments) -> list[Entry]:
-    match_on = kwargs.get("match_on", "any")
-    return [Entry("all" if match_on == "all" else "any", [_found(kwargs, one) for one in kwargs["regex_list"]])]
-
-
 def _type(names: Any) -> Callable[[Arguments], list[Entry]]:
     def convert(kwargs: Arguments) -> list[Entry]:
         asked = kwargs[names] if isinstance(kwargs[names], list) else [kwargs[names]]
@@ -138,11 +143,6 @@ def _type(names: Any) -> Callable[[Arguments], list[Entry]]:
         return [Entry("type", {"column": kwargs["column"], "is": known.pop()})]
 
     return convert
-
-
-def _compare(kwargs: Arguments) -> list[Entry]:
-    word = "at_least" if kwargs.get("or_equal") else "above"
-    return [Entry("compare", {"column": kwargs["column_A"], word: kwargs["column_B"]}, differs=_ONE_NULL)]
 
 
 def _ordered(kwargs: Arguments) -> list[Entry]:
@@ -166,7 +166,7 @@ def _quantiles(kwargs: Arguments) -> list[Entry]:
 
 
 SAMPLE = "theirs is of a sample (division by n - 1), here it is of the whole (division by n)"
-_ONE_NULL = "a row in which one of the columns is NULL passes here"
+_PAIR = {"column_A", "column_B"}
 _MAP = "expect_column_values_to"
 #: By name: its own arguments; whether it is about `values` (NULL left out) or all `rows`, or neither; the conversion.
 EXPECTATIONS: dict[str, tuple[set[str], str, Callable[[Arguments], list[Entry]]]] = {
@@ -177,8 +177,18 @@ EXPECTATIONS: dict[str, tuple[set[str], str, Callable[[Arguments], list[Entry]]]
     f"{_MAP}_be_in_set": ({"value_set"}, "values", _one("in", ("column", "column"), ("values", "value_set"))),
     f"{_MAP}_not_be_in_set": ({"value_set"}, "values", _one("not_in", ("column", "column"), ("values", "value_set"))),
     f"{_MAP}_match_regex": ({"regex"}, "values", _one("contains_match", ("column", "column"), ("pattern", "regex"))),
-    f"{_MAP}_not_match_regex": ({"regex"}, "values", lambda k: [Entry("not", [_found(k, k["regex"])])]),
-    f"{_MAP}_match_regex_list": ({"regex_list", "match_on"}, "values", _patterns),
+    f"{_MAP}_not_match_regex": (
+        {"regex"}, "values", lambda k: [Entry("not", [{"contains_match": {"column": k["column"], "pattern": k["regex"]}}])],
+    ),
+    f"{_MAP}_match_regex_list": ({"regex_list", "match_on"}, "values", several.patterns("contains_match", "regex_list")),
+    f"{_MAP}_not_match_regex_list": ({"regex_list"}, "values", several.patterns("contains_match", "regex_list", negated=True)),
+    f"{_MAP}_match_like_pattern_list": ({"like_pattern_list", "match_on"}, "values", several.patterns("like", "like_pattern_list")),
+    f"{_MAP}_not_match_like_pattern_list": (
+        {"like_pattern_list"}, "values", several.patterns("like", "like_pattern_list", negated=True),
+    ),
+    f"{_MAP}_be_json_parseable": (set(), "values", several.as_json),
+    f"{_MAP}_match_strftime_format": ({"strftime_format"}, "values", several.strftime),
+    "expect_column_value_z_scores_to_be_less_than": ({"threshold", "double_sided"}, "values", several.z_scores),
     f"{_MAP}_match_like_pattern": ({"like_pattern"}, "values", _one("like", ("column", "column"), ("pattern", "like_pattern"))),
     f"{_MAP}_not_match_like_pattern": (
         {"like_pattern"}, "values", _one("not_like", ("column", "column"), ("pattern", "like_pattern")),
@@ -187,15 +197,20 @@ EXPECTATIONS: dict[str, tuple[set[str], str, Callable[[Arguments], list[Entry]]]
     f"{_MAP}_be_in_type_list": ({"type_list"}, "", _type("type_list")),
     "expect_column_value_lengths_to_be_between": (_RANGE, "values", _bounded("length")),
     "expect_column_value_lengths_to_equal": ({"value"}, "values", _one("length", ("column", "column"), ("equals", "value"))),
-    "expect_column_pair_values_a_to_be_greater_than_b": ({"column_A", "column_B", "or_equal"}, "", _compare),
-    "expect_column_pair_values_to_be_equal": (
-        {"column_A", "column_B"}, "",
-        lambda k: [Entry("equal_columns", {"columns": [k["column_A"], k["column_B"]]}, differs=_ONE_NULL)],
+    "expect_column_pair_values_a_to_be_greater_than_b": (_PAIR | {"or_equal"}, "", several.pair(several.compare)),
+    "expect_column_pair_values_to_be_equal": (_PAIR, "", several.pair(several.equal)),
+    "expect_column_pair_values_to_be_in_set": (_PAIR | {"value_pairs_set"}, "", several.pair(several.in_set)),
+    "expect_compound_columns_to_be_unique": ({"column_list"}, "", several.compound),
+    "expect_select_column_values_to_be_unique_within_record": ({"column_list"}, "rows", several.unlike),
+    "expect_multicolumn_sum_to_equal": ({"column_list", "sum_total"}, "rows", several.sum_of_row),
+    "expect_column_most_common_value_to_be_in_set": ({"value_set", "ties_okay"}, "", several.most_common),
+    "expect_column_distinct_values_to_be_in_set": ({"value_set"}, "", several.distinct_values("in")),
+    "expect_column_distinct_values_to_contain_set": ({"value_set"}, "", several.distinct_values("contains")),
+    "expect_column_distinct_values_to_equal_set": ({"value_set"}, "", several.distinct_values("equals")),
+    "expect_column_kl_divergence_to_be_less_than": (
+        {"partition_object", "threshold", "tail_weight_holdout", "internal_weight_holdout"}, "", several.divergence,
     ),
-    "expect_compound_columns_to_be_unique": (
-        {"column_list"}, "",
-        lambda k: [Entry("unique", {"columns": k["column_list"]}, differs="a key with a NULL part is no duplicate here")],
-    ),
+    "expect_table_row_count_to_equal_other_table": ({"other_table_name"}, "", several.as_other),
     **{
         f"expect_column_{name}_to_be_between": (_RANGE, "", _bounded(type))
         for name, type in {
@@ -214,4 +229,17 @@ EXPECTATIONS: dict[str, tuple[set[str], str, Callable[[Arguments], list[Entry]]]
     "expect_table_column_count_to_equal": ({"value"}, "", _one("column_count", ("equals", "value"))),
     "expect_table_columns_to_match_set": ({"column_set", "exact_match"}, "", _set),
     "expect_table_columns_to_match_ordered_list": ({"column_list"}, "", _ordered),
+}  # fmt: skip
+_NO_ORDER = "rows of a batch have no order but by columns: write 'monotonic' with 'order_by'"
+#: Why an expectation has no form.
+WHY_NOT = {
+    f"{_MAP}_be_increasing": _NO_ORDER,
+    f"{_MAP}_be_decreasing": _NO_ORDER,
+    f"{_MAP}_be_dateutil_parseable": "what dateutil can read has no pattern: write 'date_format' or 'castable'",
+    f"{_MAP}_match_json_schema": "values are not held against a JSON Schema",
+    "expect_column_pair_cramers_phi_value_to_be_less_than": "Cramer's phi has no rule type; 'mutual_information' measures as much",
+    "expect_column_chisquare_test_p_value_to_be_greater_than": "p-values have no rule type; 'drift' compares with earlier batches",
+    "expect_column_bootstrapped_ks_test_p_value_to_be_greater_than": "p-values have no rule type; 'drift' compares with earlier batches",
+    "expect_column_parameterized_distribution_ks_test_p_value_to_be_greater_than":
+        "p-values have no rule type; 'drift' compares with earlier batches",
 }  # fmt: skip

@@ -14,14 +14,19 @@ from typing import Any
 
 from quality import sql
 from quality.errors import Problem, RuleFileError
+from quality.rule_types import REGISTRY
+from quality.rule_types.base import RowRule
 from quality.rulefile import nodes
 from quality.rulefile.dqdl.losses import Converted, Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry, slug
 from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.imports import expectations
 from quality.rulefile.imports.choosing import chosen
-from quality.rulefile.imports.soda_checks import Threshold, failing, measured
+from quality.rulefile.imports.counting import filtered
+from quality.rulefile.imports.soda_checks import failing
+from quality.rulefile.imports.soda_metrics import measured
 from quality.rulefile.imports.soda_schema import PLAIN_TYPE, TYPES
+from quality.rulefile.imports.soda_thresholds import Threshold
 from quality.rulefile.imports.writing import Writing, exists_in
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import MODIFIERS
@@ -91,7 +96,7 @@ def _items(node: Node, key: str) -> list[Node]:
     return node.mapping[key].items if key in node.mapping else []
 
 
-def _unread(writing: Writing, node: Node, what: str, known: set[str]) -> None:
+def _unread(writing: Writing | _OfElements, node: Node, what: str, known: set[str]) -> None:
     """What a rule file has no place for, in one line."""
     others = [key for key in node.mapping if key not in known]
     if others:
@@ -100,6 +105,34 @@ def _unread(writing: Writing, node: Node, what: str, known: set[str]) -> None:
             what,
             f"a rule file has no place for {', '.join(others)}",
         )
+
+
+class _OfElements:
+    """Writes what is demanded of the elements of an array: rules about rows and one column."""
+
+    def __init__(self, writing: Writing) -> None:
+        self.writing, self.lose = writing, writing.lose
+
+    def add(self, line: int, what: str, made: Callable[[], list[Entry]]) -> None:
+        """One demand, refused where it is no rule about the elements by themselves."""
+
+        def guarded() -> list[Entry]:
+            entries = made()
+            for entry in entries:
+                named = entry.body if isinstance(entry.body, dict) else {}
+                if "column" not in named or "where" in entry.beside or not issubclass(REGISTRY[entry.type], RowRule):
+                    raise Lost("of the elements of an array only what is true of each by itself can be demanded")
+            return entries
+
+        self.writing.add(line, what, guarded)
+
+
+def _as_text(given: Mapping[str, Any], kind: Any) -> bool:
+    """Whether dates are kept as text."""
+    return (
+        kind in ("date", "timestamp")
+        and TYPES.get(str(given.get("physicalType") or "").lower().partition("(")[0]) == "string"
+    )
 
 
 def _table(writing: Writing, table: Node) -> None:
@@ -115,22 +148,28 @@ def _table(writing: Writing, table: Node) -> None:
         _quality(writing, node, "")
 
 
-def _property(writing: Writing, node: Node, above: str) -> list[tuple[int, int, str]]:
+def _property(writing: Writing | _OfElements, node: Node, above: str) -> list[tuple[int, int, str]]:
     """The rules of a property; returned is its place in the primary key."""
     given = node.plain() if node.mapping else {}
     name = above + str(given.get("physicalName") or given.get("name") or "")
-    kind, options = given.get("logicalType"), given.get("logicalTypeOptions") or {}
     if given.get("physicalName") and given["physicalName"] != given.get("name"):
         writing.lose(node.line, str(given.get("name")), f"a column has one name, here the physical one, '{name}'")
+    return _named(writing, node, name)
+
+
+def _named(writing: Writing | _OfElements, node: Node, name: str) -> list[tuple[int, int, str]]:
+    """The rules of the property that is reached by a path; what is in an array are its elements, `name[]`."""
+    given = node.plain() if node.mapping else {}
+    kind, options = given.get("logicalType"), given.get("logicalTypeOptions") or {}
     _unread(writing, node, name, _PROPERTY)
-    if kind or given.get("physicalType"):
+    if (kind or given.get("physicalType")) and isinstance(writing, Writing):
         writing.add(node.line, f"type of '{name}'", partial(_type, name, kind, given.get("physicalType"), options))
     for word, type in (("required", "required"), ("unique", "unique")):
         if given.get(word) is True:
             body: Any = {"column": name} if type == "required" else {"columns": [name]}
             writing.add(node.key_lines[word], f"{word} of '{name}'", partial(_one, Entry(type, body)))
     lines = node.mapping["logicalTypeOptions"].key_lines if "logicalTypeOptions" in node.mapping else {}
-    for words, line, made in _options(name, str(kind), options):
+    for words, line, made in _options(name, str(kind), _as_text(given, kind), options):
         writing.add(lines.get(line, node.line), f"{words} of '{name}'", made)
     for one in _items(node, "relationships"):
         writing.add(one.line, f"a relationship of '{name}'", partial(_relationship, one.plain(), name))
@@ -139,7 +178,7 @@ def _property(writing: Writing, node: Node, above: str) -> list[tuple[int, int, 
     for one in _items(node, "properties"):
         _property(writing, one, f"{name}.")
     if "items" in node.mapping:
-        writing.add(node.key_lines["items"], f"items of '{name}'", partial(_refuse, "what is in an array has no rules"))
+        _named(_OfElements(writing) if isinstance(writing, Writing) else writing, node.mapping["items"], f"{name}[]")
     return (
         [(given.get("primaryKeyPosition", 0), node.key_lines["primaryKey"], name)]
         if given.get("primaryKey") is True
@@ -157,9 +196,10 @@ def _refuse(why: str) -> list[Entry]:
 
 def _type(name: str, kind: Any, physical: Any, options: Any) -> list[Entry]:
     given = str(physical or "").lower()
-    known = TYPES.get(given, given)
+    known = TYPES.get(given.partition("(")[0], given)
     format = options.get("format") if isinstance(options, Mapping) else None
-    found = {
+    # with a format of its own a date that is kept as text stays one
+    found = known if format and known == "string" and kind in ("date", "timestamp") else {
         "string": "string", "boolean": "boolean", "date": "date", "timestamp": "timestamp",
         "integer": INTEGERS.get(str(format), known if known in INTEGERS.values() else "bigint"),
         "number": FLOATS.get(str(format), known if PLAIN_TYPE.fullmatch(known) and known != "string" else "double"),
@@ -170,7 +210,7 @@ def _type(name: str, kind: Any, physical: Any, options: Any) -> list[Entry]:
     return [Entry("type", {"column": name, "is": found})]
 
 
-def _options(name: str, kind: str, given: Any) -> Iterator[tuple[str, str, Callable[[], list[Entry]]]]:
+def _options(name: str, kind: str, as_text: bool, given: Any) -> Iterator[tuple[str, str, Callable[[], list[Entry]]]]:
     """What `logicalTypeOptions` demand: the words, the one whose line is told, and how they become entries."""
     options = dict(given) if isinstance(given, Mapping) else {}
     bounds = {BOUNDS[word]: options.pop(word) for word in BOUNDS if word in options}
@@ -195,13 +235,15 @@ def _options(name: str, kind: str, given: Any) -> Iterator[tuple[str, str, Calla
         )
     for word, value in options.items():
         if not (word == "format" and str(value) in (*INTEGERS, *FLOATS)):
-            yield word, word, partial(_option, name, word, value)
+            yield word, word, partial(_option, name, word, value, as_text)
 
 
-def _option(name: str, word: str, value: Any) -> list[Entry]:
+def _option(name: str, word: str, value: Any, as_text: bool) -> list[Entry]:
     column = sql.quote(name).replace(".", "`.`") if "." in name else sql.quote(name)
     if word == "pattern":
         return [Entry("contains_match", {"column": name, "pattern": str(value)})]
+    if word == "format" and as_text:
+        return [Entry("date_format", {"column": name, "pattern": str(value)})]
     if word == "format":
         if str(value) not in FORMATS:
             raise Lost(f"the format '{value}' has no form; texts that are dates are read as ISO 8601")
@@ -245,7 +287,7 @@ def _relationship(given: Any, column: str) -> list[Entry]:
 # quality
 
 
-def _quality(writing: Writing, node: Node, column: str) -> None:
+def _quality(writing: Writing | _OfElements, node: Node, column: str) -> None:
     given: Any = node.plain() if node.mapping else {}
     what = str(
         given.get("id")
@@ -283,7 +325,7 @@ def rules(given: Mapping[str, Any], column: str) -> list[Entry]:
         raise Lost(f"its severity '{severity}' is not known")
     beside |= {"severity": _SEVERITIES[severity]} if severity not in ("error", "critical") else {}
     beside |= {"id": str(given["id"])} if given.get("id") else {}
-    return [replace(one, beside={**beside, **one.beside}) for one in made]
+    return [filtered(replace(one, beside={**beside, **one.beside})) for one in made]
 
 
 def _custom(given: Mapping[str, Any]) -> list[Entry]:
@@ -346,7 +388,21 @@ def _library(given: Mapping[str, Any], column: str) -> Entry:
         valid = [value for value in arguments.get("validValues") or [] if value is not None]
         keys = {"valid values": valid} if valid else {}
         keys |= {"valid regex": arguments["pattern"]} if "pattern" in arguments else {}
-    return measured(f"{_METRICS[metric]}_{'percent' if percent else 'count'}", names, keys, _limit(given))
+    made = measured(f"{_METRICS[metric]}_{'percent' if percent else 'count'}", names, keys, _limit(given))
+    return _of_field(made, column) if "." in column else made
+
+
+def _of_field(entry: Entry, path: str) -> Entry:
+    """The entry with the path of a field quoted part by part in its SQL."""
+
+    def quoted(value: Any) -> Any:
+        if isinstance(value, str) and sql.quote(path) in value:
+            return type(value)(value.replace(sql.quote(path), sql.quote(path).replace(".", "`.`")))
+        if isinstance(value, dict):
+            return {word: quoted(one) for word, one in value.items()}
+        return [quoted(one) for one in value] if isinstance(value, list) else value
+
+    return replace(entry, body=quoted(entry.body), beside=quoted(dict(entry.beside)))
 
 
 def _sql(given: Mapping[str, Any], column: str) -> Entry:

@@ -13,9 +13,9 @@ from typing import Any
 
 from quality.errors import Problem, RuleFileError
 from quality.rulefile.dqdl.losses import Converted, Lost
-from quality.rulefile.dqdl.rules_of_ours import slug
+from quality.rulefile.dqdl.rules_of_ours import Entry, slug
 from quality.rulefile.imports.choosing import chosen
-from quality.rulefile.imports.soda_checks import entries
+from quality.rulefile.imports.soda_checks import entries, watched
 from quality.rulefile.imports.soda_values import KEYS
 from quality.rulefile.imports.writing import Writing
 from quality.rulefile.nodes import Node
@@ -113,8 +113,18 @@ class _Reading:
         # what a schema check demands are demands of their own
         parts = _demands(filled) if text == "schema" else [("", filled)]
         for named, part in parts:
-            made = partial(entries, self.filled(text), part, columns, self.filled(where))
-            writing.add(node.line, f"{what}{named}", made)
+            asked = self.filled(text), part, columns, self.filled(where)
+            if text.startswith("anomaly "):
+                writing.add(node.line, what, partial(self.watched, writing, *asked))
+            else:
+                writing.add(node.line, f"{what}{named}", partial(entries, *asked, self.variables))
+
+    @staticmethod
+    def watched(writing: Writing, *asked: Any) -> list[Entry]:
+        """What is measured so that anomalies are found in it."""
+        found, names = watched(*asked)
+        writing.watched += [name for name in names if name not in writing.watched]
+        return found
 
     def filled(self, value: Any) -> Any:
         """The value with the variables that the file gives a value."""

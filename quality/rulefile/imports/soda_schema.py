@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from quality.rulefile.dqdl.losses import Lost
@@ -36,9 +37,7 @@ def schema(given: dict[str, Any]) -> list[Entry]:
         for key, value in asked.items():
             if key not in _VALIDATIONS:
                 raise Lost(f"'{key}' has no form yet")
-            found += [
-                Entry(e.type, e.body, {**e.beside, **beside}, e.about, e.differs) for e in _VALIDATIONS[key](value)
-            ]
+            found += [replace(e, beside={**e.beside, **beside}) for e in _VALIDATIONS[key](value)]
     for key in given:
         raise Lost(f"its key '{key}' has no form yet")
     if not found:

@@ -15,6 +15,7 @@ from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.lint import mistakes
 from quality.rulefile.ruleforms import slug
 from quality.rulefile.sections import guess_format
+from quality.sql import RELATIONS
 
 #: Bounds that no row at all may not satisfy.
 _LEAST = ("at_least", "above", "equals")
@@ -40,8 +41,10 @@ class Writing:
         self.demands: list[_Demand] = []
         self.ids: dict[str, int] = {}
         self.head: list[str] = []
-        #: Other data sets that rules point at, with the line of the first that does.
-        self.references: dict[str, int] = {}
+        #: Other data sets that rules point at, with the line of the first that does, and which of their rows are meant.
+        self.references: dict[str, tuple[int, str]] = {}
+        #: Metrics that anomalies are looked for in.
+        self.watched: list[str] = []
 
     def add(self, line: int, what: str, made: Callable[[], list[Entry]]) -> None:
         """One demand. `made` raises Lost where there is no equal; then a comment stands in its place."""
@@ -51,8 +54,7 @@ class Writing:
             self.demands.append(self._lost(line, what, str(error)))
             return
         place = Position(line, 1)
-        for name in (name for entry in entries for name in references_of(entry.body)):
-            self.references.setdefault(name, line)
+        entries = [self._referring(entry, line) for entry in entries]
         told = (differs for entry in entries for differs in (entry.differs, _idle(entry)) if differs)
         losses = tuple(Loss(self.file, place, f"'{what}'", differs, kept=True) for differs in told)
         lines = tuple(text for entry in entries for text in self._lines(entry))
@@ -79,11 +81,13 @@ class Writing:
         head += [f"input: {flow({'path': Template(path), **kind})}"]
         if self.references:
             head.append("references:")
-        for name, line in self.references.items():
+        for name, (line, where) in self.references.items():
             place = f"data/{name}.parquet"
-            head.append(f"  {name}: {flow({'path': place})}")
+            head.append(f"  {name}: {flow({'path': place, **({'where': where} if where else {})})}")
             why = f"it is not said where it lies: '{place}' stands there until you write it"
             self.losses.append(Loss(self.file, Position(line, 1), f"reference '{name}'", why, kept=True))
+        if self.watched:
+            head.append(f"anomalies: {flow({'metrics': self.watched, 'severity': 'error'})}")
         outputs = [f"outputs: {flow({'root': root})}"] if root else []
         text = self._text(head, outputs)
         while self._refused(text, len(head) + 1):
@@ -91,6 +95,18 @@ class Writing:
         kept = sum(demand.kept for demand in self.demands)
         losses = [*self.losses, *(loss for demand in self.demands for loss in demand.losses)]
         return Converted(text, tuple(sorted(losses, key=lambda loss: loss.position)), kept, len(self.demands))
+
+    def _referring(self, entry: Entry, line: int) -> Entry:
+        """The entry, its references named: one of which other rows are meant is another."""
+        body = entry.body
+        for base in dict.fromkeys(references_of(entry.body)):
+            name, number = base, 1
+            while self.references.get(name, (0, entry.reference_where))[1] != entry.reference_where:
+                number += 1
+                name = f"{base}_{number}"
+            self.references.setdefault(name, (line, entry.reference_where))
+            body = _renamed(body, base, name) if name != base else body
+        return replace(entry, body=body)
 
     def _text(self, head: list[str], outputs: list[str]) -> str:
         rules = "rules:" if any(demand.kept for demand in self.demands) else "rules: []"
@@ -154,10 +170,20 @@ def references_of(body: Any) -> Iterator[str]:
             yield from references_of(one)
 
 
+def _renamed(body: Any, base: str, name: str) -> Any:
+    """A rule that points at another reference."""
+    if isinstance(body, dict):
+        return {
+            word: name if word == "reference" and value == base else _renamed(value, base, name)
+            for word, value in body.items()
+        }
+    return [_renamed(one, base, name) for one in body] if isinstance(body, list) else body
+
+
 def reference_name(text: str) -> str:
     """A name of another system as one of a reference."""
     name = re.sub(r"\W+", "_", text.strip().strip("\"`'"), flags=re.ASCII).strip("_")
-    return name if name and not name[0].isdigit() and name.lower() != "this" else f"of_{name}"
+    return name if name and not name[0].isdigit() and name.lower() not in RELATIONS else f"of_{name}"
 
 
 def exists_in(columns: list[str], reference: str, theirs: list[str]) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""What is told of a query without Spark: the relations that it names, and the condition of one that only filters the batch."""
+
+from __future__ import annotations
+
+import pytest
+
+from quality.query_text import condition, relations, renamed, selected
+
+NAMED = {
+    "select 1": [],
+    "select a from this": ["this"],
+    "select a from `this` b, other c join d.`e f` on true": ["this", "other", "d.e f"],
+    "select a from this where b in (select c from other where d is distinct from e)": ["this", "other"],
+    "select extract(year from a), trim(both 'x' from b), (select max(c) from d) from this": ["d", "this"],
+    "select a from ((select b from c) d join e using (f, g)), h": ["c", "e", "h"],
+    "with x as (select 1 from a), y(b, c) as (select 2 from x) select * from y join x": ["a"],
+    "with a as (select * from a) select * from a": ["a"],
+    "select * from a left anti join b as c on a.d = c.d union all select * from e order by f, g": ["a", "b", "e"],
+    "select * from range(3), values (1, true) as t(a, b)": [],
+    "select * from this lateral view explode(a) t as b": ["this"],
+    "select * from a, lateral (select a.b from c)": ["a", "c"],
+    "select from_csv(a, 'b int'), 'x from y', `from z` from this": ["this"],
+    "select a, from_, join_ from this group by a, b having count(*) > 1": ["this"],
+}
+
+
+@pytest.mark.parametrize("query", NAMED)
+def test_the_relations_of_a_query(query):
+    assert [one.name for one in relations(query)] == NAMED[query]
+    assert all(query[one.start : one.end].replace("`", "") == one.name for one in relations(query))
+
+
+CONDITIONS = {
+    "select * from this": "true",
+    "SELECT id, 1 AS x FROM primary WHERE age < 100": "age < 100",
+    "select distinct o.id from this as o where o.a < 1 and x.o.y > '(' and `o`.b in (1, 2)": "a < 1 and x.o.y > '(' and b in (1, 2)",
+    "select this.a from this where this.a is distinct from b": "a is distinct from b",
+    "select a from `This` where extract(year from d) = 2": "extract(year from d) = 2",
+}
+NO_CONDITION = [
+    "select count(*) from this where a",
+    "select explode(a) from this where a",
+    "select a from this order by a",
+    "select a from this where b limit 3",
+    "select a from this group by a",
+    "select a from this where b in (select c from other)",
+    "select a from other where b",
+    "select a from this, other where b",
+    "select a from this join other where b",
+    "select a from this where",
+    "select a from this where b union select c from this",
+    "with x as (select 1) select a from this where b",
+    "select a from (select a from this) where b",
+]
+
+
+@pytest.mark.parametrize("query", (*CONDITIONS, *NO_CONDITION))
+def test_the_condition_of_a_filter_and_of_nothing_else(query):
+    assert condition(query) == CONDITIONS.get(query)
+
+
+def test_columns_that_are_selected_by_name():
+    assert selected("select distinct a, b.`c d`, e as f, b.g as h from b") == ("a", "c d", "f", "h")
+    assert [selected(f"select {x} from this") for x in ("*", "a + b", "count(a)", "a b", "1", "")] == [()] * 6
+
+
+def test_relations_are_called_another_way():
+    names = {"orders": "this", "main.cust": "cust"}
+    said = "select orders.a from orders join main.cust c on orders.b = c.b join main.cust using (b) where 'orders'"
+    assert renamed(said, lambda name: names[name]) == (
+        "select orders.a from this as `orders` join cust c on orders.b = c.b join cust using (b) where 'orders'"
+    )
