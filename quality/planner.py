@@ -307,7 +307,8 @@ class Plan:
     @property
     def batches(self) -> int:
         """How many earlier batches the bounds ask for: their metrics are read from the history."""
-        asked = [*(check.rule.check for check in self.metric_checks), *(rule.check for rule in self.schema_rules)]
+        checks = (*self.metric_checks, *self.group_checks)
+        asked = [*(check.rule.check for check in checks), *(rule.check for rule in self.schema_rules)]
         return max(map(batches_asked, asked), default=0)
 
     @property
