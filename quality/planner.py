@@ -17,6 +17,7 @@ from quality.checks import (
     KeyPass,
     MetricCheck,
     RowCheck,
+    about_batch,
     by_of,
     hiding_of,
     ids_of,
@@ -34,7 +35,7 @@ from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaR
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.files import FileRule
 from quality.rule_types.outliers import NoOutliers
-from quality.rule_types.questions import Link, Order, Pairs, Question, Spread, Total
+from quality.rule_types.questions import Link, Order, Pairs, Question, Returned, Spread, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.verdicts import Verdict
 
@@ -250,6 +251,11 @@ class Plan:
                     0,
                     name,
                 )
+            elif isinstance(question, Returned):
+                times, others = reads(question.query)
+                purpose = "asking a query which rows it returns"
+                for number, name in enumerate([""] * times + [*others]):
+                    yield Pass("narrow", purpose, tuple(rules), int(not number), name)
             elif isinstance(question, Total | Spread):
                 totals.setdefault(name, []).extend(rules)
                 profiled.setdefault(name, []).extend([question.column] * isinstance(question, Spread))
@@ -395,9 +401,11 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
         (group_checks if made.by else metric_checks).append(made)
 
     errors: dict[str, str] = {}
-    rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
-    for rule in rules:
+    judged: list[Rule] = []
+    for written in expanded((*rule_set.rules, *more_rules), row.columns):
+        judged.append(written)
         try:
+            rule = judged[-1] = about_batch(written, row)
             if rule.over:
                 raise RuleDataError(f"no column of the batch is meant by '{rule.over}'")
             if isinstance(rule.check, RowRule):
@@ -425,10 +433,10 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
             else:
                 schema_rules.append(rule)
         except RuleDataError as error:
-            errors[rule.id] = str(error)
+            errors[written.id] = str(error)
     checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(file_rules), tuple(verdict_rules))
     grouped = (tuple(group_checks), tuple(composed))
-    return Plan(rule_set, rules, row.columns, text, *checks, *grouped, errors, reading_scans)
+    return Plan(rule_set, tuple(judged), row.columns, text, *checks, *grouped, errors, reading_scans)
 
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:

@@ -16,20 +16,32 @@ from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from quality import comparing, ordering, totals
+from quality import comparing, ordering, queries, totals
 from quality.analyzers import FRACTIONAL, base_type
 from quality.backends import jdbc
 from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
+from quality.checks import reads
 from quality.comparing import Side, as_type
 from quality.engine import Engine, in_words
 from quality.errors import InputError, QualityError, RuleDataError
 from quality.matches import Compared, Shaped
 from quality.rule_types.base import Row
-from quality.rule_types.questions import Link, Order, Pairs, Question, Relation, Shape, Spread, Total
+from quality.rule_types.questions import (
+    Link,
+    Order,
+    Pairs,
+    Question,
+    Relation,
+    Returned,
+    Shape,
+    Spread,
+    Told,
+    Total,
+)
 from quality.rule_types.rules import Reference, RuleSet, digest
 from quality.sql import conjunction, quote
 from quality.storage import commit
@@ -42,10 +54,19 @@ BROADCAST_KEYS = 1_000_000
 
 class References:
     """The references that rules of one rule set ask. Those that no rule asks are never looked at. `within` are helper columns of
-    a frame that holds several batches: each is told of itself."""
+    a frame that holds several batches: each is told of itself. Not `ask_rows`: queries for rows of the batch are not asked, as
+    it is none."""
 
-    def __init__(self, engine: Engine, store: Store, rule_set: RuleSet, within: Sequence[str] = ()) -> None:
-        self.engine, self.store, self.within = engine, store, within
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        rule_set: RuleSet,
+        *,
+        within: Sequence[str] = (),
+        ask_rows: bool = True,
+    ) -> None:
+        self.engine, self.store, self.within, self.ask_rows = engine, store, within, ask_rows
         self.sensitive = rule_set.sensitive
         self.questions = tuple(
             dict.fromkeys(question for rule in rule_set.rules for question in rule.check.questions(rule.where))
@@ -106,10 +127,10 @@ class References:
         frame, answers, unanswered = batch.frame, dict[Question, Any](), dict[Question, str]()
         for question in self.questions:
             try:
-                if isinstance(question, Order):
-                    frame = self._ordered(frame, batch, question, counting=counting)
-                elif isinstance(question, Link):
-                    frame = self._joined(frame, batch, question, counting=counting)
+                if isinstance(question, Order | Returned | Link):
+                    # what a query reads was asked for before
+                    asking = replace(batch, row=replace(batch.row, answers=answers, unanswered=unanswered))
+                    frame, answers[question] = self._beside(frame, asking, question, counting=counting)
                 elif isinstance(question, Shape):
                     answers[question] = shaped(batch, self._asked(question), types=question.types)
                 elif isinstance(question, Relation):
@@ -121,12 +142,13 @@ class References:
             except (RuleDataError, InputError) as error:
                 unanswered[question] = str(error)
             except AnalysisException as error:
-                own = isinstance(question, Order)
+                known = [column.name for column in batch.columns]
+                of_batch = isinstance(question, Order | Returned)
                 unanswered[question] = (
-                    in_words(error, frame.columns) if own else self._unreadable(question.reference, error)
+                    in_words(error, known) if of_batch else self._unreadable(question.reference, error)
                 )
             except (PySparkException, Py4JJavaError) as error:
-                own = isinstance(question, Order)
+                own = isinstance(question, Order | Returned)
                 unanswered[question] = reason(error) if own else self._unreadable(question.reference, error)
         every = [q for q in self.questions if isinstance(q, Total | Spread) and q not in unanswered] if counting else []
         for name in dict.fromkeys(question.reference for question in every):
@@ -139,6 +161,8 @@ class References:
 
     def _unreadable(self, name: str, error: BaseException) -> str:
         source = next((reference.jdbc for reference in self.asked if reference.name == name), None)
+        if not name:
+            return reason(error)
         return f"reference '{name}' cannot be read: {jdbc.told(source, error) if source else reason(error)}"
 
     def _asked(self, question: Question) -> Batch:
@@ -176,6 +200,16 @@ class References:
         self.engine.kept.append(differing.persist())
         return comparing.summary(differing, columns, pairs, self.sensitive)
 
+    def _beside(
+        self, frame: DataFrame, batch: Batch, question: Order | Returned | Link, *, counting: bool
+    ) -> tuple[DataFrame, Told | None]:
+        """The frame with the answer for each row."""
+        if isinstance(question, Returned):
+            return self._returned(frame, batch, question, counting=counting)
+        if isinstance(question, Order):
+            return self._ordered(frame, batch, question, counting=counting), None
+        return self._joined(frame, batch, question, counting=counting), None
+
     def _joined(self, frame: DataFrame, batch: Batch, link: Link, *, counting: bool) -> DataFrame:
         names = [f"{link.marker}_{index}" for index in range(len(link.columns))]
         keys = self._keys(batch.row, link, names)
@@ -189,8 +223,29 @@ class References:
         matches = [
             F.expr(batch.row.ref(column)) == F.col(name) for column, name in zip(link.columns, names, strict=True)
         ]
-        keys = keys.withColumn(link.marker, F.lit(True))
-        return frame.join(keys, reduce(lambda one, other: one & other, matches), "left").drop(*names)
+        return _marked(frame, keys, matches, link.marker)
+
+    def _returned(
+        self, frame: DataFrame, batch: Batch, question: Returned, *, counting: bool
+    ) -> tuple[DataFrame, Told]:
+        if not self.ask_rows:
+            raise RuleDataError("it asks a query of the whole batch, which is not done here")
+        told, keys = queries.returned(batch, question)
+        if keys is None:
+            return frame, told
+        if counting:
+            keys = keys.persist()
+            self.engine.kept.append(keys)
+            times, others = reads(question.query)
+            self.engine.launched.narrow += times + len(others)
+            self.engine.launched.shuffles += 1
+            if keys.count() <= BROADCAST_KEYS:
+                keys = F.broadcast(keys)
+        matches = [
+            F.expr(batch.row.ref(column)).eqNullSafe(F.col(name))
+            for column, name in zip(told.columns, keys.columns, strict=True)
+        ]
+        return _marked(frame, keys, matches, question.marker), told
 
     def _ordered(self, frame: DataFrame, batch: Batch, order: Order, *, counting: bool) -> DataFrame:
         # over the batch as it was read: answers to other questions would be joined again for this one
@@ -222,6 +277,12 @@ class References:
         tests = [f"{name} is not null" for name in names]
         tests += [f"not isnan({name})" for name, kind in zip(names, kinds, strict=True) if kind in FRACTIONAL]
         return well_formed(found).selectExpr(*texts).where(conjunction(tests)).distinct()
+
+
+def _marked(frame: DataFrame, keys: DataFrame, matches: Sequence[Column], marker: str) -> DataFrame:
+    """The rows, each once, with a marker where they match one of the keys, which are distinct."""
+    found = keys.withColumn(marker, F.lit(True))
+    return frame.join(found, reduce(lambda one, other: one & other, matches), "left").drop(*keys.columns)
 
 
 def _relation(found: Batch) -> DataFrame:

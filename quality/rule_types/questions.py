@@ -4,12 +4,15 @@ equal ones are asked once."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 #: The columns the engine adds begin so; an input column may not.
 PREFIX = "__quality_"
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Link:
     @property
     def marker(self) -> str:
         """The helper column that holds the answer: true, or NULL."""
-        return _marker("link", (self.reference, "", *self.columns, "", *self.reference_columns))
+        return f"{PREFIX}link_{_digest(self.reference, '', *self.columns, '', *self.reference_columns)}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Order:
     def marker(self) -> str:
         """The helper column that holds the answer: true, or NULL."""
         flags = (str(self.falls), str(self.strict), self.where)
-        return _marker("order", (self.column, "", *self.order_by, "", *self.per, "", *flags))
+        return f"{PREFIX}order_{_digest(self.column, '', *self.order_by, '', *self.per, '', *flags)}"
 
     @property
     def reads(self) -> int:
@@ -118,8 +121,26 @@ class Relation:
     reference: str
 
 
-Question = Link | Order | Total | Spread | Shape | Pairs | Relation
+@dataclass(frozen=True)
+class Returned:
+    """Which rows of the batch does a query return? They are told by `key`, by all their columns where there is none."""
+
+    query: str
+    key: tuple[str, ...] = ()
+    reference: ClassVar[str] = ""
+
+    @property
+    def marker(self) -> str:
+        """The helper column that holds the answer: true, or NULL."""
+        return f"{PREFIX}returned_{_digest(self.query, '', *self.key)}"
 
 
-def _marker(kind: str, parts: Iterable[str]) -> str:
-    return f"{PREFIX}{kind}_{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"
+@dataclass(frozen=True)
+class Told:
+    """By which columns a query tells rows of the batch; by none when it cannot. `untold` says why."""
+
+    columns: tuple[str, ...]
+    untold: str = ""
+
+
+Question = Returned | Order | Link | Total | Spread | Shape | Pairs | Relation

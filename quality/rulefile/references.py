@@ -163,7 +163,7 @@ def refuse_unknown(rules: Iterable[Rule], references: Iterable[Reference], probl
     for rule in rules:
         read = {question.reference for question in rule.check.questions() if isinstance(question, Relation)}
         for name in dict.fromkeys(question.reference for question in rule.check.questions()):
-            if not name or name in names:
+            if name in names or not name:
                 continue
             if name in read:
                 hint = did_you_mean(name, [RELATIONS[0], *names], "relations")

@@ -92,16 +92,20 @@ def after(rule_file):
     """The verdict on groups by their means, by what earlier batches had of each: at most twice the median of three, at least
     two of them."""
     rule = "{name: r, mean: {column: a, at_most: 2 * median(last 3)}, min_history: 2, group_by: [g]}"
-    points = [{Series("Mean", "a", "", (("g", name),)): Point(value) for name, value in of.items()} for of in PAST]
+
+    def series(column, *segment: Any):
+        return Series("Mean", column, "", segment)
+
+    points = [{series("a", ("g", name)): Point(value) for name, value in of.items()} for of in PAST]
     # of another column, of other groups, of all rows: none of these is the past of a group
-    points[2] |= {Series("Mean", "h", "", (("g", "y"),)): Point(99.0), Series("Mean", "a"): Point(99.0)}
-    points[2] |= {Series("Mean", "a", "", (("g", None), ("h", "1"))): Point(99.0)}
+    others = (series("h", ("g", "y")), series("a"), series("a", ("g", None), ("h", "1")))
+    points[2] |= dict.fromkeys(others, Point(99.0))
 
     def judged(groups, rule=rule):
         made = planned(rule_file, rule)
         past = Past(("c", "b", "a"), tuple(points))
         made = replace(made, group_checks=tuple(in_groups(check, past) for check in made.group_checks))
-        found = {
+        found: dict[Group, Measured] = {
             (name,): Measured(
                 5, metrics={c.rule.id: Metric(c.analyzer.key, mean) for c in made.group_checks},
                 scopes={c.rule.id: 5 for c in made.group_checks},
