@@ -28,7 +28,7 @@ from quality.engine import Engine, in_words
 from quality.errors import InputError, QualityError, RuleDataError
 from quality.matches import Compared, Shaped
 from quality.rule_types.base import Row
-from quality.rule_types.questions import Link, Pairs, Question, Relation, Shape, Spread, Total
+from quality.rule_types.questions import Link, Pairs, Question, Relation, Repeated, Shape, Spread, Total
 from quality.rule_types.rules import Reference, RuleSet, digest
 from quality.sql import conjunction, quote
 from quality.storage import commit
@@ -106,6 +106,8 @@ class References:
             try:
                 if isinstance(question, Link):
                     frame = self._joined(frame, batch, question, counting=counting)
+                elif isinstance(question, Repeated):
+                    frame = self._repeated(frame, batch, question, counting=counting)
                 elif isinstance(question, Shape):
                     answers[question] = shaped(batch, self._asked(question), types=question.types)
                 elif isinstance(question, Relation):
@@ -180,6 +182,34 @@ class References:
             F.expr(batch.row.ref(column)) == F.col(name) for column, name in zip(link.columns, names, strict=True)
         ]
         keys = keys.withColumn(link.marker, F.lit(True))
+        return frame.join(keys, reduce(lambda one, other: one & other, matches), "left").drop(*names)
+
+    def _repeated(self, frame: DataFrame, batch: Batch, question: Repeated, *, counting: bool) -> DataFrame:
+        """The frame with the marker of keys that several rows of the batch have."""
+        names = [f"{question.marker}_{index}" for index in range(len(question.columns))]
+        references = [batch.row.ref(name) for name in question.columns]
+        for name in question.columns:
+            if "map<" in batch.row.type(name):
+                raise RuleDataError(
+                    f"column '{name}' is {batch.row.type(name)}: maps cannot be compared, so they are no key"
+                )
+        try:
+            rows = well_formed(batch)
+            rows = rows.where(f"coalesce(({question.where}), false)") if question.where else rows
+            there = rows.where(conjunction([f"{reference} is not null" for reference in references]))
+            keys = there.selectExpr(*(f"{ref} as {name}" for ref, name in zip(references, names, strict=True)))
+        except AnalysisException as error:
+            raise RuleDataError(in_words(error, batch.frame.columns)) from None
+        keys = keys.groupBy(*names).count().where("count > 1").drop("count")
+        if counting:
+            keys = keys.persist()
+            self.engine.kept.append(keys)
+            self.engine.launched.narrow += 1
+            self.engine.launched.shuffles += 1
+            if keys.count() <= BROADCAST_KEYS:
+                keys = F.broadcast(keys)
+        matches = [F.expr(reference) == F.col(name) for reference, name in zip(references, names, strict=True)]
+        keys = keys.withColumn(question.marker, F.lit(True))
         return frame.join(keys, reduce(lambda one, other: one & other, matches), "left").drop(*names)
 
     def _keys(self, row: Row, link: Link, names: list[str]) -> DataFrame:

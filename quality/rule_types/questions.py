@@ -25,6 +25,22 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """Which keys without NULL do several rows of the batch itself have, of those that a condition means?"""
+
+    columns: tuple[str, ...]
+    where: str = ""
+    #: None: the batch is asked.
+    reference: str = ""
+
+    @property
+    def marker(self) -> str:
+        """The helper column that holds the answer: true, or NULL."""
+        text = "\0".join((self.where, "", *self.columns))
+        return f"{PREFIX}repeated_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
 class Total:
     """What is an aggregate of a column of the reference, its texts taken as the type of a column of the batch? Of no column:
     how many rows does it have?"""
@@ -80,4 +96,4 @@ class Relation:
     reference: str
 
 
-Question = Link | Total | Spread | Shape | Pairs | Relation
+Question = Link | Repeated | Total | Spread | Shape | Pairs | Relation
