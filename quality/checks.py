@@ -17,8 +17,10 @@ from quality.passes import OwnPass, own_pass
 from quality.query_text import relations
 from quality.rule_types.base import Elements, KeyRule, MetricRule, Row, RowRule, element
 from quality.rule_types.completeness import Required
+from quality.rule_types.custom import SqlRows
 from quality.rule_types.outliers import NoOutliers
-from quality.rule_types.rules import Rule
+from quality.rule_types.questions import Told
+from quality.rule_types.rules import Rule, default_on_fail
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
 from quality.sql import conjunction
@@ -167,6 +169,27 @@ def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> Ro
     analyzer = _analyzer(rule, check, row, complies, skipped)
     value = check.shown_value(row)
     return RowCheck(rule, conjunction([*scope, *skipped]), complies, value, analyzer, key, well_formed=well_formed)
+
+
+def about_batch(rule: Rule, row: Row) -> Rule:
+    """A rule about the rows that a query returns, as one about how many there are where the query does not tell which; every other
+    rule as it is. Raises RuleDataError when that would be another demand."""
+    check = rule.check
+    found = row.answers.get(check.returned) if isinstance(check, SqlRows) and check.returned else None
+    if not isinstance(check, SqlRows) or not isinstance(found, Told) or found.columns:
+        return rule
+    beside = {
+        "returns: passing": check.returns == "passing",
+        "where": rule.where,
+        "group_by": rule.group_by,
+        "a tolerance of a share": rule.tolerance.ratio,
+    }
+    wrong = [word for word, given in beside.items() if given]
+    if wrong:
+        raise RuleDataError(f"{found.untold}, and without them {wrong[0]} says nothing")
+    counted = check.about_batch(rule.tolerance.rows, found.untold)
+    usual = rule.on_fail == default_on_fail(check, rule.severity)
+    return replace(rule, check=counted, on_fail=default_on_fail(counted, rule.severity) if usual else rule.on_fail)
 
 
 def _element_check(rule: Rule, check: RowRule, well_formed: str, inside: Elements) -> RowCheck:

@@ -187,7 +187,7 @@ def _mutated(engine: Engine, rule_set: RuleSet, batch: str, how: tuple[int, floa
     sample, count, whole = _sample(engine.spark, read, limit, seed)
     if not count:
         raise InputError("the batch has no row that a fault could be put into")
-    references = References(engine, store, rule_set)
+    references = References(engine, store, rule_set, ask_rows=False)
     references.pin()
     with one_task(engine.spark, interpreted=count * 50 <= _INTERPRETED):
         small = replace(read, frame=sample, small=True)

@@ -17,6 +17,7 @@ from quality.checks import (
     KeyPass,
     MetricCheck,
     RowCheck,
+    about_batch,
     by_of,
     hiding_of,
     ids_of,
@@ -34,7 +35,7 @@ from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaR
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.files import FileRule
 from quality.rule_types.outliers import NoOutliers
-from quality.rule_types.questions import Link, Pairs, Question, Repeated, Spread, Total
+from quality.rule_types.questions import Link, Pairs, Question, Repeated, Returned, Spread, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.verdicts import Verdict
 
@@ -132,9 +133,11 @@ class Plan:
     @cached_property
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
-        what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
+        what = "looking what failing rows have in common, when a rule fails"
+        if self.together:
+            what = "looking again at files that have most of the rows a rule fails"
         width = "kept" if self.kept else "narrow"
-        last = [Pass(width, what, ids_of(self.row_checks), shuffles)]
+        last = [Pass(width, what, ids_of(self.row_checks))]
         own = [s if s.of else replace(s, width=width) for s in (*self._group_steps, *self._query_steps)]
         return (*self._hashing, *self._steps, *own, *(last if self.writes and self.several and self.row_checks else ()))
 
@@ -246,6 +249,11 @@ class Plan:
                     0,
                     name,
                 )
+            elif isinstance(question, Returned):
+                times, others = reads(question.query)
+                purpose = "asking a query which rows it returns"
+                for number, name in enumerate([""] * times + [*others]):
+                    yield Pass("narrow", purpose, tuple(rules), int(not number), name)
             elif isinstance(question, Total | Spread):
                 totals.setdefault(name, []).extend(rules)
                 profiled.setdefault(name, []).extend([question.column] * isinstance(question, Spread))
@@ -390,9 +398,11 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
         (group_checks if made.by else metric_checks).append(made)
 
     errors: dict[str, str] = {}
-    rules = tuple(expanded((*rule_set.rules, *more_rules), row.columns))
-    for rule in rules:
+    judged: list[Rule] = []
+    for written in expanded((*rule_set.rules, *more_rules), row.columns):
+        judged.append(written)
         try:
+            rule = judged[-1] = about_batch(written, row)
             if rule.over:
                 raise RuleDataError(f"no column of the batch is meant by '{rule.over}'")
             if isinstance(rule.check, RowRule):
@@ -420,10 +430,10 @@ def plan(rule_set: RuleSet, row: Row, text: bool, more_rules: Iterable[Rule] = (
             else:
                 schema_rules.append(rule)
         except RuleDataError as error:
-            errors[rule.id] = str(error)
+            errors[written.id] = str(error)
     checks = (tuple(row_checks), tuple(metric_checks), tuple(schema_rules), tuple(file_rules), tuple(verdict_rules))
     grouped = (tuple(group_checks), tuple(composed))
-    return Plan(rule_set, rules, row.columns, text, *checks, *grouped, errors, reading_scans)
+    return Plan(rule_set, tuple(judged), row.columns, text, *checks, *grouped, errors, reading_scans)
 
 
 def expanded(rules: Iterable[Rule], columns: Iterable[Column]) -> Iterator[Rule]:

@@ -1,4 +1,4 @@
-"""Asks a batch the queries of a steward: one value each, in a pass of its own.
+"""Asks a batch the queries of a steward: for one value, in a pass of its own, or for rows of the batch.
 
 A query sees nothing but the batch, as `this` (or `primary`, as DQDL calls it), and the references that it names: what it reads is
 checked in Spark's own parse, node by node, before it runs. What is not known to be harmless is refused.
@@ -6,7 +6,7 @@ checked in Spark's own parse, node by node, before it runs. What is not known to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pyspark.sql import DataFrame
@@ -17,9 +17,10 @@ from quality.backends.parsing import query_problems
 from quality.backends.reading import Batch
 from quality.checks import MetricCheck, reads
 from quality.errors import RuleDataError
-from quality.model import Metric
+from quality.model import Column, Metric
 from quality.rule_types.base import MALFORMED, RESERVED_PREFIX
 from quality.rule_types.custom import asked_by
+from quality.rule_types.questions import Returned, Told
 
 _VIEW = f"{RESERVED_PREFIX}relation_"
 
@@ -39,6 +40,35 @@ def ask(batch: Batch, check: MetricCheck, launch: Callable[[int, int], None]) ->
     if len(values) != 1:
         raise RuleDataError(f"the query must give one row, it gave {'more' if values else 'none'}")
     return Metric(check.analyzer.key, values[0][0])
+
+
+def returned(batch: Batch, question: Returned) -> tuple[Told, DataFrame | None]:
+    """By which columns the query tells rows, and their values where it does, each once: columns named after the marker. Nothing
+    runs. Raises RuleDataError when what should tell them does not, and what Spark raises."""
+    with answered(batch, question.query) as found:
+        # a query may return two columns of one name
+        columns = [(field.name.lower(), field.dataType.simpleString()) for field in found.schema.fields]
+        wanted = [batch.row.find(name) for name in question.key] or batch.columns
+        why = next((wrong for column in wanted if (wrong := _untold(column, columns))), "")
+        if why and question.key:
+            raise RuleDataError(f"the query does not tell rows by {', '.join(question.key)}: {why}")
+        if why:
+            return Told((), f"the query tells no rows, as {why}; name the columns that tell them under 'key'"), None
+        names = [name for name, _ in columns]
+        numbered = found.toDF(*(f"c{place}" for place in range(len(columns))))
+        parts = [f"c{names.index(c.name.lower())} as {question.marker}_{place}" for place, c in enumerate(wanted)]
+        return Told(tuple(column.name for column in wanted)), numbered.selectExpr(*parts).distinct()
+
+
+def _untold(column: Column, returned: Sequence[tuple[str, str]]) -> str:
+    """Why rows cannot be told by a column of the batch."""
+    kinds = [kind for name, kind in returned if name == column.name.lower()]
+    if len(kinds) != 1:
+        return f"it returns {'two columns' if kinds else 'no column'} '{column.name}'"
+    if "map<" in column.type:
+        return f"column '{column.name}' is {column.type}: maps cannot be compared"
+    alike = kinds[0] == column.type or {base_type(kinds[0]), base_type(column.type)} <= {*NUMERIC}
+    return "" if alike else f"it returns '{column.name}' as {kinds[0]}, which is {column.type} in the batch"
 
 
 @contextmanager

@@ -9,26 +9,28 @@ rules that ask it, alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from quality import comparing, totals
+from quality import comparing, queries, totals
 from quality.analyzers import FRACTIONAL, base_type
 from quality.backends import jdbc
 from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
+from quality.checks import reads
 from quality.comparing import Side, as_type
 from quality.engine import Engine, in_words
 from quality.errors import InputError, QualityError, RuleDataError
 from quality.matches import Compared, Shaped
 from quality.rule_types.base import Row
-from quality.rule_types.questions import Link, Pairs, Question, Relation, Repeated, Shape, Spread, Total
+from quality.rule_types.questions import Link, Pairs, Question, Relation, Repeated, Returned, Shape, Spread, Told, Total
 from quality.rule_types.rules import Reference, RuleSet, digest
 from quality.sql import conjunction, quote
 from quality.storage import commit
@@ -40,10 +42,11 @@ BROADCAST_KEYS = 1_000_000
 
 
 class References:
-    """The references that rules of one rule set ask. Those that no rule asks are never looked at."""
+    """The references that rules of one rule set ask. Those that no rule asks are never looked at. Not `ask_rows`: queries for rows of
+    the batch are not asked, as it is none."""
 
-    def __init__(self, engine: Engine, store: Store, rule_set: RuleSet) -> None:
-        self.engine, self.store = engine, store
+    def __init__(self, engine: Engine, store: Store, rule_set: RuleSet, *, ask_rows: bool = True) -> None:
+        self.engine, self.store, self.ask_rows = engine, store, ask_rows
         self.sensitive = rule_set.sensitive
         self.questions = tuple(
             dict.fromkeys(question for rule in rule_set.rules for question in rule.check.questions(rule.where))
@@ -104,10 +107,12 @@ class References:
         frame, answers, unanswered = batch.frame, dict[Question, Any](), dict[Question, str]()
         for question in self.questions:
             try:
-                if isinstance(question, Link):
+                if isinstance(question, Returned):
+                    # what it reads was asked for before
+                    asking = replace(batch, row=replace(batch.row, answers=answers, unanswered=unanswered))
+                    frame, answers[question] = self._returned(frame, asking, question, counting=counting)
+                elif isinstance(question, Link | Repeated):
                     frame = self._joined(frame, batch, question, counting=counting)
-                elif isinstance(question, Repeated):
-                    frame = self._repeated(frame, batch, question, counting=counting)
                 elif isinstance(question, Shape):
                     answers[question] = shaped(batch, self._asked(question), types=question.types)
                 elif isinstance(question, Relation):
@@ -118,6 +123,12 @@ class References:
                     totals.asked(batch, self._asked(question), question)
             except (RuleDataError, InputError) as error:
                 unanswered[question] = str(error)
+            except AnalysisException as error:
+                known = [column.name for column in batch.columns]
+                of_query = isinstance(question, Returned)
+                unanswered[question] = (
+                    in_words(error, known) if of_query else self._unreadable(question.reference, error)
+                )
             except (PySparkException, Py4JJavaError) as error:
                 unanswered[question] = self._unreadable(question.reference, error)
         every = [q for q in self.questions if isinstance(q, Total | Spread) and q not in unanswered] if counting else []
@@ -131,6 +142,8 @@ class References:
 
     def _unreadable(self, name: str, error: BaseException) -> str:
         source = next((reference.jdbc for reference in self.asked if reference.name == name), None)
+        if not name:
+            return reason(error)
         return f"reference '{name}' cannot be read: {jdbc.told(source, error) if source else reason(error)}"
 
     def _asked(self, question: Question) -> Batch:
@@ -168,9 +181,9 @@ class References:
         self.engine.kept.append(differing.persist())
         return comparing.summary(differing, columns, pairs, self.sensitive)
 
-    def _joined(self, frame: DataFrame, batch: Batch, link: Link, *, counting: bool) -> DataFrame:
+    def _joined(self, frame: DataFrame, batch: Batch, link: Link | Repeated, *, counting: bool) -> DataFrame:
         names = [f"{link.marker}_{index}" for index in range(len(link.columns))]
-        keys = self._keys(batch.row, link, names)
+        keys = self._repeated(batch, link, names) if isinstance(link, Repeated) else self._keys(batch.row, link, names)
         if counting:
             keys = keys.persist()
             self.engine.kept.append(keys)
@@ -181,18 +194,39 @@ class References:
         matches = [
             F.expr(batch.row.ref(column)) == F.col(name) for column, name in zip(link.columns, names, strict=True)
         ]
-        keys = keys.withColumn(link.marker, F.lit(True))
-        return frame.join(keys, reduce(lambda one, other: one & other, matches), "left").drop(*names)
+        return _marked(frame, keys, matches, link.marker)
 
-    def _repeated(self, frame: DataFrame, batch: Batch, question: Repeated, *, counting: bool) -> DataFrame:
-        """The frame with the marker of keys that several rows of the batch have."""
-        names = [f"{question.marker}_{index}" for index in range(len(question.columns))]
+    def _returned(
+        self, frame: DataFrame, batch: Batch, question: Returned, *, counting: bool
+    ) -> tuple[DataFrame, Told]:
+        if not self.ask_rows:
+            raise RuleDataError("it asks a query of the whole batch, which is not done here")
+        told, keys = queries.returned(batch, question)
+        if keys is None:
+            return frame, told
+        if counting:
+            keys = keys.persist()
+            self.engine.kept.append(keys)
+            times, others = reads(question.query)
+            self.engine.launched.narrow += times + len(others)
+            self.engine.launched.shuffles += 1
+            if keys.count() <= BROADCAST_KEYS:
+                keys = F.broadcast(keys)
+        matches = [
+            F.expr(batch.row.ref(column)).eqNullSafe(F.col(name))
+            for column, name in zip(told.columns, keys.columns, strict=True)
+        ]
+        return _marked(frame, keys, matches, question.marker), told
+
+    def _repeated(self, batch: Batch, question: Repeated, names: list[str]) -> DataFrame:
+        """The keys that several rows of the batch have."""
+        if not self.ask_rows:
+            raise RuleDataError("a key in it is one of the whole batch, which is not looked at here")
         references = [batch.row.ref(name) for name in question.columns]
         for name in question.columns:
             if "map<" in batch.row.type(name):
-                raise RuleDataError(
-                    f"column '{name}' is {batch.row.type(name)}: maps cannot be compared, so they are no key"
-                )
+                why = f"column '{name}' is {batch.row.type(name)}: maps cannot be compared, so they are no key"
+                raise RuleDataError(why)
         try:
             rows = well_formed(batch)
             rows = rows.where(f"coalesce(({question.where}), false)") if question.where else rows
@@ -200,17 +234,7 @@ class References:
             keys = there.selectExpr(*(f"{ref} as {name}" for ref, name in zip(references, names, strict=True)))
         except AnalysisException as error:
             raise RuleDataError(in_words(error, batch.frame.columns)) from None
-        keys = keys.groupBy(*names).count().where("count > 1").drop("count")
-        if counting:
-            keys = keys.persist()
-            self.engine.kept.append(keys)
-            self.engine.launched.narrow += 1
-            self.engine.launched.shuffles += 1
-            if keys.count() <= BROADCAST_KEYS:
-                keys = F.broadcast(keys)
-        matches = [F.expr(reference) == F.col(name) for reference, name in zip(references, names, strict=True)]
-        keys = keys.withColumn(question.marker, F.lit(True))
-        return frame.join(keys, reduce(lambda one, other: one & other, matches), "left").drop(*names)
+        return keys.groupBy(*names).count().where("count > 1").drop("count")
 
     def _keys(self, row: Row, link: Link, names: list[str]) -> DataFrame:
         found = self._asked(link)
@@ -226,6 +250,12 @@ class References:
         tests = [f"{name} is not null" for name in names]
         tests += [f"not isnan({name})" for name, kind in zip(names, kinds, strict=True) if kind in FRACTIONAL]
         return well_formed(found).selectExpr(*texts).where(conjunction(tests)).distinct()
+
+
+def _marked(frame: DataFrame, keys: DataFrame, matches: Sequence[Column], marker: str) -> DataFrame:
+    """The rows, each once, with a marker where they match one of the keys, which are distinct."""
+    found = keys.withColumn(marker, F.lit(True))
+    return frame.join(found, reduce(lambda one, other: one & other, matches), "left").drop(*keys.columns)
 
 
 def _relation(found: Batch) -> DataFrame:

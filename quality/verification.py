@@ -31,6 +31,7 @@ from quality.model import (
 from quality.planner import Plan, schema_differences
 from quality.rule_types.base import MetricRule, SchemaRule, parse_moment
 from quality.rule_types.composition import ABSENT, BatchComposition
+from quality.rule_types.custom import RowsReturned
 from quality.rule_types.files import FileCount, FileRule, Found
 from quality.rule_types.rules import Rule, RuleSet
 from quality.rule_types.verdicts import Verdict
@@ -297,7 +298,7 @@ def _holding(part: RuleResult) -> str:
 
 def _tells(check: MetricCheck, rule_set: RuleSet) -> bool:
     """Whether a query may give a value of a sensitive column: it names one, or all columns."""
-    if not isinstance(check.analyzer, Query) or not rule_set.sensitive:
+    if not isinstance(check.analyzer, Query) or not rule_set.sensitive or isinstance(check.rule.check, RowsReturned):
         return False
     query = check.analyzer.query
     return "*" in query.replace("count(*)", "") or any(rule_set.sensitive.how(word) for word in words(query))

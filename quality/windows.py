@@ -27,6 +27,7 @@ from quality.model import BatchStatus, Decision, Metric, MetricKey, OnFail, RowC
 from quality.profiles import CARRIERS
 from quality.results import Context, RunResult
 from quality.rule_types.base import MALFORMED_LINE, MetricRule, Row
+from quality.rule_types.custom import SqlRows
 from quality.rule_types.rules import Outputs, Rule, RuleSet
 from quality.rulefile.streams import Window
 from quality.storage import commit, layout
@@ -260,6 +261,9 @@ def _measured(
         several = found.get(check.rule.id, [])
         if len(several) < runs:
             apart[check.rule.id] = f"judged in {len(several):,} of {runs:,} micro-batches only"
+            continue
+        if isinstance(check.rule.check, SqlRows) and any(row["failed_rows"] is None for row in several):
+            apart[check.rule.id] = "the query does not tell rows; judged in each of the micro-batches"
             continue
         counts[check.rule.id] = Counts(scopes[check.rule.id], sum(row["failed_rows"] or 0 for row in several))
     measured = {}

@@ -902,7 +902,7 @@ ROW_TYPES = frozenset({"unique", "key", "that", *PREDICATES, *SEVERAL, *COMPOSIT
 #: Those that hold rows against other data sets: told by plain sets in test_references.py.
 ASKING_REFERENCES = frozenset({"exists_in", "row_count_match", "aggregate_match", "schema_match", "dataset_match"})
 #: test_queries.py has those that ask the batch a query.
-QUERIES = frozenset({"sql"})
+QUERIES = frozenset({"sql", "sql_rows"})
 #: Every rule type that has an oracle here; `schema` is about columns and tested by hand.
 TYPES = frozenset(
     {"malformed", *ROW_TYPES, *STATISTICS, "row_count", "completeness", "quantile"}

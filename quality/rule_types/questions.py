@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 #: The columns the engine adds begin so; an input column may not.
 PREFIX = "__quality_"
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,7 @@ class Link:
     @property
     def marker(self) -> str:
         """The helper column that holds the answer: true, or NULL."""
-        text = "\0".join((self.reference, "", *self.columns, "", *self.reference_columns))
-        return f"{PREFIX}link_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return f"{PREFIX}link_{_digest(self.reference, '', *self.columns, '', *self.reference_columns)}"
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,12 @@ class Repeated:
 
     columns: tuple[str, ...]
     where: str = ""
-    #: None: the batch is asked.
-    reference: str = ""
+    reference: ClassVar[str] = ""
 
     @property
     def marker(self) -> str:
         """The helper column that holds the answer: true, or NULL."""
-        text = "\0".join((self.where, "", *self.columns))
-        return f"{PREFIX}repeated_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return f"{PREFIX}repeated_{_digest(self.where, '', *self.columns)}"
 
 
 @dataclass(frozen=True)
@@ -96,4 +98,26 @@ class Relation:
     reference: str
 
 
-Question = Link | Repeated | Total | Spread | Shape | Pairs | Relation
+@dataclass(frozen=True)
+class Returned:
+    """Which rows of the batch does a query return? They are told by `key`, by all their columns where there is none."""
+
+    query: str
+    key: tuple[str, ...] = ()
+    reference: ClassVar[str] = ""
+
+    @property
+    def marker(self) -> str:
+        """The helper column that holds the answer: true, or NULL."""
+        return f"{PREFIX}returned_{_digest(self.query, '', *self.key)}"
+
+
+@dataclass(frozen=True)
+class Told:
+    """By which columns a query tells rows of the batch; by none when it cannot. `untold` says why."""
+
+    columns: tuple[str, ...]
+    untold: str = ""
+
+
+Question = Returned | Repeated | Link | Total | Spread | Shape | Pairs | Relation

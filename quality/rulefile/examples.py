@@ -16,7 +16,7 @@ from quality.model import Location
 from quality.rule_types.args import shown
 from quality.rule_types.base import MetricRule, RowRule, RuleType, SchemaRule
 from quality.rule_types.composition import BatchComposition
-from quality.rule_types.custom import CustomSql
+from quality.rule_types.custom import CustomSql, SqlRows
 from quality.rule_types.outliers import NoOutliers
 from quality.rule_types.relations import DatasetMatch, SchemaMatch
 from quality.rule_types.rules import EXPECTED, Example, Rule
@@ -36,7 +36,7 @@ def judges_rows(kind: type[RuleType]) -> bool:
 
 def read_examples(kind: type[RuleType], section: Node, problems: Problems) -> tuple[Example, ...]:
     """The examples of a rule in the order of the file; mistakes are noted."""
-    no_rows = (SchemaRule, SchemaMatch, DatasetMatch, Malformed, CustomSql, NoOutliers)
+    no_rows = (SchemaRule, SchemaMatch, DatasetMatch, Malformed, CustomSql, SqlRows, NoOutliers)
     if issubclass(kind, no_rows) or not issubclass(kind, (RowRule, MetricRule, BatchComposition)):
         problems.add(section, f"'{kind.type}' takes no examples: rows do not tell what it judges")
         return ()

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
+from quality.query_text import relations
 from quality.rulefile.dqdl.entries import Entry, default_id
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
 from quality.rulefile.dqdl.tree import Position
 from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.lint import mistakes
+from quality.rulefile.references import is_name
 from quality.rulefile.ruleforms import slug
 from quality.rulefile.sections import guess_format
 from quality.sql import RELATIONS
@@ -163,6 +165,8 @@ def references_of(body: Any) -> Iterator[str]:
     if isinstance(body, dict):
         if isinstance(body.get("reference"), str):
             yield body["reference"]
+        if isinstance(body.get("query"), str):
+            yield from (one.name for one in relations(body["query"]) if is_name(one.name))
         for value in body.values():
             yield from references_of(value)
     elif isinstance(body, list):
