@@ -36,6 +36,7 @@ from quality.rule_types.questions import (
     Pairs,
     Question,
     Relation,
+    Repeated,
     Returned,
     Shape,
     Spread,
@@ -127,7 +128,7 @@ class References:
         frame, answers, unanswered = batch.frame, dict[Question, Any](), dict[Question, str]()
         for question in self.questions:
             try:
-                if isinstance(question, Order | Returned | Link):
+                if isinstance(question, Order | Repeated | Returned | Link):
                     # what a query reads was asked for before
                     asking = replace(batch, row=replace(batch.row, answers=answers, unanswered=unanswered))
                     frame, answers[question] = self._beside(frame, asking, question, counting=counting)
@@ -201,7 +202,7 @@ class References:
         return comparing.summary(differing, columns, pairs, self.sensitive)
 
     def _beside(
-        self, frame: DataFrame, batch: Batch, question: Order | Returned | Link, *, counting: bool
+        self, frame: DataFrame, batch: Batch, question: Order | Repeated | Returned | Link, *, counting: bool
     ) -> tuple[DataFrame, Told | None]:
         """The frame with the answer for each row."""
         if isinstance(question, Returned):
@@ -210,9 +211,9 @@ class References:
             return self._ordered(frame, batch, question, counting=counting), None
         return self._joined(frame, batch, question, counting=counting), None
 
-    def _joined(self, frame: DataFrame, batch: Batch, link: Link, *, counting: bool) -> DataFrame:
+    def _joined(self, frame: DataFrame, batch: Batch, link: Link | Repeated, *, counting: bool) -> DataFrame:
         names = [f"{link.marker}_{index}" for index in range(len(link.columns))]
-        keys = self._keys(batch.row, link, names)
+        keys = self._repeated(batch, link, names) if isinstance(link, Repeated) else self._keys(batch.row, link, names)
         if counting:
             keys = keys.persist()
             self.engine.kept.append(keys)
@@ -262,6 +263,24 @@ class References:
         count = keys.count()
         few = count <= ordering.BROADCAST_PLACES
         return ordering.marked(frame, batch.row, order, self.within, keys, few=few) if count else unbroken
+
+    def _repeated(self, batch: Batch, question: Repeated, names: list[str]) -> DataFrame:
+        """The keys that several rows of the batch have."""
+        if not self.ask_rows:
+            raise RuleDataError("a key in it is one of the whole batch, which is not looked at here")
+        references = [batch.row.ref(name) for name in question.columns]
+        for name in question.columns:
+            if "map<" in batch.row.type(name):
+                why = f"column '{name}' is {batch.row.type(name)}: maps cannot be compared, so they are no key"
+                raise RuleDataError(why)
+        try:
+            rows = well_formed(batch)
+            rows = rows.where(f"coalesce(({question.where}), false)") if question.where else rows
+            there = rows.where(conjunction([f"{reference} is not null" for reference in references]))
+            keys = there.selectExpr(*(f"{ref} as {name}" for ref, name in zip(references, names, strict=True)))
+        except AnalysisException as error:
+            raise RuleDataError(in_words(error, batch.frame.columns)) from None
+        return keys.groupBy(*names).count().where("count > 1").drop("count")
 
     def _keys(self, row: Row, link: Link, names: list[str]) -> DataFrame:
         found = self._asked(link)
