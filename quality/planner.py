@@ -35,7 +35,7 @@ from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaR
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.files import FileRule
 from quality.rule_types.outliers import NoOutliers
-from quality.rule_types.questions import Link, Pairs, Question, Returned, Spread, Total
+from quality.rule_types.questions import Link, Pairs, Question, Repeated, Returned, Spread, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.verdicts import Verdict
 
@@ -243,7 +243,9 @@ class Plan:
         profiled: dict[str, list[str]] = {}
         for question, rules in asking.items():
             name = question.reference
-            if isinstance(question, Link):
+            if isinstance(question, Repeated):
+                yield Pass("narrow", f"finding keys of {', '.join(question.columns)} that occur twice", tuple(rules), 1)
+            elif isinstance(question, Link):
                 purpose = f"reading keys {', '.join(question.reference_columns)}"
                 yield Pass("narrow", purpose, tuple(rules), 1, name)
             elif isinstance(question, Pairs):
