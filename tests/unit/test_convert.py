@@ -231,7 +231,6 @@ LOST = {
     'CustomSql "select 1"': "rows that a query returns have no form yet, but the number that it gives",
     'AggregateMatch "sum(a)" "avg(ref.a)" > 0.9': "sums and averages are compared, of the batch and then of a reference, each with its like",
     'ReferentialIntegrity "a,b" "ref.x" = 1': "as many columns stand on either side",
-    'DetectAnomalies "CustomSQL" "select 1"': "queries that anomalies are looked for in have no form yet",
     '(DetectAnomalies "RowCount") or (IsComplete "a")': "anomalies are looked for by the section 'anomalies:', in no composite and no string",
 }  # fmt: skip
 
