@@ -12,6 +12,7 @@ from typing import Any, Union
 
 from quality import sql
 from quality.model import COMPARISONS, Bounds, Nulls, Scalar
+from quality.query_text import renamed
 from quality.rule_types import (
     completeness,
     custom,
@@ -299,9 +300,42 @@ def _that(rule: OurRule, check: custom.That) -> list[Theirs]:
     """The rows that comply, as a query; their share is that of all rows, so that a filter leaves rows in."""
     if rule.nulls == Nulls.SKIP or (rule.where and rule.tolerance):
         raise Lost("the rows in its scope are not all rows, of which DQDL takes the share")
-    test = f"coalesce(({check.expression}), {'true' if rule.nulls == Nulls.PASS else 'false'})"
+    return _rows(rule, f"coalesce(({check.expression}), {'true' if rule.nulls == Nulls.PASS else 'false'})")
+
+
+def _rows(rule: OurRule, test: str) -> list[Theirs]:
     test = f"not coalesce(({rule.where}), false) or {test}" if rule.where else test
     return _with_threshold(rule, [Rule("CustomSql", (Parameter(f"select * from primary where {test}"),))])
+
+
+def _primary(query: str) -> str:
+    """A query as DQDL calls the batch."""
+    return renamed(query, lambda name: "primary" if name.lower() in sql.RELATIONS else name)
+
+
+def _scalar_query(_rule: OurRule, check: custom.CustomSql) -> list[Theirs]:
+    query = Parameter(_primary(check.query))
+    if any(isinstance(value, str) for _, value in check.bounds.terms):
+        raise Lost("a query is compared with a number")
+    return [Rule("CustomSql", (query,), condition) for condition in conditions(check.bounds)]
+
+
+def _query_of_rows(rule: OurRule, check: custom.SqlRows) -> list[Theirs]:
+    """Rows that are returned pass in DQDL."""
+    passing = check.returns == "passing"
+    if rule.where and rule.tolerance:
+        raise Lost("the rows in its scope are not all rows, of which DQDL takes the share")
+    if check.condition is not None:
+        return _rows(rule, f"{'' if passing else 'not '}coalesce(({check.condition}), false)")
+    if rule.where or not check.key:
+        raise Lost(
+            "DQDL has no filter beside a query" if rule.where else "rows are told by a key in DQDL, and it has none"
+        )
+    query = _primary(check.query)
+    if not passing:
+        alike = sql.conjunction(f"p.{sql.quote(name)} <=> q.{sql.quote(name)}" for name in check.key)
+        query = f"select p.* from primary p left anti join ({query}) q on {alike}"
+    return _with_threshold(rule, [Rule("CustomSql", (Parameter(query),))])
 
 
 def _schema(rule: OurRule, check: schema.Schema, rules: RuleSet) -> list[Theirs]:
@@ -328,6 +362,8 @@ def _schema_change(_rule: OurRule, _check: evolution.SchemaChange) -> list[Their
 EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     completeness.Required: _required,
     custom.That: _that,
+    custom.CustomSql: _scalar_query,
+    custom.SqlRows: _query_of_rows,
     uniqueness.Unique: _unique,
     uniqueness.Key: _key,
     values.Values: _bounded,
