@@ -92,6 +92,9 @@ WORDS = {
     "unique: [e, f]": {"metric": "duplicateValues", "arguments": {"properties": ["e", "f"]}, "mustBe": 0},
     "row_count: {at_least: 5}\n    id: enough": {"id": "enough", "metric": "rowCount", "mustBeGreaterOrEqualTo": 5},
     "that: a > b or `order` is null": {"type": "sql", "query": "SELECT COUNT(*) FROM {object} WHERE NOT (a > b or `order` is null)", "mustBe": 0},
+    "sql: {query: select max(h) from this where h < 9, at_most: 20}": {
+        "type": "sql", "query": "select max(h) from {object} where h < 9", "mustBeLessOrEqualTo": 20,
+    },
     "mean: {column: g, at_most: 3}\n    where: a > 1": {
         "type": "custom", "engine": "quality", "implementation": {"mean": {"column": "g", "at_most": 3}, "where": "a > 1"},
     },
