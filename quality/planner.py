@@ -133,9 +133,11 @@ class Plan:
     @cached_property
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
-        what, shuffles = "looking what failing rows have in common, when a rule fails", 0 if self.small else 1
+        what = "looking what failing rows have in common, when a rule fails"
+        if self.together:
+            what = "looking again at files that have most of the rows a rule fails"
         width = "kept" if self.kept else "narrow"
-        last = [Pass(width, what, ids_of(self.row_checks), shuffles)]
+        last = [Pass(width, what, ids_of(self.row_checks))]
         own = [s if s.of else replace(s, width=width) for s in (*self._group_steps, *self._query_steps)]
         return (*self._hashing, *self._steps, *own, *(last if self.writes and self.several and self.row_checks else ()))
 

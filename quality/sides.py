@@ -2,7 +2,8 @@
 
 *Together*: one pass over the batch writes every row to its side; which rules failed on a row, and why, is then asked of the
 failing rows alone, which are few. Where there is a tally (`backends/tally.py`) it rides beside the write: rows are counted,
-metrics measured, columns profiled. What only Spark's own aggregates can measure takes a pass of its own over the columns it
+metrics measured, columns profiled. Where the input is of several files, rows that fail are staged by groups of these
+(`file_groups.py`). What only Spark's own aggregates can measure takes a pass of its own over the columns it
 needs: beside the write they would cost twice as much, as `observe` leaves Spark's generated code. *Apart*: one pass
 measures, and each side is a pass of its own. `writes_together` says what the first way takes.
 """
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,15 +30,16 @@ from quality.backends.sizing import keep
 from quality.checks import KeyPass
 from quality.engine import Findings, Groups
 from quality.errors import StorageError
+from quality.file_groups import FileGroups
 from quality.keys import Frequencies
-from quality.localise import dimensions, localised, with_file
+from quality.localise import Staged, dimensions, localised, with_file
 from quality.model import Column
 from quality.planner import Plan
 from quality.results import Context, Sides
-from quality.rows import Marked, Origin, duplicates, hiding, side_expression, split
+from quality.rows import SIDES, Marked, Origin, duplicates, hiding, side_expression, split
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.scan import Scan, Scanned
-from quality.slices import FailingRow, Slice
+from quality.slices import FILE, FailingRow, Slice
 from quality.sql import quote
 from quality.storage import readers
 from quality.storage.commit import DataFile
@@ -51,10 +55,13 @@ SAMPLES_PER_RULE = 3
 Samples = dict[str, list[dict[str, Any]]]
 LOG = logging.getLogger("quality")
 
-#: The column that tells where a row goes while all are written at once: 0 passes, 1 is quarantined, 2 passes and failed.
+#: The column that tells where a row goes while all are written at once: 0 passes, 1 is quarantined, 2 passes and failed; of
+#: rows that failed with three times the group of their input file.
 _SIDE = f"{RESERVED_PREFIX}side"
 #: More open files of a task than there are sides: Spark then need not sort the rows by side before it writes them.
-_WRITERS = ("spark.sql.maxConcurrentOutputFileWriters", "8")
+_WRITERS = ("spark.sql.maxConcurrentOutputFileWriters", "24")
+#: Objects of a bucket that are moved at once.
+_MOVING = 16
 
 
 @dataclass(frozen=True)
@@ -80,13 +87,15 @@ def measure_and_write(context: Context, batch: Batch, plan: Plan) -> Written:
     try:
         plan = context.engine.settled(batch, plan)
         written = _together(context, batch, plan) if plan.together else None
-        written = written or _apart(context, batch, replace(plan, together=False))
-        return replace(written, slices=_localised(context, batch, written))
+        if written is None:
+            written = _apart(context, batch, replace(plan, together=False))
+            return replace(written, slices=_localised(context, batch, written))
+        return written
     finally:
         context.engine.release()
 
 
-def _localised(context: Context, batch: Batch, written: Written) -> Mapping[str, Slice]:
+def _localised(context: Context, batch: Batch, written: Written, staged: Staged | None = None) -> Mapping[str, Slice]:
     """The slices that explain failing rows. That none can be told is no reason to lose a run."""
     failing = (*written.files["quarantine"], *written.files["flags"])
 
@@ -94,7 +103,7 @@ def _localised(context: Context, batch: Batch, written: Written) -> Mapping[str,
         return _read(context, failing, [*batch.columns, readers.QUALITY_COLUMN])
 
     try:
-        return localised(context, batch, written.findings, written.files, read, written.seen)
+        return localised(context, batch, written.findings, written.files, read, written.seen, staged)
     except (PySparkException, Py4JJavaError) as error:
         LOG.warning("%s: what failing rows have in common could not be told: %s", context.run, reason(error))
         return {}
@@ -104,15 +113,21 @@ def writes_together(batch: Batch, store: Store, plan: Plan, *, needs_file: bool,
     """Whether one pass can write all sides.
 
     Failing rows are read back to be explained, so the rows must say everything a rule asks: not the line of a text, nor
-    the file, nor what a reference knows. The files of the sides are renamed to their places, which a bucket cannot do. Deequ's own runner makes
-    passes of its own.
+    the file, nor what a reference knows. The files of the sides are moved to their places, which a bucket does by copies of its own
+    (not where rows in quarantine have a key of their own: none may be written without it). Deequ's own runner makes passes of its
+    own.
     """
     names = {column.name.lower() for column in batch.columns}
     readable = not batch.text and not needs_file and len(names) == len(batch.columns)
-    local = isinstance(store, LocalStore) or (isinstance(store, HadoopStore) and store.root.startswith("hdfs:"))
+    moves = isinstance(store, LocalStore) or (isinstance(store, HadoopStore) and store.root.startswith("hdfs:"))
+    moves = moves or (_is_bucket(store) and not plan.rule_set.outputs.quarantine_kms_key)
     # of a small batch the passes cost less than the jobs
     asks = any(check.rule.check.questions() for check in plan.row_checks)
-    return readable and local and not asks and bool(plan.row_checks) and not by_runner and not batch.small
+    return readable and moves and not asks and bool(plan.row_checks) and not by_runner and not batch.small
+
+
+def _is_bucket(store: Store) -> bool:
+    return store.root.startswith(("s3:", "s3a:", "s3n:"))
 
 
 # apart
@@ -233,10 +248,13 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
             return None
         groups = engine.groups(batch, plan)
     with context.step("split", "judging, splitting and writing rows"):
-        marked = duplicates(batch.frame, plan.row_checks, frequencies)
+        # a frame of several inputs has no file for a row
+        frame = with_file(batch).frame if plan.several else batch.frame
+        groups_of_files = FileGroups.of(frame.inputFiles()) if FILE in frame.columns else None
+        marked = duplicates(frame, plan.row_checks, frequencies)
         engine.launched.wide += 1
         try:
-            beside = _write_by_side(context, batch, plan, marked)
+            beside = _write_by_side(context, batch, plan, marked, groups_of_files)
         except (PySparkException, Py4JJavaError) as error:
             _give_up(context, error)
             return None
@@ -246,7 +264,12 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
     plan = plan.without(found.errors)
     with context.step("reasons", "explaining failing rows"):
         known = (found, frequencies, groups)
-        return _explained(context, batch, plan, known, _files(context, context.folder("passed")))
+        staged = _files(context, context.folder("passed"))
+        written, few = _explained(context, batch, plan, known, staged)
+    if few:
+        rows = _with_group(few) if groups_of_files else few.frame
+        written = replace(written, slices=_localised(context, batch, written, Staged(rows, groups_of_files)))
+    return replace(written, files={**written.files, "passed": _settled(context, batch, staged)})
 
 
 def _give_up(context: Context, error: BaseException) -> None:
@@ -254,10 +277,13 @@ def _give_up(context: Context, error: BaseException) -> None:
     context.store.delete(entry.key for entry in context.store.list(context.folder("passed")))
 
 
-def _write_by_side(context: Context, batch: Batch, plan: Plan, marked: Marked) -> Scanned | None:
-    """Write every row to its side. With a tally everything it can measure is measured beside the write."""
+def _write_by_side(
+    context: Context, batch: Batch, plan: Plan, marked: Marked, groups: FileGroups | None
+) -> Scanned | None:
+    """Write every row to its side, those that fail by the group of their input file. With a tally everything it can measure is
+    measured beside the write."""
     names = [quote(column.name) for column in batch.columns]
-    side = f"{side_expression(plan.row_checks, marked)} as {_SIDE}"
+    side = f"{side_expression(plan.row_checks, marked, groups.number(FILE) if groups else '')} as {_SIDE}"
     if not plan.tally:
         _write_sided(context, marked.joined.selectExpr(*names, side))
         return None
@@ -288,12 +314,14 @@ def _explained(
     batch: Batch,
     plan: Plan,
     known: tuple[Scanned, Mapping[KeyPass, Frequencies], Groups],
-    staged: tuple[DataFile, ...],
-) -> Written:
+    staged: Sequence[DataFile],
+) -> tuple[Written, Batch | None]:
+    """What is known when rows that fail have their reasons, the passed side still in its staged files; and these rows as staged,
+    None where there are none."""
     scanned, frequencies, groups = known
-    by_side = {side: tuple(file for file in staged if f"/{_SIDE}={side}/" in file.path) for side in (0, 1, 2)}
-    failing = (*by_side[1], *by_side[2])
-    files: dict[str, tuple[DataFile, ...]] = {"passed": (), "quarantine": (), "flags": ()}
+    failing = [file for file in staged if _side_of(file)]
+    files: dict[str, tuple[DataFile, ...]] = {"quarantine": (), "flags": ()}
+    files["passed"] = tuple(file for file in staged if _side_of(file) != 1)
     samples: Samples = {}
     seen: list[FailingRow] | None = None
     few = replace(batch, frame=_read(context, failing, batch.columns)) if failing else None
@@ -306,21 +334,43 @@ def _explained(
         files["quarantine"] = _write(context, "quarantine", sides.quarantined)
         files["flags"] = _write(context, "flags", sides.flagged if flags else None)
         samples, seen = _samples(context, batch, files, None if flags else sides.flagged)
+    return Written(findings, files, samples, seen), few
+
+
+def _side_of(file: DataFile) -> int:
+    return _staged_as(file) % SIDES
+
+
+def _staged_as(file: DataFile) -> int:
+    found = re.search(rf"/{_SIDE}=(\d+)/", file.path)
+    assert found, file.path
+    return int(found[1])
+
+
+def _with_group(few: Batch) -> DataFrame:
+    """Staged rows with the group of their input file in the place of the file."""
+    value = f"cast(regexp_extract(input_file_name(), '/{_SIDE}=([0-9]+)/', 1) as int)"
+    return few.frame.selectExpr("*", f"cast({value} div {SIDES} as string) as {FILE}")
+
+
+def _settled(context: Context, batch: Batch, staged: Sequence[DataFile]) -> tuple[DataFile, ...]:
+    """Move the rows that pass to their place, and drop the copies of those that do not."""
+    folder = context.folder("passed")
+
+    def move(file: DataFile) -> DataFile:
+        name, kind = file.path.rpartition("/")[2], _staged_as(file)
+        # a task names its files of all sides alike
+        target = f"{folder}/{name if kind == 0 else name.replace('part-', f'part-k{kind}-', 1)}"
+        context.store.move(file.path, target)
+        return replace(file, path=target)
+
+    passing = [file for file in staged if _side_of(file) != 1]
+    # a bucket copies, and many at once
+    with ThreadPoolExecutor(_MOVING if _is_bucket(context.store) else 1) as pool:
+        settled = tuple(pool.map(move, passing))
+    context.store.delete(file.path for file in staged if _side_of(file) == 1)
+    if settled:
+        return settled
     # a file without rows, where none pass: it has the columns
     none = batch.frame.selectExpr(*(quote(column.name) for column in batch.columns)).where("false")
-    files["passed"] = _settled(context, by_side) or _write(context, "passed", none)
-    return Written(findings, files, samples, seen)
-
-
-def _settled(context: Context, by_side: Mapping[int, tuple[DataFile, ...]]) -> tuple[DataFile, ...]:
-    """Move the rows that pass to their place, and drop the copies of those that do not."""
-    folder, settled = context.folder("passed"), []
-    for side in (0, 2):
-        for file in by_side[side]:
-            name = file.path.rpartition("/")[2]
-            # a task names its files of all sides alike
-            target = f"{folder}/{name if side == 0 else name.replace('part-', 'part-k', 1)}"
-            context.store.move(file.path, target)
-            settled.append(replace(file, path=target))
-    context.store.delete(file.path for file in by_side[1])
-    return tuple(settled)
+    return _write(context, "passed", none)

@@ -1,8 +1,8 @@
 """Which slice of a batch explains the failing rows of a rule: one value of a column, one hour of the day, one input file.
 
-All slices of all rules are counted in one aggregation over failing rows alone. It is bounded: so many rows (`MOST_ROWS`, else a
-sample of them), so many columns (`MOST_COLUMNS`), and of slices those alone that may hold most of the rows of a rule. Pure parts are
-here too: what was counted is judged without Spark.
+Failing rows are counted on the driver, which is bounded: so many columns (`MOST_COLUMNS`), and so many rows (`MOST_ROWS`), of each
+rule a sample of its own where more failed it, so that a rule with few rows is not lost beside one with many. A share of some
+hundred rows is off by a few percent, which is enough to tell most of them. What was counted is judged without Spark.
 
 A slice explains a rule when more than half of its failing rows are in it. How common the slice is among all rows is told by
 the profile, of a file by its share of the bytes; *lift* is the one over the other, and must be at least `LEAST_LIFT`. Where
@@ -11,13 +11,12 @@ nothing tells it, lift is None. Columns the rule names say nothing but the rule 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import comb
 from typing import Any
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from quality.analyzers import INTEGRAL, TEXTUAL, base_type
 from quality.model import Column
@@ -26,7 +25,9 @@ from quality.rule_types.base import RESERVED_PREFIX
 from quality.sensitive import Sensitive
 from quality.sql import literal, quote
 
-MOST_ROWS, MOST_COLUMNS, MOST_SLICES = 50_000, 40, 5_000
+MOST_ROWS, MOST_COLUMNS = 10_000, 40
+#: Of a rule no more are needed.
+_ENOUGH = 1_000
 LEAST_SHARE, LEAST_LIFT = 0.5, 1.5
 #: Some hundred slices are looked at for each rule: one that chance makes more often than this is none.
 MOST_CHANCE = 0.001
@@ -116,31 +117,10 @@ class Counted:
     failing: tuple[int, ...]
 
 
-def count(
-    frame: DataFrame, marks: Mapping[str, str], chosen: Sequence[Dimension], failing: Mapping[str, int], *, small: bool
-) -> Counted:
-    """Count slices of a frame of failing rows. `marks` is SQL by rule: the row failed it; `failing` is how many rows did. Only slices
-    that may hold most of them come back. `small`: one task looks at all rows, and nothing is shuffled."""
-    rules = tuple(marks)
-    whole = max(failing.values())
-    part = min(MOST_ROWS / whole, 1.0) if whole else 1.0
-    frame = frame.sample(part, _SEED) if part < 1 else frame
-    frame = frame.coalesce(1) if small else frame
-    named = [f"{text} as {_MARK}{place}" for place, text in enumerate(marks.values())]
-    # the number of rows of each rule is a slice of its own
-    texts = ["cast(null as string)", *(dimension.text for dimension in chosen)]
-    slices = ", ".join(f"named_struct('d', {place - 1}, 'v', {text})" for place, text in enumerate(texts))
-    stacked = frame.selectExpr(*named, f"explode(array({slices})) as s").selectExpr("s.d", "s.v", "*")
-    sums = [F.expr(f"count_if({_MARK}{place})").alias(f"n{place}") for place in range(len(rules))]
-    near = " or ".join(f"n{place} >= {_NEAR * part * failing[rule]!r}D" for place, rule in enumerate(rules))
-    grouped = stacked.groupBy("d", "v").agg(*sums).where(f"d < 0 or {near}").limit(MOST_SLICES).collect()
-    rows = {(row["d"], row["v"]): tuple(int(row[f"n{place}"]) for place in range(len(rules))) for row in grouped}
-    return Counted(rules, tuple(chosen), rows, rows.pop((-1, None), (0,) * len(rules)))
-
-
 @dataclass(frozen=True)
 class FailingRow:
-    """A failing row that is on the driver: the ids of the rules it failed, and its text of each dimension."""
+    """A failing row that is on the driver: the ids of the rules it failed, of which it is looked at for, and its text of each
+    dimension."""
 
     rules: frozenset[str]
     texts: tuple[str | None, ...]
@@ -151,25 +131,80 @@ def texts_of(chosen: Sequence[Dimension]) -> str:
     return f"cast(array({', '.join(dimension.text for dimension in chosen)}) as array<string>)"
 
 
+def rows_to_look_at(
+    frame: DataFrame, marks: Mapping[str, str], chosen: Sequence[Dimension], failing: Mapping[str, int]
+) -> list[FailingRow]:
+    """Failing rows of a frame. `marks` is SQL by rule: the row failed it; `failing` is how many rows did. Of each rule that many
+    rows failed some are looked at, any as likely as another."""
+    each = min(_ENOUGH, MOST_ROWS // len(marks))
+    rates = [min(1.0, each / failing[rule]) if failing[rule] else 1.0 for rule in marks]
+    named = [f"{text} as {_MARK}{place}" for place, text in enumerate(marks.values())]
+    drawn = [f"if({_MARK}{place}, {rate!r}D, 0D)" for place, rate in enumerate(rates)]
+    failed = ", ".join(f"{_MARK}{place}" for place in range(len(rates)))
+    found = (
+        frame.selectExpr(*named, f"{texts_of(chosen)} as texts", f"rand({_SEED}) as drawn")
+        .where(f"drawn < greatest(0D, {', '.join(drawn)})")
+        .selectExpr("texts", "drawn", f"array({failed}) as failed")
+        .collect()
+    )
+    rules = list(marks)
+    return [
+        FailingRow(
+            frozenset(
+                rule
+                for rule, fails, rate in zip(rules, row["failed"], rates, strict=True)
+                if fails and row["drawn"] < rate
+            ),
+            tuple(row["texts"]),
+        )
+        for row in found
+    ]
+
+
 def count_here(
     rows: Sequence[FailingRow], rules: Mapping[str, Collection[str]], chosen: Sequence[Dimension]
 ) -> Counted:
-    """What `count` finds, of failing rows that are on the driver. `rules`: by name the ids of which a row failed one."""
+    """Count slices of failing rows. `rules`: by name the ids of which a row failed one. Only slices that may hold most rows of
+    a rule are told."""
     named = list(rules.values())
-    marks = [tuple(int(not row.rules.isdisjoint(ids)) for ids in named) for row in rows]
+    failing = [0] * len(named)
     found: dict[tuple[int, str | None], list[int]] = {}
-    for row, marked in zip(rows, marks, strict=True):
-        for place, text in enumerate(row.texts):
-            sums = found.setdefault((place, text), [0] * len(named))
-            for rule, one in enumerate(marked):
-                sums[rule] += one
-    failing = tuple(sum(marked[rule] for marked in marks) for rule in range(len(named)))
+    for row in rows:
+        failed = [place for place, ids in enumerate(named) if not row.rules.isdisjoint(ids)]
+        for place in failed:
+            failing[place] += 1
+        for at in enumerate(row.texts):
+            sums = found.setdefault(at, [0] * len(named))
+            for place in failed:
+                sums[place] += 1
     near = {
         slice: tuple(sums)
         for slice, sums in found.items()
         if any(n >= _NEAR * whole for n, whole in zip(sums, failing, strict=True))
     }
-    return Counted(tuple(rules), tuple(chosen), near, failing)
+    return Counted(tuple(rules), tuple(chosen), near, tuple(failing))
+
+
+def near(counted: Counted, members: Mapping[int, Sequence[str]]) -> dict[int, tuple[str, ...]]:
+    """The groups of input files, which stand in the place of files, that may have one with most of the failing rows of a rule."""
+    groups = {int(value) for (number, value) in counted.rows if value and counted.dimensions[number].kind == "file"}
+    return {group: tuple(members[group]) for group in sorted(groups & members.keys())}
+
+
+def of_files(
+    counted: Counted, near: Mapping[int, Sequence[str]], closer: Callable[[Sequence[str]], Counted]
+) -> Counted:
+    """The slices with files in the place of groups of them. `closer` counts the failing rows of files, which are their first
+    dimension; asked for groups of several files alone."""
+    file = next(number for number, one in enumerate(counted.dimensions) if one.kind == "file")
+    rows = {at: sums for at, sums in counted.rows.items() if at[0] != file}
+    rows |= {(file, paths[0]): counted.rows[file, str(group)] for group, paths in near.items() if len(paths) == 1}
+    shared = [path for paths in near.values() if len(paths) > 1 for path in paths]
+    if shared:
+        # of samples, which need not agree
+        for (_, path), sums in closer(shared).rows.items():
+            rows[file, path] = tuple(min(n, whole) for n, whole in zip(sums, counted.failing, strict=True))
+    return replace(counted, rows=rows)
 
 
 def written_marks(rules: Iterable[str]) -> dict[str, str]:

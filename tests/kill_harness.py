@@ -500,8 +500,7 @@ def campaign(
     """Kill so many drivers; with `moments` at these instead of drawn ones."""
     start, draw, report = time.monotonic(), random.Random(seed), Report()
     environment = environment or {}
-    # a bucket cannot rename: there each side is a pass of its own, whatever the format
-    words = WORDS if place.columnar and not place.s3 else WORDS[:-1]
+    words = WORDS if place.columnar else WORDS[:-1]
     ahead = Driver(place, environment)
     try:
         reference, changes, span = _undisturbed(place, ahead, batches)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import datetime
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import quality
 from quality import slices
+from quality.file_groups import GROUPS, FileGroups
 from quality.model import Column
 from quality.report import html, terminal
 from quality.sensitive import Sensitive
+from tests.sizes import as_large
+from tests.spark.test_passes import in_the_books
 from tests.written import Place
 
 CSV = "options: {header: true}"
@@ -81,37 +87,115 @@ def test_slices_of_one_file_are_read_from_what_was_written_and_what_all_rows_sha
     assert result.data["passes"]["actual"]["narrow"] == 0
 
 
-def test_few_rows_are_counted_on_the_driver_as_many_are_by_spark(quick):
+def failing_rows(spark, count: int):
+    """Rows as quarantined, and as plain Python."""
     draw = random.Random(3)
-    columns = [Column("shop", "string"), Column("n", "int"), Column("at", "timestamp"), Column("secret", "string")]
-    failures = "array<struct<rule string>>"
     rows = [
         (
-            draw.choice(["a", "b", None, "x" * 130]),
+            draw.choice(["a", "a", "a", "b", None, "x" * 130]),
             draw.choice([1, 2, None]),
             datetime(2024, 1, 2, draw.choice([3, 4]), 30),
             "s",
-            ([(rule,) for rule in "pq" if draw.random() < 0.7],),
+            ([(rule,) for rule in "pq" if draw.random() < (0.9 if rule == "p" else 0.02)],),
         )
-        for _ in range(60)
+        for _ in range(count)
     ]
-    frame = quick.createDataFrame(
+    failures = "array<struct<rule string>>"
+    return rows, spark.createDataFrame(
         rows, f"shop string, n int, at timestamp, secret string, _quality struct<failures {failures}>"
     )
-    chosen = slices.dimensions(columns, Sensitive.of({"secret": "mask"}), by_file=False)
+
+
+COLUMNS = [Column("shop", "string"), Column("n", "int"), Column("at", "timestamp"), Column("secret", "string")]
+
+
+def test_slices_of_failing_rows_are_counted(quick):
+    rows, frame = failing_rows(quick, 300)
+    chosen = slices.dimensions(COLUMNS, Sensitive.of({"secret": "mask"}), by_file=False)
     assert [one.column for one in chosen] == ["shop", "n", "at"]
     failing = {rule: sum((rule,) in row[-1][0] for row in rows) for rule in "pq"}
-    by_spark = slices.count(frame, slices.written_marks("pq"), chosen, failing, small=True)
-    texts = frame.selectExpr(f"{slices.texts_of(chosen)} as texts").collect()
-    here = [
-        slices.FailingRow(frozenset(rule for (rule,) in row[-1][0]), tuple(text["texts"]))
-        for row, text in zip(rows, texts, strict=True)
-    ]
-    assert slices.count_here(here, {"p": {"p"}, "q": {"q"}}, chosen) == by_spark
-    assert by_spark.failing == tuple(failing.values())
+    looked = slices.rows_to_look_at(frame, slices.written_marks("pq"), chosen, failing)
+    counted = slices.count_here(looked, {"p": {"p"}, "q": {"q"}}, chosen)
+    assert counted.failing == tuple(failing.values())
+    texts = [(row[0] and row[0][:120], row[1] and str(row[1]), f"{row[2].hour:02}") for row in rows]
+    naive = {
+        (place, value): tuple(
+            sum(t[place] == value and (rule,) in row[-1][0] for t, row in zip(texts, rows, strict=True))
+            for rule in "pq"
+        )
+        for place in range(3)
+        for value in {t[place] for t in texts}
+    }
+    told = {
+        at: sums for at, sums in naive.items() if any(n >= 0.4 * failing[r] for n, r in zip(sums, "pq", strict=True))
+    }
+    assert counted.rows == told
+    assert len(told) >= 3
     # rows of either rule, as of a quarantine
-    (either,) = slices.count_here(here, {"": {"p", "q"}}, chosen).failing
+    (either,) = slices.count_here(looked, {"": {"p", "q"}}, chosen).failing
     assert either == sum(bool(row[-1][0]) for row in rows)
+
+
+def test_of_a_rule_that_many_rows_fail_a_sample_is_looked_at_and_of_one_that_few_fail_every_row(quick, monkeypatch):
+    monkeypatch.setattr(slices, "MOST_ROWS", 1000)
+    rows, frame = failing_rows(quick, 5000)
+    chosen = slices.dimensions(COLUMNS, Sensitive.of({"secret": "mask"}), by_file=False)
+    failing = {rule: sum((rule,) in row[-1][0] for row in rows) for rule in "pq"}
+    assert failing["q"] < 500
+    assert failing["p"] > 4000
+    looked = slices.rows_to_look_at(frame, slices.written_marks("pq"), chosen, failing)
+    assert len(looked) < 1000
+    counted = slices.count_here(looked, {"p": {"p"}, "q": {"q"}}, chosen)
+    # half of a thousand is asked for of each: within five deviations
+    assert abs(counted.failing[0] - 500) < 5 * 500**0.5
+    assert counted.failing[1] == failing["q"]
+    share = counted.rows[0, "a"][0] / counted.failing[0]
+    assert abs(share - sum(row[0] == "a" and ("p",) in row[-1][0] for row in rows) / failing["p"]) < 0.12
+
+
+def parquet_files(place: Place, bad: Callable[[int, int], bool]) -> None:
+    """Twenty files with odd names of 200 rows each; `bad` says of a row of a file whether n is too small."""
+    (place.directory / "in").mkdir(exist_ok=True)
+    for file in range(20):
+        rows = [{"id": file * 200 + row, "n": -1 if bad(file, row) else 1} for row in range(200)]
+        pq.write_table(pa.Table.from_pylist(rows), place.directory / "in" / f"p {file}%20ü+#{file}.parquet")
+
+
+@pytest.mark.parametrize("on_fail", ("quarantine", "keep"))
+def test_the_file_of_failing_rows_is_told_by_reading_only_files_near_it_again(spark, place, on_fail):
+    parquet_files(place, lambda file, row: row < 50 if file == 13 else row == 7)
+    with as_large(spark):
+        result, scans = in_the_books(
+            spark, place, lambda: place.run(f"- above: {{column: n, value: 0}}\n  on_fail: {on_fail}", format="parquet")
+        )
+    slice = result.rule("n.above")["slice"]
+    assert (slice["kind"], slice["rows"], slice["failing"]) == ("file", 50, 69)
+    assert slice["value"].endswith("/p 13%20ü+#13.parquet")
+    actual = result.data["passes"]["actual"]
+    assert (actual["wide"], actual["narrow"], len(scans)) == (1, 1, 2)
+
+
+def test_rows_that_fail_in_every_file_are_not_looked_for_again(spark, place):
+    parquet_files(place, lambda file, row: row < 5)
+    with as_large(spark):
+        result, scans = in_the_books(
+            spark, place, lambda: place.run("- above: {column: n, value: 0}", format="parquet")
+        )
+    assert (result.rule("n.above")["failed_rows"], "slice" in result.rule("n.above")) == (100, False)
+    assert len(scans) == result.data["passes"]["actual"]["wide"] == 1
+    assert result.data["passes"]["actual"]["narrow"] == 0
+
+
+def test_groups_of_files_hold_each_file_once_and_as_spark_hashes_it(quick):
+    files = [f"file:///d/p%20{n}.parquet" for n in range(50)]
+    groups = FileGroups.of(files)
+    assert sorted(file for members in groups.members.values() for file in members) == sorted(files)
+    assert max(map(len, groups.members.values())) <= 12
+    assert all(len(members) == 1 for members in FileGroups.of(files[:3]).members.values())
+    frame = quick.createDataFrame([(file,) for file in [*files, "", None]], "f string")
+    told = {row["f"]: row["g"] for row in frame.selectExpr("f", f"{groups.number('f')} as g").collect()}
+    assert told.pop("") == told.pop(None) == GROUPS
+    assert told == {file: group for group, members in groups.members.items() for file in members}
 
 
 def good(n: int) -> str:

@@ -349,6 +349,17 @@ BACK = {
     "in: {column: c, values: [1, 2]}": 'ColumnValues "c" in [1, 2, NULL]',
     "in: {column: c, values: [1, a]}": 'ColumnValues "c" in ["1", "a", NULL]',
     "not_in: {column: c, values: [a, b]}": 'ColumnValues "c" not in ["a", "b"]',
+    "matches_any: {column: c, patterns: ['a', 'b.']}": 'ColumnValues "c" matches "(?:a)|(?:b.)" where "`c` is not null"',
+    "like: {column: c, pattern: 'a%'}": "CustomSql \"select * from primary where coalesce((`c` like 'a%'), true)\"",
+    "exactly_one_of: {columns: [a, b]}": 'CustomSql "select * from primary where coalesce((int(`a` is not null) + int(`b` is not null) = 1), true)"',
+    "columns_absent: {columns: [a, 'b.c']}": 'ColumnNamesMatchPattern "(?i)(?!(?:a|b\\.c)$).*"',
+    "sql: {query: 'select count(*) from {{ this }} where a', at_most: 2}": 'CustomSql "select count(*) from primary where a" <= 2',
+    "top_value_ratio: {column: c, at_most: 0.9}":
+        'CustomSql "select max(n) / sum(n) from (select count(*) as n from primary where `c` is not null group by `c`)" <= 0.9',
+    "distinct_values: {column: c, in: [1, 2]}": 'CustomSql "select count(*) from primary where `c` not in (1, 2)" = 0',
+    "distinctness: {columns: c, above: 0.5}": 'CustomSql "select count(distinct `c`) / count(`c`) from primary" > 0.5',
+    "any: [{row_count: {at_least: 3}}, {all: [{mean: {column: c, above: 1}}, {completeness: {column: c, equals: 1}}]}]":
+        '(RowCount >= 3) or ((Mean "c" > 1) and (Completeness "c" = 1))',
     "that: a > b": 'CustomSql "select * from primary where coalesce((a > b), true)"',
     "sql: {query: 'select count(*) from this where this.a > (select max(b) from airports)', above: 1, below: 9}": 'CustomSql "select count(*) from primary as `this` where this.a > (select max(b) from airports)" between 1 and 9',
     "sql_rows: 'select c from this t where t.a > b'": 'CustomSql "select * from primary where not coalesce((a > b), false)"',
@@ -388,6 +399,26 @@ def test_modifiers_decide_the_form(theirs, body, text):
     assert (rules, losses) == (parse(f"Rules = [ {text} ]").rules, [])
 
 
+GO_AND_RETURN = (
+    'ReferentialIntegrity "a,b" "ref.{x,y}" >= 0.9', 'ReferentialIntegrity "a" "ref.x" = 1', 'RowCountMatch "ref" between 0.8 and 1.2',
+    'SchemaMatch "ref" >= 0.5', 'AggregateMatch "avg(a)" "avg(ref.b)" > 0.95', 'DatasetMatch "ref" "a->x,b" "c->z" >= 0.99',
+    'DatasetMatch "ref" "a" = 1', 'FileSize "s3://b/p" between 2 B and 9 B with threshold >= 0.7', "FileSize not between 2 B and 9 B",
+    "FileSize in [2 B, 9 B]", "FileSize not in [2 B, 9 B] with recentFiles = 2", "FileFreshness > (now() - 24 hours)",
+    'FileFreshness between "09:30" and "22:15" with timeZone = "UTC"', 'FileUniqueness > 0.5 with hashAlgorithm = "MD5"',
+    'FileMatch "s3://a" "s3://b" with matchFileName = "true"', 'FileMatch in ["aa", "bb"] with uriRegex = "csv$"',
+    'CustomSql "select count(*) from primary" > 2',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GO_AND_RETURN)
+def test_a_rule_of_dqdl_comes_back_as_it_was(folder, text):
+    path = folder / "there.yml"
+    there = to_yaml(parse(f"Rules = [ {text} ]"), "a.dqdl", input_path="a.parquet").text
+    path.write_text(there + "references: {ref: {path: b.parquet}}\n", encoding="utf-8")
+    back = to_dqdl(load(path))
+    assert parse(back.text).rules == parse(f"Rules = [ {text} ]").rules
+
+
 NOT_BACK = {
     "sql_rows: 'select c from this group by c'": "rows are told by a key in DQDL, and it has none",
     "sql_rows: {query: 'select c from this group by c', key: c}, where: c": "DQDL has no filter beside a query",
@@ -402,7 +433,13 @@ NOT_BACK = {
     "type: {column: c, is: smallint}": "DQDL has no type 'smallint'",
     "schema: {declared: {a: int}}": "DQDL asks which columns there are and how many, not for their order or their types",
     "schema_change: true": "DQDL does not compare with the batch before",
-    "distinctness: {columns: c, above: 0.5}": "DQDL has nothing like 'distinctness'",
+    "distinctness: {columns: [a, b], above: 0.5}": "DQDL counts distinct keys of one column",
+    "file_count: {equals: 3}": "DQDL does not count files",
+    "coverage: {column: c, every: day}": "DQDL has no periods that must have rows",
+    "gaps: {column: c, at_most: 1 day}": "DQDL has no distance between values that follow each other",
+    "any: [{required: {column: c}}, {required: {column: d}}]": "DQDL joins verdicts on the whole batch, and this is a verdict on each row",
+    "not: [{row_count: {above: 5}}]": "a composite of DQDL denies nothing",
+    "file_freshness: {at_least: now - 2 weeks}": "DQDL has dates and times of day, not 'now - 2 weeks'",
     "distinct_count: {column: c, above: 5, approximate: true}": "DQDL counts distinct values exactly",
     "max: {column: c, at_most: '2024-01-01'}": "a query is compared with a number, not with a date",
     "matches: {column: c, pattern: 'a\\\"b'}": 'DQDL cannot write a backslash before a quote or at the end of a text: a\\"b',

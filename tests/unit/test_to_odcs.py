@@ -91,6 +91,7 @@ WORDS = {
     "not_in: {column: d, values: ['-']}\n    nulls: fail": {"metric": "missingValues", "arguments": {"missingValues": [None, "-"]}, "mustBe": 0},
     "unique: [e, f]": {"metric": "duplicateValues", "arguments": {"properties": ["e", "f"]}, "mustBe": 0},
     "row_count: {at_least: 5}\n    id: enough": {"id": "enough", "metric": "rowCount", "mustBeGreaterOrEqualTo": 5},
+    "row_count: {above: 5, below: 9}\n    id: some": {"id": "some", "metric": "rowCount", "mustBeBetween": [5, 9]},
     "that: a > b or `order` is null": {"type": "sql", "query": "SELECT COUNT(*) FROM {object} WHERE NOT (a > b or `order` is null)", "mustBe": 0},
     "sql: {query: select max(h) from this where h < 9, at_most: 20}": {
         "type": "sql", "query": "select max(h) from {object} where h < 9", "mustBeLessOrEqualTo": 20,
@@ -145,6 +146,32 @@ def test_a_pattern_of_the_whole_value_is_anchored_and_that_is_said(there_and_bac
     assert quality["arguments"] == {"pattern": "^(?:x|y)$"}
     assert [loss.what for loss in made.losses if "Java" in loss.why] == ["rule 'a.matches'"]
     assert [rule["type"] for rule in said(after)] == ["contains_match"]
+
+
+def test_a_reference_is_a_relationship_as_far_as_a_contract_says_it(there_and_back):
+    text = (
+        "rules:\n  - exists_in: {columns: [dest], reference: airports, reference_columns: [faa]}\n"
+        "  - exists_in: {columns: [a, b], reference: airports}\n"
+        "  - exists_in: {columns: [c], reference: airports}\n    tolerance: 1%\n  - row_count_match: airports\n"
+    )
+    before, table, made, after = there_and_back(text)
+    assert table["properties"] == [{"name": "dest", "relationships": [{"to": "airports.faa"}]}]
+    assert table["relationships"] == [
+        {"type": "foreignKey", "from": ["orders.a", "orders.b"], "to": ["airports.a", "airports.b"]}
+    ]
+    # names of its own columns are told when they come back
+    back = {id: {**rule, "reference_columns": None} for id, rule in by_id(after).items()}
+    assert back == {
+        id: {**rule, "reference_columns": None}
+        for id, rule in by_id(before).items()
+        if rule["type"] == "exists_in" and "tolerance" not in rule
+    }
+    told = {
+        loss.what: loss.kept for loss in made.losses if "other data set" in loss.why or "another data set" in loss.why
+    }
+    assert told == {
+        "rule 'dest.exists_in'": True, "rule 'exists_in(a,b)'": True, "rule 'c.exists_in'": False, "rule 'row_count_match'": False,
+    }  # fmt: skip
 
 
 def test_templates_stay_templates_and_what_has_no_place_is_named(there_and_back):

@@ -7,6 +7,7 @@ in a list, keeps it out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Union
 
@@ -15,6 +16,7 @@ from quality.model import COMPARISONS, Bounds, Nulls, Scalar
 from quality.query_text import renamed
 from quality.rule_types import (
     completeness,
+    composition,
     custom,
     dates,
     distributions,
@@ -31,6 +33,7 @@ from quality.rule_types.rules import RuleSet
 from quality.rulefile.dqdl import past
 from quality.rulefile.dqdl.kinds import is_date
 from quality.rulefile.dqdl.losses import Lost
+from quality.rulefile.dqdl.more_of_dqdl import MORE, WHY_NOT, of_composition, plainer
 from quality.rulefile.dqdl.tree import (
     Between,
     Comparison,
@@ -92,6 +95,17 @@ def export(rule: OurRule, rules: RuleSet) -> list[Theirs]:
         raise Lost(f"it depends on the batch, and DQDL has no templates: {templates[0]}")
     if isinstance(rule.check, schema.Schema):
         return _schema(rule, rule.check, rules)
+    if isinstance(rule.check, composition.BatchComposition):
+        return [of_composition(rule, rule.check, lambda part: export(part, rules))]
+    plain = plainer(rule.check)
+    if plain is not None:
+        return export(replace(rule, check=plain), rules)
+    for kind, more in MORE.items():
+        if isinstance(rule.check, kind):
+            return more(rule, rule.check, conditions)
+    why = next((why for kind, why in WHY_NOT.items() if isinstance(rule.check, kind)), "")
+    if why:
+        raise Lost(why)
     for kind, exporter in EXPORTERS.items():
         if isinstance(rule.check, kind):
             return exporter(rule, rule.check)
@@ -183,7 +197,7 @@ def _metric(rule: OurRule, check: MetricRule) -> list[Theirs]:
 def _query(rule: OurRule, check: MetricRule, condition: Condition) -> Rule:
     """A metric that DQDL has no rule type for, as a query for one number. Raises Lost."""
     analyzer = check.analyzer("")
-    if analyzer.source != "scan" or isinstance(check, distributions.DistinctValues) or check.questions():
+    if analyzer.source != "scan" or check.questions():
         raise Lost(f"DQDL has nothing like '{check.type}'")
     if any(isinstance(value, str) for _, value in check.bounds.terms):
         raise Lost("a query is compared with a number, not with a date")

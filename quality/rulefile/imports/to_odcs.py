@@ -17,6 +17,7 @@ from quality.query_text import renamed
 from quality.rule_types.completeness import Required
 from quality.rule_types.custom import CustomSql, That
 from quality.rule_types.formats import FormatRule
+from quality.rule_types.relations import ExistsIn
 from quality.rule_types.rules import Rule, RuleSet, default_id, default_on_fail
 from quality.rule_types.schema import Malformed
 from quality.rule_types.statistics import RowCount
@@ -69,6 +70,7 @@ class _Writing:
         self.rules, self.losses = rules, list[Loss]()
         self.properties: dict[str, dict[str, Any]] = {}
         self.quality: list[dict[str, Any]] = []
+        self.relationships: list[dict[str, Any]] = []
         self.has_key = False
         for name, _ in rules.columns:
             self.property(name)
@@ -85,6 +87,9 @@ class _Writing:
         # options go by the type, wherever that stands
         kept = 0
         for rule in sorted(demands, key=lambda rule: not isinstance(rule.check, Type)):
+            if isinstance(rule.check, ExistsIn) and _is_plain(rule) and self.as_relationship(rule, rule.check):
+                kept += 1
+                continue
             if any(references_of(entry(rule))):
                 self.lose(
                     rule.location,
@@ -100,6 +105,7 @@ class _Writing:
         described = {"description": self.rules.description} if self.rules.description else {}
         table: dict[str, Any] = {"name": self.rules.dataset, **described}
         table |= {"properties": list(self.properties.values())} if self.properties else {}
+        table |= {"relationships": self.relationships} if self.relationships else {}
         table |= {"quality": self.quality} if self.quality else {}
         contract = {
             "apiVersion": VERSION, "kind": "DataContract", "id": self.rules.dataset, "version": "1.0.0", "status": "draft",
@@ -107,6 +113,22 @@ class _Writing:
         }  # fmt: skip
         losses = tuple(sorted(self.losses, key=lambda loss: loss.position))
         return Converted(dumped(contract), losses, kept, len(demands))
+
+    def as_relationship(self, rule: Rule, check: ExistsIn) -> bool:
+        """A foreign key; False where a name is none that it can point at."""
+        theirs = [f"{check.reference}.{name}" for name in check.reference_columns or check.columns_]
+        if not all(re.fullmatch(r"[\w-]+\.[\w-]+", name) for name in theirs) or not all(
+            re.fullmatch(r"[\w-]+", name) for name in check.columns_
+        ):
+            return False
+        if len(theirs) == 1:
+            self.property(check.columns_[0]).setdefault("relationships", []).append({"to": theirs[0]})
+        else:
+            ours = [f"{self.rules.dataset}.{name}" for name in check.columns_]
+            self.relationships.append({"type": "foreignKey", "from": ours, "to": theirs})
+        why = "a contract does not say where the other data set lies, nor which of its rows are meant"
+        self.lose(rule.location, f"rule '{rule.id}'", why, kept=True)
+        return True
 
     def sections(self) -> None:
         """What a rule file says besides its rules."""
@@ -312,6 +334,11 @@ def _library(rule: Rule) -> dict[str, Any] | None:
         return {"metric": "rowCount", _OPERATOR_OF[word]: value} if _comparable("number", value) else None
     if isinstance(check, CustomSql) and not is_template(check.query):
         return _query(check)
+    if isinstance(check, RowCount) and not check.bounds.past and {*dict(check.bounds.terms)} == {"above", "below"}:
+        ends = [dict(check.bounds.terms)[word] for word in ("above", "below")]
+        return (
+            {"metric": "rowCount", "mustBeBetween": ends} if all(_comparable("number", end) for end in ends) else None
+        )
     if isinstance(check, That) and passes and not rule.tolerance.ratio and not is_template(check.expression):
         return {
             "type": "sql",
