@@ -13,7 +13,6 @@ from typing import Any, Union
 
 from quality import sql
 from quality.model import COMPARISONS, Bounds, Nulls, Scalar
-from quality.query_text import renamed
 from quality.rule_types import (
     completeness,
     composition,
@@ -33,7 +32,7 @@ from quality.rule_types.rules import RuleSet
 from quality.rulefile.dqdl import past
 from quality.rulefile.dqdl.kinds import is_date
 from quality.rulefile.dqdl.losses import Lost
-from quality.rulefile.dqdl.more_of_dqdl import MORE, WHY_NOT, of_composition, plainer
+from quality.rulefile.dqdl.more_of_dqdl import MORE, WHY_NOT, as_primary, of_composition, plainer
 from quality.rulefile.dqdl.tree import (
     Between,
     Comparison,
@@ -322,18 +321,6 @@ def _rows(rule: OurRule, test: str) -> list[Theirs]:
     return _with_threshold(rule, [Rule("CustomSql", (Parameter(f"select * from primary where {test}"),))])
 
 
-def _primary(query: str) -> str:
-    """A query as DQDL calls the batch."""
-    return renamed(query, lambda name: "primary" if name.lower() in sql.RELATIONS else name)
-
-
-def _scalar_query(_rule: OurRule, check: custom.CustomSql) -> list[Theirs]:
-    query = Parameter(_primary(check.query))
-    if any(isinstance(value, str) for _, value in check.bounds.terms):
-        raise Lost("a query is compared with a number")
-    return [Rule("CustomSql", (query,), condition) for condition in conditions(check.bounds)]
-
-
 def _query_of_rows(rule: OurRule, check: custom.SqlRows) -> list[Theirs]:
     """Rows that are returned pass in DQDL."""
     passing = check.returns == "passing"
@@ -345,7 +332,7 @@ def _query_of_rows(rule: OurRule, check: custom.SqlRows) -> list[Theirs]:
         raise Lost(
             "DQDL has no filter beside a query" if rule.where else "rows are told by a key in DQDL, and it has none"
         )
-    query = _primary(check.query)
+    query = as_primary(check.query)
     if not passing:
         alike = sql.conjunction(f"p.{sql.quote(name)} <=> q.{sql.quote(name)}" for name in check.key)
         query = f"select p.* from primary p left anti join ({query}) q on {alike}"
@@ -376,7 +363,6 @@ def _schema_change(_rule: OurRule, _check: evolution.SchemaChange) -> list[Their
 EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     completeness.Required: _required,
     custom.That: _that,
-    custom.CustomSql: _scalar_query,
     custom.SqlRows: _query_of_rows,
     uniqueness.Unique: _unique,
     uniqueness.Key: _key,
