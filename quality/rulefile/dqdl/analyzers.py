@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from quality.rule_types import REGISTRY
@@ -60,7 +61,10 @@ def watched(rule: Rule) -> tuple[list[Entry], list[str]]:
     """The entries that record what DetectAnomalies looks at, and the names the detector has for it. Raises Lost."""
     metric, *columns = rule.parameters
     if metric.value == "CustomSQL":
-        raise Lost("queries that anomalies are looked for in have no form yet")
+        # a query is told by the id of its rule
+        id = f"custom_sql_{hashlib.sha256(columns[0].value.encode()).hexdigest()[:8]}"
+        body = {"query": columns[0].value, "record": True}
+        return [Entry("sql", body, {"severity": "info"}, id)], [f"CustomSQL({id})"]
     entries, _ = recorded(Rule(metric.value, tuple(columns)))
     instance = ",".join(names_of(Rule("", tuple(columns))))
     names = _WATCHED.get(metric.value, (metric.value,))
