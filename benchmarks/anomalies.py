@@ -85,7 +85,7 @@ def ours(data: daily.Daily, *, alpha: float, calendar: bool) -> Found:
     daily_ones = (data.days[1] - data.days[0]).days == 1
     season = np.array([day.weekday() for day in data.days], np.intp) if daily_ones else None
     special = daily.holidays(data.days) if calendar else None
-    walk = Walk(columns, shares(data.good), data.good[:, size], season=season, special=special, alpha=alpha)
+    walk = Walk(columns, shares(data.held), data.held[:, size], season=season, special=special, alpha=alpha)
 
     blamed: list[tuple[bool, bool]] = []
     of_table = np.array(
@@ -112,7 +112,7 @@ def ours(data: daily.Daily, *, alpha: float, calendar: bool) -> Found:
 
 def theirs(data: daily.Daily, rival: Rival) -> Found:
     """Another's method."""
-    return walked(data, lambda t, candidates: rival(data.good[:t], candidates))
+    return walked(data, lambda t, candidates: rival(data.held[:t], candidates))
 
 
 def _right(instance: str, touched: tuple[str, ...]) -> bool:
@@ -171,7 +171,7 @@ def by_fault(data: daily.Daily, found: Found) -> dict[str, dict[str, float]]:
 
 def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """All figures of a data set, printed as they come."""
-    data = daily.daily(name, every=options.every)
+    data = daily.daily(name, every=options.every, unnoticed=options.unnoticed)
     print(f"\n{name}: {len(data.days)} batches, {len(data.series)} metrics, {len(data.bad):,} faulty twins\n")
     print("| method | " + " | ".join(SHOWN) + " | ms a batch |")
     print("|---" * 8 + "|")
@@ -196,7 +196,13 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
         print("\n| fault | " + " | ".join(next(iter(rows.values()))) + " |\n" + "|---" * 7 + "|")
         for fault, cells in rows.items():
             print(f"| {fault} | " + " | ".join(f"{cell:.3f}" for cell in cells.values()) + " |", flush=True)
-    about = {"batches": len(data.days), "metrics": len(data.series), "twins": len(data.bad), "every": options.every}
+    about: dict[str, float] = {
+        "batches": len(data.days),
+        "metrics": len(data.series),
+        "twins": len(data.bad),
+        "every": options.every,
+    }
+    about |= {"unnoticed": options.unnoticed} if options.unnoticed else {}
     return {**about, "methods": methods, "faults": faults}
 
 
@@ -206,6 +212,7 @@ def main() -> None:
     parser.add_argument("--data", nargs="*", default=["flights", "weather"], choices=tuple(daily.SOURCES))
     parser.add_argument("--every", type=int, default=1, help="faulty twins on every so many-th batch alone")
     parser.add_argument("--quick", dest="every", action="store_const", const=12, help="the same as --every 12")
+    parser.add_argument("--unnoticed", type=float, default=0.0, help="the share of batches in the history with a fault")
     parser.add_argument("--ours", action="store_true", help="without the others")
     parser.add_argument("--json", type=Path, help="write the figures to a file, beside those of data sets in it")
     options = parser.parse_args()
@@ -214,7 +221,8 @@ def main() -> None:
         found = measured(name, options)
         if options.json:
             known = json.loads(options.json.read_text()) if options.json.exists() else {}
-            options.json.write_text(json.dumps({**known, name: found}, indent=1) + "\n")
+            named = f"{name}, {options.unnoticed:.0%} bad in the history" if options.unnoticed else name
+            options.json.write_text(json.dumps({**known, named: found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -95,11 +95,13 @@ SOURCES = {
 @dataclass(frozen=True)
 class Daily:
     """A data set as batches: the metrics of each (`good`), those of its faulty twins (`bad`, with the day, fault, share of
-    rows and columns of each), and what the metrics are."""
+    rows and columns of each), and what the metrics are. `held` is what the history holds: the good ones, or here and there
+    a twin that nobody noticed."""
 
     series: tuple[Series, ...]
     days: tuple[date, ...]
     good: np.ndarray
+    held: np.ndarray
     bad: np.ndarray
     day: np.ndarray
     fault: np.ndarray
@@ -309,11 +311,12 @@ def _lengths(name: str, counts: Counter[str]) -> dict[Series, float]:
     }
 
 
-def daily(name: str, *, every: int = 1, first: int = 7, seed: int = 7) -> Daily:
-    """A data set walked through: `every` so many-th day from the `first` on gets faulty twins."""
-    days, rng = load(name), np.random.default_rng(seed)
+def daily(name: str, *, every: int = 1, first: int = 7, seed: int = 7, unnoticed: float = 0.0) -> Daily:
+    """A data set walked through: `every` so many-th day from the `first` on gets faulty twins. A share of `unnoticed` batches
+    from the `first` on goes into the history with a fault in a tenth of its rows or more."""
+    days, rng, chance = load(name), np.random.default_rng(seed), np.random.default_rng(seed + 1)
     profile = Profile(days[0][1])
-    good, bad, about = [], [], []
+    good, held, bad, about = [], [], [], []
     for t, (_, batch) in enumerate(days):
         good.append(profile.of(batch))
         if t >= first and t % every == 0:
@@ -322,7 +325,11 @@ def daily(name: str, *, every: int = 1, first: int = 7, seed: int = 7) -> Daily:
                 if twin is not None:
                     bad.append(profile.of(*twin, good[-1]))
                     about.append((t, fault, share, twin[1]))
-        profile.learn(batch)
+        left = None
+        if t >= first and chance.random() < unnoticed:
+            left = inject(batch, str(chance.choice(SOURCES[name].faults)), float(chance.choice(SHARES[2:])), chance)
+        held.append(profile.of(*left, good[-1]) if left else good[-1])
+        profile.learn(left[0] if left else batch)
     series = tuple(sorted({one for found in good for one in found}))
 
     def matrix(rows: list[dict[Series, float]]) -> np.ndarray:
@@ -330,7 +337,7 @@ def daily(name: str, *, every: int = 1, first: int = 7, seed: int = 7) -> Daily:
 
     day, fault_, share_, touched = zip(*about, strict=True)
     told = (np.array(day), np.array(fault_), np.array(share_), tuple(touched))
-    return Daily(series, tuple(d for d, _ in days), matrix(good), matrix(bad), *told)
+    return Daily(series, tuple(d for d, _ in days), matrix(good), matrix(held), matrix(bad), *told)
 
 
 def holidays(days: tuple[date, ...]) -> np.ndarray:

@@ -4,6 +4,7 @@ it is flagged. Written from their documentation or papers; a batch is flagged wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -97,9 +98,63 @@ def average_knn(past: np.ndarray, new: np.ndarray) -> Judged:
     return found, found > limit
 
 
+class HoltWinters:
+    """Deequ's HoltWinters, weekly: 1.96 deviations of the absolute residuals about the forecast of additive smoothing, from the
+    fifteenth batch on. Deequ fits the three weights by L-BFGS-B; here they are those of a grid with the least squared error
+    of all residuals so far, each metric its own. What is missing is taken to be as forecast."""
+
+    PERIOD = 7
+
+    def __init__(self) -> None:
+        weights = np.array(
+            list(product((0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.0, 0.1, 0.3, 0.6, 1.0)))
+        )
+        self._alpha, self._beta, self._gamma = weights.T[:, :, None]
+        self._count = 0
+
+    def __call__(self, past: np.ndarray, new: np.ndarray) -> Judged:
+        """Goes on from the batches seen last, when `past` continues them."""
+        if len(past) < 2 * self.PERIOD:
+            return np.zeros(len(new)), np.zeros(len(new), bool)
+        if not 0 < self._count <= len(past) or self._level.shape[1] != past.shape[1]:
+            self._begin(past)
+        for values in past[self._count :]:
+            self._step(values)
+        best, each = self._squares.argmin(axis=0), np.arange(past.shape[1])
+        forecast = self._forecast()[best, each]
+        mean = self._sizes[best, each] / self._count
+        width = np.sqrt(np.maximum(self._squares[best, each] - self._count * mean**2, 0) / (self._count - 1))
+        return _worst(_over(np.abs(new - forecast), width), 1.96)
+
+    def _begin(self, past: np.ndarray) -> None:
+        filled = np.where(np.isfinite(past), past, np.nan_to_num(np.nanmedian(past[: 2 * self.PERIOD], axis=0)))
+        first = filled[: self.PERIOD].sum(axis=0)
+        shape = len(self._alpha), past.shape[1]
+        self._level = np.broadcast_to(first / self.PERIOD, shape)
+        second = filled[self.PERIOD : 2 * self.PERIOD].sum(axis=0)
+        self._trend = np.broadcast_to((second - first) / self.PERIOD**2, shape)
+        self._season = [filled[i] - self._level for i in range(self.PERIOD)]
+        self._squares, self._sizes, self._count = np.zeros(shape), np.zeros(shape), 0
+
+    def _forecast(self) -> np.ndarray:
+        return np.asarray(self._level + self._trend + self._season[0])
+
+    def _step(self, values: np.ndarray) -> None:
+        forecast = self._forecast()
+        values = np.where(np.isfinite(values), values, forecast)
+        self._squares, self._sizes = self._squares + (values - forecast) ** 2, self._sizes + np.abs(values - forecast)
+        season, before = self._season.pop(0), self._level + self._trend
+        level = self._alpha * (values - season) + (1 - self._alpha) * before
+        self._trend = self._beta * (level - self._level) + (1 - self._beta) * self._trend
+        self._season.append(self._gamma * (values - before) + (1 - self._gamma) * season)
+        self._level = level
+        self._count += 1
+
+
 RIVALS: dict[str, Rival] = {
     "Deequ OnlineNormal": deequ_online_normal,
     "Deequ BatchNormal": deequ_batch_normal,
+    "Deequ HoltWinters, weekly": HoltWinters(),
     "Deequ RelativeRateOfChange 0.5-2": deequ_rate_of_change,
     "z-score, 14 batches": z_score,
     "IQR 3.0": iqr,

@@ -8,6 +8,7 @@ A suite is suggested from the first days of a data set and judges all later ones
 every four weeks, from the last ninety days; `rolling` is suggested once, with bounds that move with the last
 seven days. A twin counts as found when a rule flags it that does not flag the good day. Rules are judged in numpy
 (`quality.suggesting.judging`), as the engine would: a test runs both on the same batches.
+Beside them Deequ's own suggestions (`deequ_suggestions.py`), of the same first days; `--deequ` adds them.
 The feed `drifting` is made from the flights: a number that keeps counting, fares and miles that rise, more rows each week.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -25,6 +27,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 import daily
+import deequ_suggestions
 
 from quality.suggesting.facts import Batch, of_arrays
 from quality.suggesting.judging import Suggestion, breaks
@@ -63,22 +66,28 @@ def flags(rules: tuple[Suggestion | None, ...], batch: Batch) -> np.ndarray:
     return np.array([rule is not None and breaks(rule, batch) is True for rule in rules], bool)
 
 
-def walk(name: str, every: int, *, way: str) -> dict[str, Any]:
+def walk(name: str, every: int, *, way: str, deequ: dict[str, list[Any]] | None = None) -> dict[str, Any]:
     """One data set walked through."""
     days, rng, began = load(name), np.random.default_rng(7), time.perf_counter()
     batches = [of_arrays(str(day), columns) for day, columns in days]
     accepted = list(batches[:FIRST])
-    renewed, rolling = way == "renewed", way == "rolling"
-    rules = suggest(accepted, rolling=rolling).suggestions
+    constraints = (deequ or {}).get(way.removeprefix("deequ "))
+    rules: Any = constraints or suggest(accepted, rolling=way == "rolling").suggestions
     seconds = time.perf_counter() - began
     good: list[bool] = []
     per_rule: dict[tuple[Any, ...], list[bool]] = {}
     found: dict[str, dict[float, list[bool]]] = {fault: {share: [] for share in daily.SHARES} for fault in daily.FAULTS}
     for t in range(FIRST, len(days)):
-        if renewed and t > FIRST and (t - FIRST) % _RENEWED == 0:
+        if way == "renewed" and t > FIRST and (t - FIRST) % _RENEWED == 0:
             rules = suggest(accepted[-_WINDOW:]).suggestions
-        now = tuple(resolved(rule, accepted[-WINDOW:]) for rule in rules)
-        clean = flags(now, batches[t])
+        now = () if constraints else tuple(resolved(rule, accepted[-WINDOW:]) for rule in rules)
+
+        def judged(columns: daily.Columns, now: tuple[Suggestion | None, ...] = now) -> np.ndarray:
+            if constraints:
+                return np.array([not one.held(columns) for one in constraints], bool)
+            return flags(now, of_arrays("day", columns))
+
+        clean = judged(days[t][1])
         good.append(bool(clean.any()))
         for rule, flag in zip(rules, clean, strict=True):
             per_rule.setdefault(rule.key, []).append(bool(flag))
@@ -87,7 +96,7 @@ def walk(name: str, every: int, *, way: str) -> dict[str, Any]:
                 for share in daily.SHARES:
                     twin = daily.inject(days[t][1], fault, share, rng)
                     if twin is not None:
-                        found[fault][share].append(bool((flags(now, of_arrays("twin", twin[0])) & ~clean).any()))
+                        found[fault][share].append(bool((judged(twin[0]) & ~clean).any()))
         accepted.append(batches[t])
     rates = {str(key[:3]): float(np.mean(values)) for key, values in per_rule.items()}
     twins = [flag for by in found.values() for values in by.values() for flag in values]
@@ -105,6 +114,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="*", default=["flights", "weather", "drifting"])
     parser.add_argument(
+        "--deequ", action="store_true", help="also what Deequ suggests; starts a Spark for each data set"
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="faulty twins on every thirtieth day alone, no renewed suites"
     )
     parser.add_argument("--json", metavar="FILE", help="write the figures here")
@@ -115,8 +127,15 @@ def main() -> None:
     )
     results = []
     for name in options.data:
-        for way in ("static", "rolling") if options.quick else ("static", "rolling", "renewed"):
-            one = walk(name, 30 if options.quick else 10, way=way)
+        ways = ["static", "rolling"] if options.quick else ["static", "rolling", "renewed"]
+        theirs = {}
+        if options.deequ:
+            columns = [batch for _, batch in load(name)]
+            with tempfile.TemporaryDirectory() as place:
+                theirs = deequ_suggestions.suites(columns[:FIRST], columns[FIRST :: len(columns) // 4], Path(place))
+            ways += [f"deequ {rules}" for rules in theirs]
+        for way in ways:
+            one = walk(name, 30 if options.quick else 10, way=way, deequ=theirs)
             results.append(one)
             if options.json:
                 Path(options.json).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

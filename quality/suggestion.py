@@ -19,7 +19,7 @@ from quality.backends.reading import Batch as Read
 from quality.backends.reading import Reader
 from quality.backends.session import session
 from quality.casts import text_as
-from quality.errors import InputError, UsageError, did_you_mean
+from quality.errors import EngineError, InputError, UsageError, did_you_mean
 from quality.history_reader import History
 from quality.model import Column
 from quality.profiles import ColumnProfile, Profile
@@ -31,24 +31,26 @@ from quality.rulefile.sections import FORMATS, guess_format
 from quality.sql import quote
 from quality.suggesting.facts import MOMENT, NUMBER, OTHER, TEXT, Batch, Vector, kind_of, of_profile
 from quality.suggesting.judging import Suggestion
+from quality.suggesting.planned import PASSES, SAMPLED, SAMPLED_ROWS, Planned
 from quality.suggesting.stored import of_metrics
 from quality.suggesting.suite import Suite, suggest
 from quality.suggesting.writing import Head, rule_file
 
-#: Batches whose rows are looked at, rows of each, and values in all.
-_SAMPLED, _SAMPLED_ROWS, _SAMPLED_CELLS = 24, 20_000, 3_000_000
+#: Values that are looked at in all.
+_SAMPLED_CELLS = 3_000_000
 _PLACE = re.compile(r"\{\{\s*batch\s*\}\}")
 _TYPES = {"Integral": "integer", "Fractional": "double", "Boolean": "boolean", "Date": "date", "Timestamp": "timestamp"}
 
 
 @dataclass(frozen=True)
 class Suggested:
-    """The suite, the text of its rule file, and the batches it was made from. `passes`: what the input was read for, and how
-    often; a look stops at as many rows as it asks for."""
+    """The suite, the text of its rule file, and the batches it was made from. `planned`: what was to be read; `passes`: what
+    the input was read for, and how often; a look stops at as many rows as it asks for."""
 
     suite: Suite
     text: str
     batches: tuple[Batch, ...]
+    planned: Planned = Planned()
     passes: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -67,10 +69,80 @@ def suggest_files(
     options: Mapping[str, str] | None = None,
     references: Mapping[str, str] | None = None,
     rolling: bool = False,
+    max_scans: int | None = None,
     spark: SparkSession | None = None,
 ) -> Suggested:
     """A rule file for the batches of a path: `{{ batch }}` (or a single `*`) stands for the batch's name, by which they are
-    put in order; the last ones are taken. `rolling`: bounds may be formulas over earlier batches. Raises UsageError and InputError."""
+    put in order; the last ones are taken. `rolling`: bounds may be formulas over earlier batches. Raises UsageError,
+    InputError, and EngineError when more than `max_scans` passes are planned."""
+    with session(spark) as own:
+        sources = _sources(own.spark, path, batches, last, format, options or {}, references or {})
+        planned = sources.planned
+        if max_scans is not None and planned.most > max_scans:
+            raise EngineError(f"suggesting reads more than {max_scans} times: {planned}")
+        read = [batch for _, batch in sources.batches]
+        types = _types(read[0]) if read[0].text else {}
+        seen = _sampled([_seen(name, batch, types) for name, batch in sources.batches], read, types)
+        suite = suggest(seen, _times([batch.id for batch in seen]), rolling=rolling)
+        unverified, suite = suite, _verified(suite, read, seen)
+        for name, reference in sources.references.items():
+            suite = _referring(suite, seen, name, reference)
+    dated = bool(_PLACE.search(sources.template)) and all(_day(batch.id) is not None for batch in seen)
+    asked = {one.arguments["reference"] for one in suite.suggestions if one.type == "exists_in"}
+    others = {name: place for name, place in (references or {}).items() if name in asked}
+    head = Head(
+        dataset, sources.template, sources.format, sources.options, batch_time=dated, types=types, references=others
+    )
+    before = dict(planned.passes)
+    passes = (
+        ("columns", before["columns"]),
+        ("types", int(read[0].text)),
+        ("profiles", len(read)),
+        ("a look at rows", sum(bool(batch.sample) for batch in seen)),
+        ("the key", int(_looks_closer(unverified, seen))),
+        ("references", len(sources.references)),
+    )
+    return Suggested(suite, rule_file(suite, head), tuple(seen), planned, passes)
+
+
+def plan_files(
+    path: str,
+    *,
+    batches: Sequence[str] = (),
+    last: int = 100,
+    format: str = "",
+    options: Mapping[str, str] | None = None,
+    references: Mapping[str, str] | None = None,
+    spark: SparkSession | None = None,
+) -> Planned:
+    """The passes that `suggest_files` will make; reads nothing but schemas. Raises UsageError and InputError."""
+    with session(spark) as own:
+        return _sources(own.spark, path, batches, last, format, options or {}, references or {}).planned
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What there is to read, and nothing of it read but schemas."""
+
+    template: str
+    format: str
+    options: Mapping[str, str]
+    batches: tuple[tuple[str, Read], ...]
+    references: Mapping[str, Read]
+
+    @property
+    def planned(self) -> Planned:
+        """The passes: what cannot be known before is counted as if it took one."""
+        read = [batch for _, batch in self.batches]
+        columns = sum(batch.scans for batch in (*read, *self.references.values()))
+        counts = (columns, int(read[0].text), len(read), min(len(read), SAMPLED), 1, len(self.references))
+        return Planned(tuple(name for name, _ in self.batches), tuple(zip(PASSES, counts, strict=True)))
+
+
+def _sources(
+    spark: SparkSession, path: str, batches: Sequence[str], last: int, format: str, options: Mapping[str, str],
+    references: Mapping[str, str],
+) -> _Sources:  # fmt: skip
     kind = format or guess_format(path)
     if kind not in FORMATS:
         said = f"'{format}' is not a format" if format else f"{path}: the name does not tell the format"
@@ -78,31 +150,23 @@ def suggest_files(
     template = path.replace("*", "{{ batch }}") if path.count("*") == 1 and not _PLACE.search(path) else path
     if batches and not _PLACE.search(template):
         raise UsageError(f"--batches needs '{{{{ batch }}}}' in INPUT where the batch's name stands, got '{path}'")
-    given = dict(options or {})
+    given = dict(options)
     if kind == "csv" and "header" not in {name.lower() for name in given}:
         given["header"] = "true"
-    with session(spark) as own:
-        found = _batches(own.spark, template, batches, kind, given)[-last:]
-        read = [_read(own.spark, name, paths, kind, given) for name, paths in found]
-        types = _types(read[0][1]) if read[0][1].text else {}
-        seen = [_seen(name, batch, types) for name, batch in read]
-        seen = _sampled(seen, [batch for _, batch in read], types)
-        suite = suggest(seen, _times([batch.id for batch in seen]), rolling=rolling)
-        unverified, suite = suite, _verified(suite, [batch for _, batch in read], seen)
-        for name, place in (references or {}).items():
-            suite = _referring(own.spark, suite, seen, name, place)
-    dated = bool(_PLACE.search(template)) and all(_day(batch.id) is not None for batch in seen)
-    asked = {one.arguments["reference"] for one in suite.suggestions if one.type == "exists_in"}
-    others = {name: place for name, place in (references or {}).items() if name in asked}
-    head = Head(dataset, template, kind, given, batch_time=dated, types=types, references=others)
-    passes = (
-        ("columns", sum(batch.scans for _, batch in read)),
-        ("types", int(read[0][1].text)),
-        ("profiles", len(read)),
-        ("a look at rows", sum(bool(batch.sample) for batch in seen)),
-        ("the key", int(_looks_closer(unverified, seen))),
-    )
-    return Suggested(suite, rule_file(suite, head), tuple(seen), passes)
+    for name, place in references.items():
+        if not is_name(name):
+            raise UsageError(f"--reference {name}={place}: '{name}' is no name of a reference: letters, digits and '_'")
+        if guess_format(place) not in FORMATS:
+            raise UsageError(
+                f"--reference {name}={place}: the name does not tell the format; {did_you_mean('', FORMATS, 'formats')}"
+            )
+    found = _batches(spark, template, batches, kind, given)[-last:]
+    read = tuple(_read(spark, name, paths, kind, given) for name, paths in found)
+    others = {}
+    for name, place in references.items():
+        form = guess_format(place)
+        others[name] = _read(spark, name, (place,), form, {"header": "true"} if form == "csv" else {})[1]
+    return _Sources(template, kind, given, read, others)
 
 
 def suggest_history(
@@ -210,12 +274,12 @@ def _stored(kind: str) -> str:
 
 def _sampled(seen: Sequence[Batch], read: Sequence[Read], types: Mapping[str, str]) -> list[Batch]:
     """The batches, some of them with rows."""
-    count = min(len(seen), _SAMPLED)
+    count = min(len(seen), SAMPLED)
     places = set(np.linspace(0, len(seen) - 1, count).round().astype(int).tolist())
     made = []
     for place, (facts, batch) in enumerate(zip(seen, read, strict=True)):
         names = [name for name, one in facts.columns.items() if one.kind != OTHER]
-        rows = min(_SAMPLED_ROWS, _SAMPLED_CELLS // max(1, len(names) * count))
+        rows = min(SAMPLED_ROWS, _SAMPLED_CELLS // max(1, len(names) * count))
         if place not in places or not names or not facts.rows:
             made.append(facts)
             continue
@@ -282,17 +346,9 @@ def _verified(suite: Suite, read: Sequence[Read], seen: Sequence[Batch]) -> Suit
 _MOST_REFERENCED = 200_000
 
 
-def _referring(spark: SparkSession, suite: Suite, seen: Sequence[Batch], name: str, path: str) -> Suite:
+def _referring(suite: Suite, seen: Sequence[Batch], name: str, batch: Read) -> Suite:
     """With a rule for each column whose values all stand in a column of another data set that has each once; a note for a
     column whose values a rule lists already."""
-    kind = guess_format(path)
-    if not is_name(name):
-        raise UsageError(f"--reference {name}={path}: '{name}' is no name of a reference: letters, digits and '_'")
-    if kind not in FORMATS:
-        raise UsageError(
-            f"--reference {name}={path}: the name does not tell the format; {did_you_mean('', FORMATS, 'formats')}"
-        )
-    _, batch = _read(spark, name, (path,), kind, {"header": "true"} if kind == "csv" else {})
     rows = (
         _good(batch)
         .selectExpr(*(f"cast({quote(c.name)} as string)" for c in batch.columns if kind_of(c.type) in (TEXT, NUMBER)))

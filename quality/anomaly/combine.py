@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from quality.anomaly.scales import quantiles
 from quality.anomaly.table import Columns, Floats
 from quality.anomaly.tails import START, tails
 
-#: Past scores that a level rests on, and its tail.
-WINDOW, FROM, BEND = 180, 0.8, 0.1
+#: Past scores that a level rests on, and where its tail begins.
+WINDOW, FROM = 180, 0.8
 #: Deviations beyond this are no longer what others are judged by.
 WILD = 6.0
 #: Until three batches are judged.
@@ -71,7 +72,7 @@ def groups(surprises: Floats, columns: Columns) -> Floats:
 
 
 class Level:
-    """What a detector's own past scores were like: from the 80 % quantile on, a nearly exponential tail."""
+    """What a detector's own past scores were like: from the 80 % quantile on, an exponential tail."""
 
     def __init__(self, past: Floats) -> None:
         known = past[np.isfinite(past)][-WINDOW:]
@@ -87,28 +88,13 @@ class Level:
         """The score that one good batch in 1/alpha exceeds."""
         if not self._enough:
             return UNKNOWN
-        return float(self._start + self._excess * (((1 - FROM) / alpha) ** BEND - 1) / BEND)
+        return float(self._start + self._excess * np.log((1 - FROM) / alpha))
 
     def surprise(self, scores: Floats, alpha: float) -> Floats:
         """-log10 of the chance of a score so high; until enough is known, so that `UNKNOWN` is one in 1/alpha."""
         if not self._enough:
             return np.asarray(np.maximum(scores - UNKNOWN - np.log10(alpha), 0))
         least = -np.log10(1 - FROM)
-        above = np.log10(1 + BEND * np.maximum(scores - self._start, 0) / self._excess) / BEND
+        above = np.maximum(scores - self._start, 0) / (self._excess * np.log(10))
         below = np.clip(scores / max(self._start, 1e-9), 0, 1)
         return np.asarray(np.where(scores > self._start, least + above, least * below))
-
-
-def quantiles(values: Floats, *shares: float) -> list[Floats]:
-    """Quantiles of each column, without its NaN; 0 where there is nothing else."""
-    ordered = np.sort(values, axis=0)
-    last = np.isfinite(values).sum(axis=0) - 1
-    columns = np.arange(values.shape[1])
-    found = []
-    for share in shares:
-        place = np.maximum(last * share, 0)
-        low = place.astype(int)
-        high = np.minimum(low + 1, np.maximum(last, 0))
-        between = ordered[low, columns] + (place - low) * (ordered[high, columns] - ordered[low, columns])
-        found.append(np.where(last >= 0, between, 0.0))
-    return found

@@ -51,7 +51,7 @@ KINDS: Mapping[str, Kind] = {
     "NaNCount": _FLAWS,
     "EmptyCount": _FLAWS,
     "BlankCount": _FLAWS,
-    "NegativesCount": _FLAWS,
+    "NegativesCount": Kind(RATIO, rare=True, says=NEW, counts=True),
     "ZerosCount": Kind(RATIO, rare=True, counts=True),
     "DuplicateRatio": _FLAW,
     "NewValueRatio": _NEW,

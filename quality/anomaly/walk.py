@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quality.anomaly import combine, tails
+from quality.anomaly import combine, scales, tails
 from quality.anomaly.forecast import SEASON_FROM, Forecast
 from quality.anomaly.kinds import SHARES
 from quality.anomaly.neighbours import Neighbours
@@ -28,16 +28,12 @@ WILD = 5.0
 PATIENCE, OFTEN = 3, 21
 #: So far above the threshold a batch is bad whatever the threshold should have been.
 ODD = 1.5
-#: What is aimed at below the level asked for: the batches to come differ more than those of the past did.
-CAUTION = 0.8
+#: What is aimed at below the level asked for: tails are longer than exponential, and batches to come differ more than the past did.
+CAUTION = 0.3
 #: Batches from which on metrics are judged beside each other too, and how many that have been tell what is usual then.
 LEAST, ENOUGH = 12, 8
-#: Batches after which what a metric varied by counts as much as what it should by chance.
-KNOWN = 20
 #: How many batches before a new level tell how much a metric varies on it.
 RECENT = 10
-#: A metric that has at most one value in so many batches moves by steps.
-STEPS = 10
 _EXACT = 1e-9
 
 
@@ -197,7 +193,8 @@ class Walk:
             phases = np.append(self._season[kept], to_come)
         self._candidates = self._forecast.candidates(past, self._level[kept], phases)
         self.forecast = self._forecast.combine(self._candidates)
-        self.scale = self._scales(past)
+        residuals = self._residuals[self._settled()[-SCALES:]]
+        self.scale = scales.scales(self.columns, past, past[-CONSTANT:], residuals, float(np.median(self.rows[kept])))
         self.counts = RareCounts(
             self._usual[np.ix_(np.array(kept), self._rare)], self.rows[kept], self.columns.complement[self._rare]
         )
@@ -221,31 +218,6 @@ class Walk:
         """The batches that tell how much is usual: not those forecast before the season was known, once there are others."""
         unsettled = SEASON_FROM if self._season is not None and len(self._kept) >= 3 * SEASON_FROM else 0
         return self._kept[unsettled:][-PAST:]
-
-    def _scales(self, past: Floats) -> Floats:
-        steps = _steps(past[-CONSTANT:])
-        floor = np.maximum(self._floors(), steps)
-        residuals = np.abs(self._residuals[self._settled()[-SCALES:]])
-        residuals = residuals[np.isfinite(residuals).any(axis=1)]
-        spread = past.std(axis=0)
-        if len(residuals) < 2:
-            return np.asarray(np.maximum(floor, spread))
-        middle, high = combine.quantiles(residuals, 0.5, 0.9)
-        own = np.maximum(middle / 0.6745, high / 1.645)
-        n, prior = np.isfinite(residuals).sum(axis=0), 5.0
-        own = np.sqrt((n * own**2 + prior * np.maximum(own, 0.7 * spread) ** 2) / (n + prior))
-        # a feed may vary less than chance makes it (three stations, a row an hour each): with time that is seen
-        floor = np.maximum(floor * np.sqrt(KNOWN / (n + KNOWN)), np.maximum(0.1 * floor, steps))
-        return np.asarray(np.sqrt(own**2 + floor**2))
-
-    def _floors(self) -> Floats:
-        """The least a metric varies by chance alone, for a batch of the usual size."""
-        rows = max(float(np.median(self.rows[self._kept])), 1.0)
-        by_scale = {"ratio": 0.5 / rows**0.5, "place": 0.5 / rows**0.5, "extreme": 0.02, "log": 0.01, "plain": 0.005}
-        floor = np.zeros(len(self.columns))
-        for scale, least in by_scale.items():
-            floor[self.columns.scale == scale] = least
-        return floor
 
     def _deviation(self, y: Floats, values: Floats, rows: Floats) -> Floats:
         y = np.where(np.isfinite(y), y, self.forecast)
@@ -362,12 +334,3 @@ class Walk:
             # a new level may vary otherwise: what is known of the old one's spread must not outweigh it for months
             old = np.ix_(np.array(self._kept[:-RECENT], np.intp), np.flatnonzero(metrics))
             self._residuals[old] = self.deviations[old] = np.nan
-
-
-def _steps(past: Floats) -> Floats:
-    """Half the step of metrics that take few values (the median of whole hours): one step is no news, however rare."""
-    apart = np.diff(np.sort(past, axis=0), axis=0)
-    moves = apart > _EXACT
-    few = moves.sum(axis=0) <= max(len(past) // STEPS, 2)
-    least = np.where(moves, apart, np.inf).min(axis=0, initial=np.inf)
-    return np.where(few & np.isfinite(least), least / 2, 0.0)

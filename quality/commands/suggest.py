@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import command
+from quality.commands.common import add_max_scans, command
 from quality.errors import UsageError
 
 
@@ -40,16 +40,37 @@ def add_suggest(commands: Any) -> None:
     parser.add_argument(
         "--rolling", action="store_true", help="bounds that move with the last 7 batches, where they are narrower"
     )
+    parser.add_argument("--plan", action="store_true", help="show the passes it would make; reads nothing but schemas")
+    add_max_scans(parser)
     parser.add_argument("-o", "--output", metavar="OUT", help="write here instead of printing")
     parser.add_argument("--force", action="store_true", help="replace OUT where it is there already")
 
 
 def _suggest(options: argparse.Namespace) -> int:
     from quality.progress import Progress
-    from quality.suggestion import suggest_files
+    from quality.suggestion import plan_files, suggest_files
 
     if options.last < 1:
         raise UsageError(f"--last must be at least 1, got {options.last}")
+    if options.max_scans is not None and options.max_scans < 1:
+        raise UsageError(f"--max-scans must be at least 1, got {options.max_scans}")
+    given: dict[str, Any] = {
+        "batches": [name.strip() for name in options.batches.split(",") if name.strip()],
+        "last": options.last,
+        "format": options.format,
+        "options": _pairs("--option", options.option),
+        "references": _pairs("--reference", options.reference),
+    }
+    if options.plan:
+        if options.history:
+            _check_history(options)
+            print("0 passes: the profiles of the history are all that is read")
+            return 0
+        with Progress(sys.stderr) as progress:
+            progress.told("reading schemas")
+            planned = plan_files(options.input, **given)
+        print(planned)
+        return 0
     if options.output and Path(options.output).exists() and not options.force:
         raise UsageError(f"-o {options.output}: is there already; --force replaces it")
     dataset = options.dataset or options.history or _dataset(options.input)
@@ -59,14 +80,7 @@ def _suggest(options: argparse.Namespace) -> int:
             _of_history(options, dataset)
             if options.history
             else suggest_files(
-                options.input,
-                dataset=dataset,
-                batches=[name.strip() for name in options.batches.split(",") if name.strip()],
-                last=options.last,
-                format=options.format,
-                options=_pairs("--option", options.option),
-                references=_pairs("--reference", options.reference),
-                rolling=options.rolling,
+                options.input, dataset=dataset, rolling=options.rolling, max_scans=options.max_scans, **given
             )
         )
     suite = found.suite
@@ -86,12 +100,16 @@ def _suggest(options: argparse.Namespace) -> int:
 def _of_history(options: argparse.Namespace, dataset: str) -> Any:
     from quality.suggestion import suggest_history
 
-    if options.batches or options.option or options.reference:
-        raise UsageError("--history reads no input: --batches, --option and --reference do not go with it")
+    _check_history(options)
     return suggest_history(
         options.root, options.history, path=options.input, dataset=dataset, last=options.last, format=options.format,
         rolling=options.rolling,
     )  # fmt: skip
+
+
+def _check_history(options: argparse.Namespace) -> None:
+    if options.batches or options.option or options.reference:
+        raise UsageError("--history reads no input: --batches, --option and --reference do not go with it")
 
 
 def _pairs(option: str, words: list[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from quality.suggesting.judging import Suggestion, breaks, correlation, together
 
 #: Pairs of values that a rule may list.
 _MOST_PAIRS = 250
-_PAIRS, _CORRELATED, _ORDERED = 6, 8, 4
+_PAIRS, _CORRELATED, _ORDERED, _REQUIRING = 6, 8, 4, 4
 #: Sums that are looked for: factor of the first part, sign of the second.
 _FORMS = ((1.0, 1.0), (100.0, 1.0), (60.0, 1.0), (1000.0, 1.0), (1.0, -1.0))
 
@@ -220,24 +220,35 @@ def _correlated(batches: Sequence[Batch], numbers: Sequence[str], slack: float) 
 
 
 def _categories(batches: Sequence[Batch], names: Sequence[str]) -> Iterator[Suggestion]:
-    """Columns that have a value whenever another has a certain one, and often none otherwise."""
+    """Columns that have a value whenever another has a certain one, and often none otherwise. Of all that could be said of a
+    column, what is about one other column and most rows: each of many is broken by chance some day."""
     last = batches[-1]
     texts = [n for n in names if last.columns[n].kind == TEXT and last.columns[n].values is not None]
-    for category in texts:
-        values = np.concatenate([batch.sample[category] for batch in batches])
-        known = {value for value in values.tolist() if value is not None}
-        if not 2 <= len(known) <= 12:
+    columns = {name: np.concatenate([batch.sample[name] for batch in batches]) for name in names}
+    known = {name: sorted({value for value in columns[name].tolist() if value is not None}) for name in texts}
+    found = []
+    for name in names:
+        gone = _gone(columns[name])
+        if not 0.05 <= gone.mean() <= 0.95:
             continue
-        for name in names:
-            if name == category:
+        told = []
+        for category in texts:
+            if category == name or not 2 <= len(known[category]) <= 12:
                 continue
-            column = np.concatenate([batch.sample[name] for batch in batches])
-            gone = np.isnan(column) if column.dtype != object else np.array([v is None for v in column.tolist()], bool)
-            if not 0.05 <= gone.mean() <= 0.95:
-                continue
-            for value in sorted(known):
-                rows = values == value
-                if rows.sum() >= 200 and not gone[rows].any():
-                    why = f"has a value in each of {int(rows.sum()):,} such rows, in {1 - gone[~rows].mean():.0%} of the others"
-                    given = {"value": value, "key": value}
-                    yield Suggestion("required", (category, name), {}, "incomplete", why, given)
+            rows = {value: columns[category] == value for value in known[category]}
+            always = [value for value in known[category] if rows[value].sum() >= 300 and not gone[rows[value]].any()]
+            if always:
+                told.append((sum(int(rows[value].sum()) for value in always), category, always, rows))
+        if told:
+            most, category, always, rows = max(told, key=lambda one: one[:2])
+            found.append((most, name, category, [(value, rows[value]) for value in always], gone))
+    for _, name, category, each, gone in sorted(found, key=lambda one: -one[0])[:_REQUIRING]:
+        for value, at in each:
+            why = f"has a value in each of {int(at.sum()):,} such rows, in {1 - gone[~at].mean():.0%} of the others"
+            strong = bool(at.sum() >= ENOUGH_ROWS)
+            given = {"value": value, "key": value}
+            yield Suggestion("required", (category, name), {}, "incomplete", why, given, strong=strong)
+
+
+def _gone(column: Vector) -> Vector:
+    return np.isnan(column) if column.dtype != object else np.array([v is None for v in column.tolist()], bool)

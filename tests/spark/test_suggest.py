@@ -11,12 +11,12 @@ import pytest
 
 import quality
 from quality import cli
-from quality.errors import UsageError
+from quality.errors import EngineError, UsageError
 from quality.rule_types.relations import ExistsIn
 from quality.rulefile import load
 from quality.rulefile.lint import lint
 from quality.suggesting.judging import breaks
-from quality.suggestion import suggest_files
+from quality.suggestion import plan_files, suggest_files
 from tests.spark.test_passes import in_the_books
 from tests.written import Place
 
@@ -52,24 +52,45 @@ def made(spark, tmp_path_factory):
 
 
 @pytest.mark.parametrize("whole", (True, False))
-def test_the_input_is_read_as_often_as_is_told(spark, made, whole, monkeypatch):
+def test_the_input_is_read_as_often_as_was_planned(spark, made, whole, monkeypatch):
     place, _ = made
     if not whole:
-        monkeypatch.setattr("quality.suggestion._SAMPLED_ROWS", 100)
+        monkeypatch.setattr("quality.suggestion.SAMPLED_ROWS", 100)
+    path, asked = f"{place}/in/{{{{ batch }}}}.csv", {"last": 4, "spark": spark}
+    planned, none = in_the_books(spark, Place(place, spark), lambda: plan_files(path, **asked))
+    assert none == []
+    counts = {"types": 1, "profiles": 4, "a look at rows": 4, "the key": 1}
+    assert {name: count for name, count in planned.passes if count} == counts
+    assert str(planned).startswith("4 batches, 2024-01-07 to 2024-01-10: 10 passes at most\n")
 
     def suggested():
-        return suggest_files(f"{place}/in/{{{{ batch }}}}.csv", dataset="orders", last=4, spark=spark)
+        return suggest_files(path, dataset="orders", max_scans=10, **asked)
 
     found, scans = in_the_books(spark, Place(place, spark), suggested)
-    key = {} if whole else {"the key": 1}
-    assert {name: count for name, count in found.passes if count} == {
-        "types": 1,
-        "profiles": 4,
-        "a look at rows": 4,
-        **key,
-    }
-    assert len(scans) == sum(count for _, count in found.passes)
+    # all rows were looked at: the key needs no look of its own
+    made_of = {name: count for name, count in counts.items() if not (whole and name == "the key")}
+    assert {name: count for name, count in found.passes if count} == made_of
+    assert found.planned == planned
+    assert len(scans) == sum(count for _, count in found.passes) == planned.most - whole
     assert found.told.startswith("1 for types, 4 for profiles, 4 for a look at rows")
+
+
+def test_a_plan_over_the_budget_is_refused_before_anything_is_read(spark, made):
+    place, found = made
+    path, zips = f"{place}/in/{{{{ batch }}}}.csv", {"zips": f"{place}/zips.csv"}
+
+    def refused():
+        with pytest.raises(
+            EngineError, match=r"(?s)more than 10 times: 4 batches.*: 11 passes at most\n.*look like"
+        ) as told:
+            suggest_files(path, dataset="o", last=4, references=zips, max_scans=10, spark=spark)
+        return str(told.value)
+
+    said, scans = in_the_books(spark, Place(place, spark), refused)
+    assert "1  the values of a reference" in said
+    assert scans == []
+    # the references of the first suggestion were read once each
+    assert dict(found.passes)["references"] == 2
 
 
 def test_the_file_says_types_and_what_was_planted(made):
@@ -123,6 +144,8 @@ def test_the_command_writes_and_does_not_overwrite(made, tmp_path, capsys):
     assert "dataset: in\n" in out.read_text()
     assert cli.run_command(words) == 2
     assert "--force" in capsys.readouterr().err
+    assert cli.run_command([*words[:-2], "--plan"]) == 0
+    assert "2 batches, 2024-01-01 to 2024-01-02: 6 passes at most" in capsys.readouterr().out
     with pytest.raises(UsageError, match="where the batch's name stands"):
         suggest_files(f"{place}/in/2024-01-01.csv", dataset="o", batches=["x"])
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quality.anomaly.calendar import Calendar, Event
+from quality.anomaly.combine import Conditional, Level, Usual
 from quality.anomaly.judging import Accepted, Options, before, judge, phases
 from quality.anomaly.values import Batch, Point, Series
 
@@ -196,6 +197,52 @@ def alarms(accepted=()):
     rng = np.random.default_rng(6)
     later = [shifted(60 + n, rng) for n in range(6)]
     return [bool(judge([*PAST[20:], *later[:n]], later[n], accepted=accepted).anomalies) for n in range(6)]
+
+
+def restless(batch, rng):
+    """The batch with a column whose numbers are anywhere, some days far away."""
+    wild = {Series("Mean", f"wild{n}"): Point(float(rng.standard_t(1.5))) for n in range(6)}
+    return replace(batch, points={**batch.points, **wild})
+
+
+def test_numbers_that_are_anywhere_do_not_hide_a_broken_column():
+    rng = np.random.default_rng(5)
+    past, today = [restless(batch, rng) for batch in PAST], restless(missing(TODAY, 10), rng)
+    found = judge(past, today)
+    assert found.anomalies[0].series == NULLS, found
+
+
+def test_a_share_that_is_always_the_same_may_not_move_as_chance_would_let_it():
+    # three stations, 24 rows each: by chance a third of 72 rows is 20 to 28 of them, here it has been 24 for two months
+    share = Series("TopValueRatio", "station")
+
+    def reported(batch, most):
+        return Batch(batch.id, batch.time, 72, {SIZE: Point(72.0), share: Point(most / 72)})
+
+    rng = np.random.default_rng(6)
+    past = [reported(batch, 24 + (rng.random() < 0.2)) for batch in PAST]
+    assert judge(past, reported(TODAY, 36)).anomalies[0].series == share
+    assert not judge(past, reported(TODAY, 25)).anomalies
+
+
+@pytest.mark.parametrize("alpha", (0.05, 0.01, 0.001))
+def test_the_threshold_is_the_score_of_the_chance_it_stands_for(alpha):
+    past = np.random.default_rng(7).exponential(0.6, 150)
+    level = Level(past)
+    assert float(level.surprise(np.array([level.threshold(alpha)]), alpha)[0]) == pytest.approx(-np.log10(alpha))
+    # the share of new scores above is what was asked for, as far as 150 tell
+    new = np.random.default_rng(8).exponential(0.6, 200_000)
+    assert alpha / 4 < (new > level.threshold(alpha)).mean() < 4 * alpha
+
+
+def test_what_others_make_likely_is_told_by_batches_not_seen():
+    # more metrics than batches: residuals of the batches learned from are small, those of new ones are not
+    rng = np.random.default_rng(9)
+    learned, new = rng.normal(size=(30, 60)), rng.normal(size=(200, 60))
+    conditional = Conditional(learned)
+    usual = Usual(conditional.residual(new[:100]))
+    surprised = usual.surprise(conditional.residual(new[100:]))
+    assert (surprised > 3).mean() < 0.005
 
 
 def test_a_new_level_alarms_three_times_at_most():
