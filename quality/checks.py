@@ -151,6 +151,7 @@ def refuse_hidden(check: MetricCheck, sensitive: Sensitive) -> None:
 
 def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> RowCheck:
     """The rule's scope and verdict as SQL. Raises RuleDataError when it does not fit the columns."""
+    row = replace(row, scope=rule.where)
     inside = next((found for name in check.columns() if (found := row.elements(name))), None)
     if inside:
         return _element_check(rule, check, well_formed, inside)

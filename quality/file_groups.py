@@ -1,8 +1,9 @@
 """Tells of which input file a failing row is, without another pass over the batch.
 
-Failing rows are staged in one folder for each *group* of input files, of which there are few (`GROUPS`), however many files there
+Quarantined rows are staged in one folder for each *group* of input files, of which there are few (`GROUPS`), however many files there
 are. Where a group is one file, its rows say how many of them fail. Of a larger group that has most of the failing rows of a
-rule, its files alone are read again: a file cannot have more of them than its group.
+rule, its files alone are read again: a file cannot have more of them than its group. Rows that fail and stay are not staged so:
+the passed side would be in many small files.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from quality.sql import quote
 
 #: More would be more files that a task has open at once.
 GROUPS = 6
+#: Of more files none is told: their addresses alone take seconds.
+MOST_FILES = 5_000
 #: Groups are made of hashes; of so many ways to hash that one is taken which spreads the files best.
 _SALTS = 32
 

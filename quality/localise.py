@@ -1,7 +1,8 @@
 """Finds the slices that explain the failing rows of a run: which rows are looked at, and what is known of the whole batch.
 
 Failing rows are read back where they are staged or written. Where the input is of several files, rows staged by groups of files
-tell of which group they are; only the files of a group that has most of the failing rows of a rule are read again. Where
+tell of which group they are; only the files of a group that has most of the failing rows of a rule are read again, and the columns
+of rules whose rows stay in passed. Where
 nothing is staged they are found in the batch once more, which tells the file of each: a narrow pass over the columns of the
 rules and of the slices. Where it is one file and rows that fail stay in passed without a flag, of few nothing is told. Nothing
 is done while every rule about rows is within its tolerance, nor for rules that fewer rows fail than `LEAST_ROWS`.
@@ -106,7 +107,12 @@ def _of_checks(
                 frame, marks = _failing(_of_files(_read_again(context, batch), paths), findings, checks)
                 return _counted(frame, of_all(marks), chosen[:1], failing)
 
-            counted = slices.of_files(counted, near, closer)
+            staying = [check for check in checks if not check.rule.quarantines]
+            found = None
+            if staying:
+                frame, marks = _failing(_read_again(context, batch), findings, staying)
+                found = _counted(frame, marks, chosen[:1], failing)
+            counted = slices.of_files(counted, near, closer, found)
         counted = _with_names(counted)
     # a line that could not be read has no value in any column
     every = tuple(column.name for column in batch.columns)

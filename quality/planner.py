@@ -35,7 +35,7 @@ from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaR
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.files import FileRule
 from quality.rule_types.outliers import NoOutliers
-from quality.rule_types.questions import Link, Pairs, Question, Returned, Spread, Total
+from quality.rule_types.questions import Link, Pairs, Question, Repeated, Returned, Spread, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.verdicts import Verdict
 
@@ -133,13 +133,22 @@ class Plan:
     @cached_property
     def steps(self) -> tuple[Pass, ...]:
         """The passes one by one, and why each is made."""
-        what = "looking what failing rows have in common, when a rule fails"
-        if self.together:
-            what = "looking again at files that have most of the rows a rule fails"
         width = "kept" if self.kept else "narrow"
-        last = [Pass(width, what, ids_of(self.row_checks))]
         own = [s if s.of else replace(s, width=width) for s in (*self._group_steps, *self._query_steps)]
-        return (*self._hashing, *self._steps, *own, *(last if self.writes and self.several and self.row_checks else ()))
+        last = self._localising(width) if self.writes and self.several and self.row_checks else ()
+        return (*self._hashing, *self._steps, *own, *last)
+
+    def _localising(self, width: str) -> Iterator[Pass]:
+        """What is read again to find what failing rows have in common, when a rule fails."""
+        if not self.together:
+            yield Pass(width, "looking what failing rows have in common, when a rule fails", ids_of(self.row_checks))
+            return
+        removes = ids_of(check for check in self.row_checks if check.rule.quarantines)
+        keeps = ids_of(check for check in self.row_checks if not check.rule.quarantines)
+        if removes:
+            yield Pass(width, "looking again at files that have most of the rows a rule fails", removes)
+        if keeps:
+            yield Pass(width, "finding the files of rows that fail and stay, when a rule fails", keeps)
 
     @property
     def _group_steps(self) -> Iterator[Pass]:
@@ -234,7 +243,9 @@ class Plan:
         profiled: dict[str, list[str]] = {}
         for question, rules in asking.items():
             name = question.reference
-            if isinstance(question, Link):
+            if isinstance(question, Repeated):
+                yield Pass("narrow", f"finding keys of {', '.join(question.columns)} that occur twice", tuple(rules), 1)
+            elif isinstance(question, Link):
                 purpose = f"reading keys {', '.join(question.reference_columns)}"
                 yield Pass("narrow", purpose, tuple(rules), 1, name)
             elif isinstance(question, Pairs):

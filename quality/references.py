@@ -30,7 +30,7 @@ from quality.engine import Engine, in_words
 from quality.errors import InputError, QualityError, RuleDataError
 from quality.matches import Compared, Shaped
 from quality.rule_types.base import Row
-from quality.rule_types.questions import Link, Pairs, Question, Relation, Returned, Shape, Spread, Told, Total
+from quality.rule_types.questions import Link, Pairs, Question, Relation, Repeated, Returned, Shape, Spread, Told, Total
 from quality.rule_types.rules import Reference, RuleSet, digest
 from quality.sql import conjunction, quote
 from quality.storage import commit
@@ -111,7 +111,7 @@ class References:
                     # what it reads was asked for before
                     asking = replace(batch, row=replace(batch.row, answers=answers, unanswered=unanswered))
                     frame, answers[question] = self._returned(frame, asking, question, counting=counting)
-                elif isinstance(question, Link):
+                elif isinstance(question, Link | Repeated):
                     frame = self._joined(frame, batch, question, counting=counting)
                 elif isinstance(question, Shape):
                     answers[question] = shaped(batch, self._asked(question), types=question.types)
@@ -181,9 +181,9 @@ class References:
         self.engine.kept.append(differing.persist())
         return comparing.summary(differing, columns, pairs, self.sensitive)
 
-    def _joined(self, frame: DataFrame, batch: Batch, link: Link, *, counting: bool) -> DataFrame:
+    def _joined(self, frame: DataFrame, batch: Batch, link: Link | Repeated, *, counting: bool) -> DataFrame:
         names = [f"{link.marker}_{index}" for index in range(len(link.columns))]
-        keys = self._keys(batch.row, link, names)
+        keys = self._repeated(batch, link, names) if isinstance(link, Repeated) else self._keys(batch.row, link, names)
         if counting:
             keys = keys.persist()
             self.engine.kept.append(keys)
@@ -217,6 +217,24 @@ class References:
             for column, name in zip(told.columns, keys.columns, strict=True)
         ]
         return _marked(frame, keys, matches, question.marker), told
+
+    def _repeated(self, batch: Batch, question: Repeated, names: list[str]) -> DataFrame:
+        """The keys that several rows of the batch have."""
+        if not self.ask_rows:
+            raise RuleDataError("a key in it is one of the whole batch, which is not looked at here")
+        references = [batch.row.ref(name) for name in question.columns]
+        for name in question.columns:
+            if "map<" in batch.row.type(name):
+                why = f"column '{name}' is {batch.row.type(name)}: maps cannot be compared, so they are no key"
+                raise RuleDataError(why)
+        try:
+            rows = well_formed(batch)
+            rows = rows.where(f"coalesce(({question.where}), false)") if question.where else rows
+            there = rows.where(conjunction([f"{reference} is not null" for reference in references]))
+            keys = there.selectExpr(*(f"{ref} as {name}" for ref, name in zip(references, names, strict=True)))
+        except AnalysisException as error:
+            raise RuleDataError(in_words(error, batch.frame.columns)) from None
+        return keys.groupBy(*names).count().where("count > 1").drop("count")
 
     def _keys(self, row: Row, link: Link, names: list[str]) -> DataFrame:
         found = self._asked(link)

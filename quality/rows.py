@@ -74,11 +74,15 @@ SIDES = 3
 
 def side_expression(checks: Sequence[RowCheck], marked: Marked, group: str = "") -> str:
     """SQL: 1 for a row that is quarantined, 2 for one that passes although some rule failed on it, else 0. With the SQL of a
-    `group` of rows three times its number is added for a row that failed."""
-    more = f" + {SIDES} * {group}" if group else ""
+    `group` of rows three times its number is added for a row that is quarantined."""
+    more = {1: f" + {SIDES} * {group}"} if group else {}
     removes = [failing_sql(check, marked.markers) for check in checks if check.rule.quarantines]
     keeps = [failing_sql(check, marked.markers) for check in checks if not check.rule.quarantines]
-    cases = [f"when {disjunction(texts)} then {side}{more}" for side, texts in ((1, removes), (2, keeps)) if texts]
+    cases = [
+        f"when {disjunction(texts)} then {side}{more.get(side, '')}"
+        for side, texts in ((1, removes), (2, keeps))
+        if texts
+    ]
     return f"case {' '.join(cases)} else 0 end"
 
 

@@ -240,7 +240,7 @@ def _execute(context: Context, wishes: Wishes, lease: Lease) -> RunResult:
         batch = batch or reader.read(files)
         context.engine.launched.wide += batch.scans
         batch, folded = _with_corrections(context, batch)
-    if wishes.max_scans is not None and references.asked:
+    if wishes.max_scans is not None and references.questions:
         unread = references.attach(batch, counting=False)
         planner.refuse_over_budget(
             planned(context.engine, context.store, rule_set, unread, pinned_rules), wishes.max_scans

@@ -30,7 +30,7 @@ from quality.backends.sizing import keep
 from quality.checks import KeyPass
 from quality.engine import Findings, Groups
 from quality.errors import StorageError
-from quality.file_groups import FileGroups
+from quality.file_groups import MOST_FILES, FileGroups
 from quality.keys import Frequencies
 from quality.localise import Staged, dimensions, localised, with_file
 from quality.model import Column
@@ -56,7 +56,7 @@ Samples = dict[str, list[dict[str, Any]]]
 LOG = logging.getLogger("quality")
 
 #: The column that tells where a row goes while all are written at once: 0 passes, 1 is quarantined, 2 passes and failed; of
-#: rows that failed with three times the group of their input file.
+#: quarantined rows with three times the group of their input file.
 _SIDE = f"{RESERVED_PREFIX}side"
 #: More open files of a task than there are sides: Spark then need not sort the rows by side before it writes them.
 _WRITERS = ("spark.sql.maxConcurrentOutputFileWriters", "24")
@@ -250,7 +250,8 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
     with context.step("split", "judging, splitting and writing rows"):
         # a frame of several inputs has no file for a row
         frame = with_file(batch).frame if plan.several else batch.frame
-        groups_of_files = FileGroups.of(frame.inputFiles()) if FILE in frame.columns else None
+        told = FILE in frame.columns and len(batch.files) <= MOST_FILES
+        groups_of_files = FileGroups.of(frame.inputFiles()) if told else None
         marked = duplicates(frame, plan.row_checks, frequencies)
         engine.launched.wide += 1
         try:
@@ -280,7 +281,7 @@ def _give_up(context: Context, error: BaseException) -> None:
 def _write_by_side(
     context: Context, batch: Batch, plan: Plan, marked: Marked, groups: FileGroups | None
 ) -> Scanned | None:
-    """Write every row to its side, those that fail by the group of their input file. With a tally everything it can measure is
+    """Write every row to its side, those that are quarantined by the group of their input file. With a tally everything it can measure is
     measured beside the write."""
     names = [quote(column.name) for column in batch.columns]
     side = f"{side_expression(plan.row_checks, marked, groups.number(FILE) if groups else '')} as {_SIDE}"
@@ -348,9 +349,9 @@ def _staged_as(file: DataFile) -> int:
 
 
 def _with_group(few: Batch) -> DataFrame:
-    """Staged rows with the group of their input file in the place of the file."""
+    """Staged rows with the group of their input file in the place of the file; NULL where they pass."""
     value = f"cast(regexp_extract(input_file_name(), '/{_SIDE}=([0-9]+)/', 1) as int)"
-    return few.frame.selectExpr("*", f"cast({value} div {SIDES} as string) as {FILE}")
+    return few.frame.selectExpr("*", f"if({value} % {SIDES} = 1, cast({value} div {SIDES} as string), null) as {FILE}")
 
 
 def _settled(context: Context, batch: Batch, staged: Sequence[DataFile]) -> tuple[DataFile, ...]:
@@ -360,7 +361,7 @@ def _settled(context: Context, batch: Batch, staged: Sequence[DataFile]) -> tupl
     def move(file: DataFile) -> DataFile:
         name, kind = file.path.rpartition("/")[2], _staged_as(file)
         # a task names its files of all sides alike
-        target = f"{folder}/{name if kind == 0 else name.replace('part-', f'part-k{kind}-', 1)}"
+        target = f"{folder}/{name if kind == 0 else name.replace('part-', 'part-k', 1)}"
         context.store.move(file.path, target)
         return replace(file, path=target)
 

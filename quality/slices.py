@@ -192,18 +192,28 @@ def near(counted: Counted, members: Mapping[int, Sequence[str]]) -> dict[int, tu
 
 
 def of_files(
-    counted: Counted, near: Mapping[int, Sequence[str]], closer: Callable[[Sequence[str]], Counted]
+    counted: Counted,
+    near: Mapping[int, Sequence[str]],
+    closer: Callable[[Sequence[str]], Counted],
+    staying: Counted | None = None,
 ) -> Counted:
     """The slices with files in the place of groups of them. `closer` counts the failing rows of files, which are their first
-    dimension; asked for groups of several files alone."""
+    dimension; asked for groups of several files alone. `staying`: so counted in all files for the rules whose rows are in no
+    group."""
     file = next(number for number, one in enumerate(counted.dimensions) if one.kind == "file")
     rows = {at: sums for at, sums in counted.rows.items() if at[0] != file}
-    rows |= {(file, paths[0]): counted.rows[file, str(group)] for group, paths in near.items() if len(paths) == 1}
+    told = {paths[0]: counted.rows[file, str(group)] for group, paths in near.items() if len(paths) == 1}
     shared = [path for paths in near.values() if len(paths) > 1 for path in paths]
     if shared:
+        told |= {path: sums for (_, path), sums in closer(shared).rows.items() if path}
+    apart = [counted.rules.index(rule) for rule in staying.rules] if staying else []
+    of_all = {path: sums for (_, path), sums in staying.rows.items() if path} if staying else {}
+    for path in {**told, **of_all}:
+        sums = list(told.get(path, (0,) * len(counted.rules)))
+        for place, n in zip(apart, of_all.get(path, (0,) * len(apart)), strict=True):
+            sums[place] = n
         # of samples, which need not agree
-        for (_, path), sums in closer(shared).rows.items():
-            rows[file, path] = tuple(min(n, whole) for n, whole in zip(sums, counted.failing, strict=True))
+        rows[file, path] = tuple(min(n, whole) for n, whole in zip(sums, counted.failing, strict=True))
     return replace(counted, rows=rows)
 
 

@@ -17,7 +17,7 @@ from quality.errors import RuleDataError, did_you_mean
 from quality.model import Bounds, Column, Metric, Scalar
 from quality.rule_types import paths
 from quality.rule_types.args import arguments
-from quality.rule_types.questions import PREFIX, Link, Question
+from quality.rule_types.questions import PREFIX, Link, Question, Repeated
 
 REGISTRY: dict[str, type[RuleType]] = {}
 
@@ -40,6 +40,8 @@ class Row:
     #: What references answered, and why one cannot be asked.
     answers: Mapping[Question, Any] = field(default_factory=dict)
     unanswered: Mapping[Question, str] = field(default_factory=dict)
+    #: The filter of the rule that looks at it.
+    scope: str = ""
 
     def find(self, name: str) -> Column:
         """The column of this name, compared as Spark does; a path through structs (`a.b`) reaches a field."""
@@ -136,6 +138,12 @@ class Row:
         """SQL: the reference has the row's key; false for a key with a NULL part."""
         self.answer(link)
         return f"coalesce({sql.quote(link.marker)}, false)"
+
+    def repeated(self, columns: tuple[str, ...]) -> str:
+        """SQL: another row in scope has the row's key; false for a key with a NULL part."""
+        question = Repeated(columns, self.scope)
+        self.answer(question)
+        return f"coalesce({sql.quote(question.marker)}, false)"
 
     def answer(self, question: Question) -> Any:
         """What the reference answered; None when nobody asked. Raises RuleDataError when it cannot be asked."""

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 from quality.errors import did_you_mean
 from quality.rule_types.args import BOUND_WORDS, Kind, arg, arguments, is_required, parse_sql, shown, yaml_name
-from quality.rule_types.base import REGISTRY, BatchRule, MetricRule, Row, RowRule, RuleType
-from quality.rule_types.questions import Question
+from quality.rule_types.base import REGISTRY, BatchRule, KeyRule, MetricRule, Row, RowRule, RuleType
+from quality.rule_types.questions import Question, Repeated
 from quality.sql import conjunction, disjunction
 
 #: How deep compositions may stand in each other.
@@ -40,7 +40,7 @@ def parse_part(value: Any, depth: int = 0) -> RuleType:
     part = kind.made(**values)
     if part.problem():
         raise ValueError(f"holds '{word}': {part.problem()}")
-    return _guarded(part, guards) if guards else part
+    return _guarded(part, guards) if guards or isinstance(part, KeyRule) else part
 
 
 def _guarded(part: RuleType, guards: dict[str, Any]) -> Guarded:
@@ -68,7 +68,7 @@ def _parts() -> list[str]:
 
 
 def _can_be_part(kind: type[RuleType]) -> bool:
-    about_rows = issubclass(kind, RowRule) and kind.by_row and kind.well_formed_only
+    about_rows = issubclass(kind, RowRule) and (kind.by_row or issubclass(kind, KeyRule)) and kind.well_formed_only
     return about_rows or issubclass(kind, MetricRule)
 
 
@@ -146,7 +146,9 @@ class Guarded(RowRule):
         return self.part.columns()
 
     def questions(self, where: str = "") -> tuple[Question, ...]:
-        """Those of the part."""
+        """Those of the part; of a key, which ones are doubled."""
+        if isinstance(self.part, KeyRule):
+            return (Repeated(self.part.columns(), _both(where, self.where)),)
         return self.part.questions(where)
 
     def expressions(self) -> tuple[str, ...]:
@@ -167,7 +169,7 @@ class Guarded(RowRule):
 
     def predicate(self, row: Row) -> str:
         """The part's, sure where it has a policy."""
-        test = self.part.predicate(row)
+        test = self._of_key(self.part, row) if isinstance(self.part, KeyRule) else self.part.predicate(row)
         if self.nulls:
             missing = " or ".join(f"{ref} is null" for ref in self.part.null_references(row))
             if self.part.is_free:
@@ -177,9 +179,17 @@ class Guarded(RowRule):
                 test = f"({missing}) or {sure}" if self.nulls == "pass" else f"not ({missing}) and {sure}"
         return f"not coalesce(({self.where}), false) or ({test})" if self.where else test
 
+    def _of_key(self, part: KeyRule, row: Row) -> str:
+        once = f"not {replace(row, scope=_both(row.scope, self.where)).repeated(part.columns())}"
+        return conjunction([*(f"{row.ref(name)} is not null" for name in part.columns() if part.complete), once])
+
     def requirement(self) -> str:
         """As the reasons say it."""
         return self.part.requirement() + (f" where {self.where}" if self.where else "")
+
+
+def _both(outer: str, inner: str) -> str:
+    return conjunction([outer, inner]) if outer or inner else ""
 
 
 class _Parts(RuleType):
@@ -297,6 +307,12 @@ class NoneOfBatch(BatchComposition):
 
 class _Composition(_Parts, RowRule):
     parts: tuple[RowRule, ...]
+
+    @property
+    def of_keys(self) -> bool:
+        """Whether a key is among its parts, so that rows are judged by the others."""
+        return any(isinstance(question, Repeated) for question in self.questions())
+
     about = "rows, or the batch where its rules are"
     of_batch: ClassVar[type[BatchComposition]]
 

@@ -29,6 +29,20 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Repeated:
+    """Which keys without NULL do several rows of the batch itself have, of those that a condition means?"""
+
+    columns: tuple[str, ...]
+    where: str = ""
+    reference: ClassVar[str] = ""
+
+    @property
+    def marker(self) -> str:
+        """The helper column that holds the answer: true, or NULL."""
+        return f"{PREFIX}repeated_{_digest(self.where, '', *self.columns)}"
+
+
+@dataclass(frozen=True)
 class Total:
     """What is an aggregate of a column of the reference, its texts taken as the type of a column of the batch? Of no column:
     how many rows does it have?"""
@@ -106,4 +120,4 @@ class Told:
     untold: str = ""
 
 
-Question = Returned | Link | Total | Spread | Shape | Pairs | Relation
+Question = Returned | Repeated | Link | Total | Spread | Shape | Pairs | Relation

@@ -9,6 +9,7 @@ from quality.analyzers import TEMPORAL
 from quality.formulas import MOST_BATCHES
 from quality.rule_types.args import parse_number, shown
 from quality.rule_types.base import MetricRule, RuleType, parse_moment
+from quality.rule_types.composition import _Composition
 from quality.rule_types.names import ColumnCount
 from quality.rule_types.rules import batches_asked
 
@@ -60,6 +61,11 @@ def misfitting_bound(check: RuleType) -> str:
 
 def unfit(check: RuleType, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Modifiers that do not go with what a rule is made of, and why."""
+    if isinstance(check, _Composition) and check.of_keys:
+        if "group_by" in given:
+            yield "group_by", "does not go with a key in it, which is one of the whole batch"
+        if "examples" in given:
+            yield "examples", "rows are examples one by one, and a key in it is judged by all of them"
     for part in check.metrics():
         if "group_by" in given and part.ungrouped:
             yield "group_by", f"does not go with '{part.type}': {part.ungrouped}"

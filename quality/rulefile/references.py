@@ -163,7 +163,8 @@ def refuse_unknown(rules: Iterable[Rule], references: Iterable[Reference], probl
     for rule in rules:
         read = {question.reference for question in rule.check.questions() if isinstance(question, Relation)}
         for name in dict.fromkeys(question.reference for question in rule.check.questions()):
-            if name in names or not name:
+            # without a name it is the batch that is asked
+            if not name or name in names:
                 continue
             if name in read:
                 hint = did_you_mean(name, [RELATIONS[0], *names], "relations")

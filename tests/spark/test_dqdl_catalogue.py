@@ -78,6 +78,8 @@ QUOTIENT = sum(PAY) / sum(row["pay"] for row in TWIN)
 
 #: Rows whose number the other has.
 IN_TWIN = sum(row["id"] in {twin["number"] for twin in TWIN} for row in ROWS)
+#: The share of rows that are older than 30: NULL is not.
+OVER_30 = sum(age is not None and age > 30 for age in AGES) / 10
 #: The share of rows whose country the reference knows.
 IN_KNOWN = sum(row["country"] in CODED for row in ROWS) / 10
 
@@ -137,6 +139,12 @@ CASES: dict[str, list[tuple[str, bool]]] = {
         ('"nine" between "8:49 AM" and "9:00"', every(lambda r: "08:49" < f"{r['nine']:%H:%M:%S}" < "09:00")),
         ('"nine" < "8:55 AM"', every(lambda r: f"{r['nine']:%H:%M}" < "08:55")),
         ('"age" > 18 where "age > 18"', True),
+        ('"age" > 30 with threshold < 0.5', OVER_30 < 0.5),
+        ('"age" > 30 with threshold <= 0.5', OVER_30 <= 0.5),
+        ('"age" > 30 with threshold between 0.3 and 0.45', 0.3 < OVER_30 < 0.45),
+        ('"age" > 30 with threshold not between 0.3 and 0.45', not 0.3 <= OVER_30 <= 0.45),
+        ('"age" > 30 with threshold in [0.4, 0.9]', OVER_30 in (0.4, 0.9)),
+        ('"age" > 30 with threshold != 0.4', OVER_30 != 0.4),
     ],
     "Completeness": [('"age" > 0.89', len(KNOWN) / 10 > 0.89), ('of "age" = 1', False)],
     "CustomSql": [
@@ -187,6 +195,7 @@ CASES: dict[str, list[tuple[str, bool]]] = {
         ('"{place}" between 1 B and 1 KB', True),
         ('"{place}" < 5 B', False),
         ('"{place}" < 5 B with threshold > 0.3', True),
+        ('"{place}" < 5 B with threshold < 0.3', False),
         ("< 1 MB", True),
         ('"{place}" in [2 B, 6 B]', True),
         ('"{place}" in [2 B, 5 B]', False),

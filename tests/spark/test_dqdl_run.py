@@ -41,6 +41,15 @@ BY_ROW = """
 Metadata = { "compositeRuleEvaluation.method": "ROW" }
 Rules = [ (ColumnValues "age" > 30) or (ColumnLength "code" < 3) ]
 """
+BY_KEY = """
+Metadata = { "compositeRuleEvaluation.method": "ROW" }
+Rules = [
+    (IsUnique "id") or (ColumnValues "age" > 30),
+    (IsPrimaryKey "age" "country" where "pay > 0") or (ColumnValues "code" = "abc"),
+    ((IsUnique "age") and (IsComplete "code")) or ((IsUnique "pay" where "country = 'NO'") and (ColumnValues "pay" > 5)),
+    (IsUnique "country") or (IsPrimaryKey "age")
+]
+"""
 STRINGS = """
 - dqdl: 'ColumnValues "age" between 18 and 65 with threshold >= 0.5'
 - dqdl: 'ColumnLength "code" <= 5'
@@ -181,3 +190,42 @@ def test_strings_of_dqdl_and_rules_over_many_columns_stand_beside_others(place):
     # what is written for a column takes the place of what is said of many
     assert found["length", "code"][0] == sum(len(code or "") > 5 for code in CODES)
     assert found["length", "country"][0] == 0
+
+
+def doubled(row, *names, among=lambda _: True):
+    """Whether another of some rows has the row's key; a key with NULL is nobody's."""
+    key = [row[name] for name in names]
+    same = [other for other in ROWS if among(other) and [other[name] for name in names] == key]
+    return None not in key and len(same) > 1
+
+
+def by_key(row):
+    """Whether a row complies with each composite of BY_KEY."""
+    age, positive, northern = row["age"], row["pay"] > 0, row["country"] == "NO"
+    is_key = age is not None and not doubled(row, "age", "country", among=lambda other: other["pay"] > 0)
+    of_north = not northern or not doubled(row, "pay", among=lambda other: other["country"] == "NO")
+    return [
+        not doubled(row, "id") or (age is not None and age > 30),
+        not positive or is_key or row["code"] == "abc",
+        (not doubled(row, "age") and row["code"] is not None) or (of_north and row["pay"] > 5),
+        not doubled(row, "country") or (age is not None and not doubled(row, "age")),
+    ]
+
+
+def test_keys_are_parts_of_composites_by_row(place):
+    (place.directory / "keyed.dqdl").write_text(BY_KEY)
+    result = quality.run(
+        place.directory / "keyed.dqdl",
+        "b",
+        input=str(place.directory / "in" / "a.parquet"),
+        root=str(place.directory / "keyed"),
+        spark=place.spark,
+    )
+    verdicts = [by_key(row) for row in ROWS]
+    assert [rule["failed_rows"] for rule in result.data["rules"]] == [
+        sum(not held[index] for held in verdicts) for index in range(4)
+    ]
+    assert result.data["rows"]["quarantined"] == sum(not all(held) for held in verdicts)
+    assert {0, len(ROWS)}.isdisjoint(rule["failed_rows"] for rule in result.data["rules"][:1])
+    planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
+    assert (planned["narrow"], planned["shuffles"]) == (actual["narrow"], actual["shuffles"])

@@ -227,7 +227,6 @@ LOST = {
     "RowCount > 1 / 0": "it divides by zero",
     'ColumnCorrelation "a" "a" > 0': "it names one column twice",
     'ColumnValues "c" between 5 and 1': "no value lies between 5 and 1: it can never hold",
-    'ColumnValues "c" > 1 with threshold < 0.5': "a threshold is kept as the share of rows that may fail; it has no other bound",
     'ColumnValues "c" > 1 with threshold > 1': "no share of rows is that high: it can never hold",
     'IsComplete "c" where "a in (select 1)"': "its filter cannot be used: 'select' makes a query of it: an expression over one row is expected",
     'AggregateMatch "sum(a)" "avg(ref.a)" > 0.9': "sums and averages are compared, of the batch and then of a reference, each with its like",

@@ -1,7 +1,8 @@
 """What a steward is told of a broken rule file: where, what is wrong, what is allowed or was meant, all at once.
 
 Each file in tests/broken has its messages beside it (`.txt`), one a line. After a message was changed on purpose, write
-what `quality lint <file>` prints there, and read it as someone who does not know the engine.
+what `quality lint <file>` prints there, and read it as someone who does not know the engine. `<rule types>` stands for their
+list, which grows.
 """
 
 from __future__ import annotations
@@ -12,8 +13,17 @@ from pathlib import Path
 import pytest
 
 from quality.cli import run_command
+from quality.rule_types import REGISTRY
+from quality.rulefile.ruleforms import MODIFIERS
 
 BROKEN = sorted((Path(__file__).parents[1] / "broken").glob("*.yml"))
+
+
+def without_types(message):
+    """The message without the list of rule types that ends it."""
+    found = re.search(r": ((?:\w+, )+)\.\.\.$", message)
+    listed = {*found[1].split(", ")} - {""} if found else set()
+    return f"{message[: found.start()]}: <rule types>" if found and listed <= {*REGISTRY, *MODIFIERS} else message
 
 
 def told(path, capsys, monkeypatch):
@@ -30,7 +40,7 @@ def test_there_are_enough_ways_to_be_wrong():
 def test_a_broken_file_is_told_its_mistakes(path, capsys, monkeypatch):
     expected = path.with_suffix(".txt").read_text(encoding="utf-8").splitlines()
     count = f"{len(expected)} mistake{'s' if len(expected) > 1 else ''}"
-    assert told(path, capsys, monkeypatch) == [*expected, count]
+    assert [without_types(line) for line in told(path, capsys, monkeypatch)] == [*expected, count]
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)

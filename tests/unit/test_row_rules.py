@@ -12,7 +12,8 @@ from quality.errors import RuleFileError
 from quality.model import Column
 from quality.planner import row_check
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import MetricRule, Row, RowRule
+from quality.rule_types.base import KeyRule, MetricRule, Row, RowRule
+from quality.rule_types.composition import Guarded
 from quality.rule_types.files import FileRule
 from quality.rulefile import lint
 
@@ -140,8 +141,18 @@ def test_every_row_rule_can_be_a_part_or_is_refused(rule_file, word):
     text = yaml.safe_dump([{"not": [examples(word)]}])
     kind = REGISTRY[word]
     assert issubclass(kind, RowRule)
-    if not kind.by_row:
+    if not kind.by_row and not issubclass(kind, KeyRule):
         with pytest.raises(RuleFileError, match=f"cannot hold '{word}'"):
             loaded(rule_file, text)
     else:
-        assert loaded(rule_file, text).rules[0].check.parts[0].type == word
+        (part,) = loaded(rule_file, text).rules[0].check.parts
+        assert (part.part if isinstance(part, Guarded) else part).type == word
+
+
+@pytest.mark.parametrize(
+    ("modifier", "why"),
+    (("group_by: [b]", "which is one of the whole batch"), ("examples: {pass: [{a: 1}]}", "judged by all of them")),
+)
+def test_a_key_within_a_composition_is_judged_over_the_batch(rule_file, modifier, why):
+    with pytest.raises(RuleFileError, match=why):
+        loaded(rule_file, f"- any: [{{unique: {{column: a}}}}, {{that: a > 1}}]\n  {modifier}")

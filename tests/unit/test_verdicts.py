@@ -175,7 +175,6 @@ def test_a_composite_by_row_is_one_rule_about_rows(rule_file):
 
 
 @pytest.mark.parametrize(("part", "why"), (
-    ('IsUnique "a"', "gives no verdict on a row by itself"),
     ('Completeness "a" > 0.5', "gives no verdict on a row by itself"),
     ('ColumnValues "a" > 1 with threshold > 0.5', "a threshold is about all rows"),
 ))  # fmt: skip

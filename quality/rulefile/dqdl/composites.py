@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import KeyRule, RowRule
+from quality.rule_types.base import RowRule
 from quality.rulefile.dqdl.entries import Entry, Joined, Made
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.printer import format_rule
@@ -20,7 +21,8 @@ def converted(rule: Rule | Composite, *, by_row: bool = False) -> list[Made]:
     if isinstance(rule, Rule):
         return convert(rule)
     if by_row:
-        return [Entry(_WORDS[rule.operator], [_part(part) for part in rule.rules], about="composite")]
+        told = "; ".join(dict.fromkeys(_differences(rule)))
+        return [Entry(_WORDS[rule.operator], [_part(part) for part in rule.rules], about="composite", differs=told)]
     return [_joined(rule)]
 
 
@@ -40,9 +42,18 @@ def _part(rule: Rule | Composite) -> dict[str, Any]:
     return found[0] if len(found) == 1 else {"all": found}
 
 
+def _differences(rule: Rule | Composite) -> Iterator[str]:
+    """How its parts are not quite what DQDL has."""
+    if isinstance(rule, Composite):
+        for part in rule.rules:
+            yield from _differences(part)
+    else:
+        yield from (made.differs for made in convert(rule) if isinstance(made, Entry) and made.differs)
+
+
 def _guarded(rule: Rule, made: Made) -> dict[str, Any]:
     kind = REGISTRY[made.type] if isinstance(made, Entry) else RowRule
-    if isinstance(made, Joined) or not issubclass(kind, RowRule) or issubclass(kind, KeyRule):
+    if isinstance(made, Joined) or not issubclass(kind, RowRule):
         raise Lost(f"'{format_rule(rule)}' gives no verdict on a row by itself, and composites are judged by row here")
     if "tolerance" in made.beside:
         raise Lost("a threshold is about all rows, and composites are judged by row here")

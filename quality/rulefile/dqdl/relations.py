@@ -51,13 +51,13 @@ def referential_integrity(rule: Rule) -> list[Made]:
         allowed = tolerance(Tag("threshold", condition))
         return Entry("exists_in", body, {"nulls": "fail", **({"tolerance": allowed} if allowed else {})})
 
-    return [_share(made, condition_of(rule), default_id(Entry("exists_in", body)))]
+    return [share(made, condition_of(rule), default_id(Entry("exists_in", body)))]
 
 
-def _share(made: Callable[[Condition], Entry], condition: Condition, about: str = "") -> Made:
+def share(made: Callable[[Condition], Entry], condition: Condition, about: str = "") -> Made:
     """A demand on a share of rows; `made` says that it is so great at least, verdicts on that say the rest. Raises Lost."""
     if isinstance(condition, Comparison):
-        return _compared_share(made, condition, about)
+        return _comparedshare(made, condition, about)
     if isinstance(condition, Between) and condition.negated:
         low = Joined("not", (made(Comparison(">", condition.low)),), about)
         return _joined("any", [low, *_from(made, condition.high)], about)
@@ -68,13 +68,13 @@ def _share(made: Callable[[Condition], Entry], condition: Condition, about: str 
             )
         high = [Joined("not", (part,), about) for part in _from(made, condition.high)]
         return _joined("all", [made(Comparison(">", condition.low)), *high], about)
-    values = [_share(made, Comparison("=", value), about) for value in operands(condition)]
+    values = [share(made, Comparison("=", value), about) for value in operands(condition)]
     if isinstance(condition, Membership) and condition.negated:
         return Joined("not", tuple(values), about)
     return _joined("any", values, about)
 
 
-def _compared_share(made: Callable[[Condition], Entry], condition: Comparison, about: str) -> Made:
+def _comparedshare(made: Callable[[Condition], Entry], condition: Comparison, about: str) -> Made:
     sign, value = condition.sign, condition.operand
     if sign in (">", ">=") or (sign == "=" and number(value) == 1):
         return made(condition)

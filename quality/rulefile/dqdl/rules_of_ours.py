@@ -23,18 +23,26 @@ from quality.rulefile.dqdl.constants import (
     interval,
     literal,
     looks_back,
+    number,
     operands,
     scalar,
     tolerance,
     uses_now,
     whole_literal,
 )
-from quality.rulefile.dqdl.entries import Converter, Entry, Joined, Made, condition_of, names_of
+from quality.rulefile.dqdl.entries import Converter, Entry, Joined, Made, condition_of, default_id, names_of
 from quality.rulefile.dqdl.files import clock, file_freshness, file_match, file_size, file_uniqueness
 from quality.rulefile.dqdl.kinds import is_time, kind
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.past import DIFFERS
-from quality.rulefile.dqdl.relations import aggregate_match, bounded, dataset_match, of_reference, referential_integrity
+from quality.rulefile.dqdl.relations import (
+    aggregate_match,
+    bounded,
+    dataset_match,
+    of_reference,
+    referential_integrity,
+    share,
+)
 from quality.rulefile.dqdl.tree import (
     Between,
     Comparison,
@@ -45,6 +53,7 @@ from quality.rulefile.dqdl.tree import (
     Membership,
     Quantity,
     Rule,
+    Tag,
     Text,
 )
 from quality.rulefile.dqdl.yaml_text import Template, untemplated
@@ -64,8 +73,31 @@ def convert(rule: Rule) -> list[Made]:
     """The entries that demand together what the rule does. Raises Lost."""
     if rule.type not in CONVERTERS:
         raise Lost(MISSING.get(rule.type, "it has no form yet"))
+    threshold = next((tag for tag in rule.tags if tag.name == "threshold"), None)
+    if threshold is not None and not _is_least(threshold.condition):
+        plain = replace(rule, tags=tuple(tag for tag in rule.tags if tag is not threshold))
+        return [_of_share(made, threshold.condition) for made in convert(plain)]
     beside = _beside(rule)
     return [_with(made, beside) for made in CONVERTERS[rule.type](rule)]
+
+
+def _is_least(condition: Condition) -> bool:
+    """Whether a threshold says how many rows must comply at least, which is a tolerance."""
+    if isinstance(condition, Comparison):
+        return condition.sign in (">", ">=") or (condition.sign == "=" and number(condition.operand) == 1)
+    return isinstance(condition, Between) and not condition.negated and number(condition.high) > 1
+
+
+def _of_share(made: Made, condition: Condition) -> Made:
+    """The demand that the share of rows that comply is within other bounds: a verdict on what it is at least. Raises Lost."""
+    if isinstance(made, Joined):
+        raise Lost("a threshold is about the rows of one rule")
+
+    def at_least(least: Condition) -> Entry:
+        allowed = tolerance(Tag("threshold", least))
+        return replace(made, beside={**made.beside, **({"tolerance": allowed} if allowed else {})})
+
+    return share(at_least, condition, made.about or default_id(made))
 
 
 def _with(made: Made, beside: Mapping[str, Any]) -> Made:
