@@ -119,7 +119,7 @@ def _judge(code: str) -> Callable[[Columns], bool]:
         )
     if method in texts:
         return lambda day: _near(
-            float(texts[method](len(v) for v in day[name] if v is not None)), equal, at_least, near
+            float(texts[method]((len(v) for v in day[name] if v is not None), default=np.nan)), equal, at_least, near
         )
     raise ValueError(f"not understood: {code}")
 

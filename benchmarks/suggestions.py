@@ -103,10 +103,23 @@ def walk(name: str, every: int, *, way: str, deequ: dict[str, list[Any]] | None 
     return {
         "data": name, "way": way, "days": len(good), "first": FIRST, "rules": len(rules),
         "false_alarms": float(np.mean(good)), "quiet_rules": float(np.mean([rate <= 0.01 for rate in rates.values()])),
-        "twins": len(twins), "recall": float(np.mean(twins)), "seconds_to_suggest": round(seconds, 2),
-        "worst": sorted(((k, round(r, 4)) for k, r in rates.items() if r), key=lambda one: -one[1])[:8],
+        "twins": len(twins), "recall": float(np.mean(twins)), "seconds_to_suggest": None if constraints else round(seconds, 2),
+        "worst": sorted(((k[:120], round(r, 4)) for k, r in rates.items() if r), key=lambda one: -one[1])[:8],
         "by_fault": {f: {str(s): round(float(np.mean(v)), 3) for s, v in by.items() if v} for f, by in found.items() if any(by.values())},
     }  # fmt: skip
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """What the README shows: of each data set how many good batches are flagged, and how many twins are found."""
+    names = list(dict.fromkeys(one["data"] for one in results))
+    told = {
+        (one["data"], one["way"]): f"{one['false_alarms']:.1%} / {one['recall']:.0%}".replace("%", " %")
+        for one in results
+    }
+    lines = [f"| good batches flagged / twins found | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for way in dict.fromkeys(one["way"] for one in results):
+        lines.append(f"| {way} | {' | '.join(told.get((name, way), '') for name in names)} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -146,6 +159,7 @@ def main() -> None:
             print(f"  worst: {one['worst']}", file=sys.stderr)
             for fault, by in one["by_fault"].items():
                 print(f"  {fault:18s} {by}", file=sys.stderr)
+    print("\n" + table(results))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def suggest_drift(
             # a constant is for a rule about its value; what never was frequent may not become so
             if measure == "ks":
                 continue
-            why = f"no value was frequent (1 % of a batch) in {len(known)} batches, or all were alike"
+            why = f"the same as the last {window} together, in {len(known)} batches; values below 1 % count as one"
         else:
             why = f"at most {max(known):.2g} from the last {window} together, in {len(known)} batches"
         asked = {"method": measure, "against": f"last {window}", "at_most": bound}

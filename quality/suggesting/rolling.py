@@ -162,11 +162,8 @@ def _one(
         bounds = [f"{_MEDIAN} - {-rounded(least, up=False):g}", f"{_MEDIAN} + {rounded(most, up=True):g}"]
     least, most = rounded(least, up=False), rounded(most, up=True)
     changes = [v / m if ratio else v - m for m, v in pairs]
-    what = (
-        f"{min(changes):.3g} to {max(changes):.3g} times"
-        if ratio
-        else f"{min(changes):+.3g} to {max(changes):+.3g} from"
-    )
+    ends = dict.fromkeys(f"{one:.3g}" if ratio else f"{one:+.3g}" for one in (min(changes), max(changes)))
+    what = f"{' to '.join(ends)} times" if ratio else f"{' to '.join(ends)} from"
     why = f"{what} the median of the {WINDOW} before, in {len(pairs)} batches"
     given = {"least": least, "most": most, "ratio": ratio, "low": -math.inf, "high": math.inf, "key": "rolling"}
     columns = (name,) if name else ()

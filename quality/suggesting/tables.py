@@ -137,8 +137,10 @@ def suggest_freshness(batches: Sequence[Batch], times: Mapping[str, float], slac
             continue
         _, top = beyond(seen, slack)
         days = max(1, math.ceil(top / unit))
-        ends = dict.fromkeys(f"{lag / unit:.1f}" for lag in (min(seen), max(seen)))
-        why = f"the newest value lay {' to '.join(ends)} days before the batch's own date{' (after it, if less than 0)' * (min(seen) < 0)}"
+        first, last = min(seen) / unit, max(seen) / unit
+        side, near, far = ("after", -last, -first) if last < 0 else ("before", first, last)
+        ends = " to ".join(dict.fromkeys(f"{lag:.1f}" for lag in (near, far)))
+        why = f"the newest value lay {ends} days {side} the batch's own date"
         given = {"low": -math.inf, "high": days * unit, "times": base, "key": "fresh"}
         arguments = {"at_most": f"{days} days" if days > 1 else "1 day"}
         yield Suggestion("freshness", (name,), arguments, "lag", why, given)

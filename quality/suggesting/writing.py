@@ -128,7 +128,7 @@ def _rules(suite: Suite) -> Iterator[str]:
             continue
         yield from [""] * (part > first)
         first = min(first, part)
-        yield f"  # {title}"
+        yield f"  # --- {title}"
         if part == 1 and listed:
             yield from _required(listed, usual)
         for one in found:
@@ -203,7 +203,7 @@ def _odds(one: Suggestion) -> str:
     broke = (
         f"{one.broken} of {one.held_back} later batches broke it"
         if one.broken
-        else f"judged by {one.held_back} later batches alone"
+        else f"{one.held_back} later batches judged it"
     )
     return f"{broke}: expect {100 * share:.2g} %"
 

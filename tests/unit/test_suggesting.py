@@ -197,3 +197,37 @@ def test_bounds():
     season = 10 * np.sin(np.arange(60) / 20) + rng.normal(0, 3, 60)
     assert wanders(season.tolist())
     assert sum(wanders(rng.normal(0, 1, 60).tolist()) for _ in range(500)) <= 15
+
+
+def test_a_column_is_asked_for_by_one_other_column_and_few_are_at_all():
+    rng = np.random.default_rng(11)
+
+    def day():
+        gates = {name: rng.choice(["yes", "no"], ROWS) for name in ("a", "b")}
+        both = (gates["a"] == "yes") | (gates["b"] == "yes")
+        values = {f"v{place}": np.where(both | (rng.random(ROWS) < 0.1), 1.0 + place, np.nan) for place in range(6)}
+        return {name: texts(column.tolist()) for name, column in gates.items()} | values
+
+    found = [
+        one for one in suggest([of_arrays(str(n), day()) for n in range(20)]).suggestions if one.test == "incomplete"
+    ]
+    assert {one.given["value"] for one in found} == {"yes"}
+    asked = [one.columns[1] for one in found]
+    assert len(asked) == len(set(asked)) == 4
+
+
+def test_the_file_goes_from_the_whole_to_the_particular_and_says_evidence_once(suite):
+    text = rule_file(suite, Head("orders", "in/{{ batch }}.parquet", "parquet"))
+    titles = re.findall(r"^  # --- (.*)$", text, re.MULTILINE)
+    assert titles == [
+        "The batch as a whole", "Always there", "Values of single columns", "Columns that have to do with each other",
+    ]  # fmt: skip
+    order = [
+        text.index(words) for words in ("row_count:", "required: {columns: [", "in: {column: state", "city and country")
+    ]
+    assert order == sorted(order)
+    judged = max(one.held_back for one in suite.suggestions)
+    assert text.count(f"judged by the {judged} later ones") == 1
+    # rules that fewer batches could tell of, or that one broke, say so themselves
+    alike = [one for one in suite.suggestions if (one.broken, one.held_back) == (0, judged)]
+    assert text.count("later batches ") <= len(suite.suggestions) - len(alike)

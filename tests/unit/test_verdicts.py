@@ -268,3 +268,15 @@ def test_anomalies_are_looked_for_in_what_is_named(rule_file):
     assert (found.anomalies.severity, str(found.anomalies.on_fail)) == (Severity.ERROR, "hold")
     assert [rule.id for rule in found.rules] == ["row_count", "name.min_length", "name.max_length", "a.mean"]
     assert all(rule.check.bounds.recorded for rule in found.rules)
+
+
+def test_anomalies_are_looked_for_in_the_number_of_a_query(rule_file):
+    found = ours(
+        rule_file,
+        'Rules = [ DetectAnomalies "CustomSQL" "select count(*) from primary where a > 1", DetectAnomalies "CustomSQL" "select max(a) from primary" ]',
+    )
+    ids = [rule.id for rule in found.rules]
+    assert len({*ids}) == 2
+    # a query has the id of its rule as instance
+    assert found.anomalies.metrics == tuple(f"CustomSQL({id})" for id in ids)
+    assert [rule.check.query.partition(" ")[2][:6] for rule in found.rules] == ["count(", "max(a)"]

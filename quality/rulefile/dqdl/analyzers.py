@@ -61,10 +61,10 @@ def watched(rule: Rule) -> tuple[list[Entry], list[str]]:
     """The entries that record what DetectAnomalies looks at, and the names the detector has for it. Raises Lost."""
     metric, *columns = rule.parameters
     if metric.value == "CustomSQL":
-        # a query is told by the id of its rule
-        id = f"custom_sql_{hashlib.sha256(columns[0].value.encode()).hexdigest()[:8]}"
-        body = {"query": columns[0].value, "record": True}
-        return [Entry("sql", body, {"severity": "info"}, id)], [f"CustomSQL({id})"]
+        # a query has the id of its rule as instance, whose text tells it here
+        query = columns[0].value
+        id = f"sql.{hashlib.sha256(query.encode()).hexdigest()[:8]}"
+        return [Entry("sql", {"query": query, "record": True}, {"severity": "info"}, id)], [f"CustomSQL({id})"]
     entries, _ = recorded(Rule(metric.value, tuple(columns)))
     instance = ",".join(names_of(Rule("", tuple(columns))))
     names = _WATCHED.get(metric.value, (metric.value,))
