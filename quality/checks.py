@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, Query, base_type
 from quality.distributions import Drift, OwnAnalyzer
 from quality.errors import RuleDataError
+from quality.grouping import Group
 from quality.model import Nulls
 from quality.passes import OwnPass, own_pass
 from quality.query_text import relations
@@ -98,8 +99,14 @@ class MetricCheck:
     reference: Mapping[Hashable, float] | None = field(default=None, compare=False, repr=False)
     #: SQL of the columns whose values make the groups it is judged in.
     by: tuple[str, ...] = ()
+    #: The check of each group that earlier batches had, where its bounds come from them.
+    in_groups: Mapping[Group, MetricCheck] = field(default_factory=dict, compare=False, repr=False)
     #: The rule that it is a part of; empty when it is one.
     part_of: str = ""
+
+    def of_group(self, group: Group) -> MetricCheck:
+        """The check by which a group is judged: of one that is new, that of a group without a past."""
+        return self.in_groups.get(group, self)
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ def row_check(rule: Rule, check: RowRule, row: Row, well_formed: str = "") -> Ro
         key = _key_pass(check.columns(), row, scope)
         complies = f"not ({key.incomplete})" if check.complete else "true"
     else:
-        predicate = _with_nan(check.predicate(row), rule, check, row)
+        predicate = _with_nan(check.held(row, rule.where), rule, check, row)
         nulls = check.null_references(row)
         complies = _complies(predicate, nulls, rule, check)
         if rule.nulls == Nulls.SKIP:

@@ -263,7 +263,7 @@ def _judge_group(engine: Engine, rule_set: RuleSet, cases: list[_Case], own: Map
     columns = _columns(rule_set, cases, own)
     rules = {rule.id: rule for case in cases for rule in case.rules}
     rule_set = replace(rule_set, rules=tuple(rules.values()))
-    references = References(engine, open_store(rule_set.outputs.root, engine.spark), rule_set)
+    references = References(engine, open_store(rule_set.outputs.root, engine.spark), rule_set, within=(_EXAMPLE,))
     references.pin()
     batch = references.attach(_frame(engine, rule_set, cases, columns))
     plan = planner.plan(rule_set, batch.row, batch.text)

@@ -3,7 +3,7 @@
 Drift is against earlier batches too: their sketches of a column.
 
 What counts are the last k published batches with an earlier batch time, and in them the rule's own metric: the same name,
-columns, filter and parameters. A batch that has no value of it is none of those that `min_history` asks for.
+columns, filter and parameters, in a rule with groups of the same group. A batch that has no value of it is none of those that `min_history` asks for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quality import drifting, history_reader
 from quality.anomaly.drift import merged
@@ -20,6 +20,7 @@ from quality.checks import MetricCheck
 from quality.distributions import Drift
 from quality.errors import QualityError, UsageError
 from quality.formulas import Unreckonable
+from quality.grouping import Group
 from quality.model import Bounds, MetricKey, number_text
 from quality.planner import Plan
 from quality.rule_types.base import MetricRule
@@ -46,9 +47,24 @@ class Past:
 
     def values(self, key: MetricKey) -> list[float | None]:
         """The values of a metric, newest first; None where a batch has none."""
-        series = Series(key.name, key.instance, key.filter, (), tuple(sorted(key.parameters)))
+        series = _series(key)
         found = (points.get(series) for points in self.points)
         return [point.value if point else None for point in found]
+
+    def groups(self, key: MetricKey, by: Sequence[str]) -> set[Group]:
+        """The groups of these columns that have the metric in some batch."""
+        whole, names = _series(key), sorted(by)
+        return {
+            tuple(dict(one.segment)[name] for name in by)
+            for points in self.points
+            for one in points
+            if [name for name, _ in one.segment] == names and replace(one, segment=()) == whole
+        }
+
+
+def _series(key: MetricKey) -> Series:
+    segment: Any = tuple(sorted(key.segment))
+    return Series(key.name, key.instance, key.filter, segment, tuple(sorted(key.parameters)))
 
 
 def with_past(
@@ -75,11 +91,12 @@ def with_past(
     except QualityError as error:
         schema_rules = tuple(_unread_schema(rule, str(error)) for rule in plan.schema_rules)
         checks = tuple(_unread(check, str(error)) for check in plan.metric_checks)
-        return replace(plan, metric_checks=checks, schema_rules=schema_rules)
+        groups = tuple(_unread(check, str(error)) for check in plan.group_checks)
+        return replace(plan, metric_checks=checks, group_checks=groups, schema_rules=schema_rules)
     schema_rules = tuple(_resolved_schema(rule, past) for rule in plan.schema_rules)
-    return replace(
-        plan, metric_checks=tuple(resolved(check, past) for check in plan.metric_checks), schema_rules=schema_rules
-    )
+    checks = tuple(resolved(check, past) for check in plan.metric_checks)
+    groups = tuple(in_groups(check, past) for check in plan.group_checks)
+    return replace(plan, metric_checks=checks, group_checks=groups, schema_rules=schema_rules)
 
 
 def read(
@@ -98,15 +115,28 @@ def _unread(check: MetricCheck, why: str) -> MetricCheck:
     return replace(check, unsure=why) if batches_asked(check.rule.check) else check
 
 
-def resolved(check: MetricCheck, past: Past) -> MetricCheck:
-    """The check with its bounds in numbers and where they come from, or with why there are none."""
+def in_groups(check: MetricCheck, past: Past) -> MetricCheck:
+    """The check of a rule that is judged in groups, with one for each group by its own past, and as it is for others."""
+    assert isinstance(check.rule.check, MetricRule)
+    if not check.rule.check.bounds.past:
+        return check
+    groups = past.groups(check.analyzer.key, check.rule.group_by)
+    nothing = replace(past, points=({},) * len(past.ids))
+    return replace(resolved(check, nothing), in_groups={group: resolved(check, past, group) for group in groups})
+
+
+def resolved(check: MetricCheck, past: Past, group: Group = ()) -> MetricCheck:
+    """The check with its bounds in numbers and where they come from, or with why there are none; of a group of rows by what
+    earlier batches had of that group."""
     assert isinstance(check.rule.check, MetricRule)
     bounds = check.rule.check.bounds
     if isinstance(check.analyzer, Drift) and not check.analyzer.reference:
         return _compared(check, check.analyzer, past)
     if not bounds.past:
         return check
-    found = _reckoned(bounds, check.analyzer.key, check.rule.min_history, past)
+    segment = tuple(zip(check.rule.group_by, group, strict=True)) if group else ()
+    key, what = replace(check.analyzer.key, segment=segment), "this group" if check.by else "this metric"
+    found = _reckoned(bounds, key, check.rule.min_history, past, what)
     if found.bounds is None:
         return replace(check, waiting=found.waiting, unsure=found.unsure)
     rule = replace(check.rule, check=replace(check.rule.check, bounds=found.bounds))  # type: ignore[type-var]
@@ -123,13 +153,13 @@ class _Reckoned:
     unsure: str = ""
 
 
-def _reckoned(bounds: Bounds, key: MetricKey, min_history: int, past: Past) -> _Reckoned:
+def _reckoned(bounds: Bounds, key: MetricKey, min_history: int, past: Past, what: str = "this metric") -> _Reckoned:
     asked = bounds.batches
     values = past.values(key)[:asked]
     known = [value for value in values if value is not None]
     least = min(min_history or asked, asked)
     if len(known) < least:
-        return _Reckoned(waiting=_waiting(least, len(values), len(known)))
+        return _Reckoned(waiting=_waiting(least, len(values), len(known), what))
     try:
         numbers = bounds.resolved(values)
         parts = [part for _, term in bounds.past for part in term.parts()]

@@ -202,6 +202,7 @@ def _mutated(engine: Engine, rule_set: RuleSet, batch: str, how: tuple[int, floa
             sample, count, whole = sample.where(f"{_ROW} < {fewer}"), fewer, False
         told(f"judging {len(found)} faults")
         every = replace(small, frame=_frame(sample, read, found, count, share, seed))
+        references.within = (_MUTANT,)
         return _judged(engine, plan, references.attach(every), found, (batch, count, whole, share, seed))
 
 

@@ -35,7 +35,7 @@ from quality.rule_types.base import MALFORMED, MetricRule, Row, RowRule, SchemaR
 from quality.rule_types.composition import BatchComposition
 from quality.rule_types.files import FileRule
 from quality.rule_types.outliers import NoOutliers
-from quality.rule_types.questions import Link, Pairs, Question, Repeated, Returned, Spread, Total
+from quality.rule_types.questions import Link, Order, Pairs, Question, Repeated, Returned, Spread, Total
 from quality.rule_types.rules import Rule, RuleSet, batches_asked
 from quality.rule_types.verdicts import Verdict
 
@@ -243,7 +243,11 @@ class Plan:
         profiled: dict[str, list[str]] = {}
         for question, rules in asking.items():
             name = question.reference
-            if isinstance(question, Repeated):
+            if isinstance(question, Order):
+                if question.reads > 1:
+                    yield Pass("narrow", f"sampling, before {question.purpose()}", tuple(rules))
+                yield Pass("narrow", question.purpose(), tuple(rules), question.shuffles)
+            elif isinstance(question, Repeated):
                 yield Pass("narrow", f"finding keys of {', '.join(question.columns)} that occur twice", tuple(rules), 1)
             elif isinstance(question, Link):
                 purpose = f"reading keys {', '.join(question.reference_columns)}"
@@ -320,7 +324,8 @@ class Plan:
     @property
     def batches(self) -> int:
         """How many earlier batches the bounds ask for: their metrics are read from the history."""
-        asked = [*(check.rule.check for check in self.metric_checks), *(rule.check for rule in self.schema_rules)]
+        checks = (*self.metric_checks, *self.group_checks)
+        asked = [*(check.rule.check for check in checks), *(rule.check for rule in self.schema_rules)]
         return max(map(batches_asked, asked), default=0)
 
     @property

@@ -17,7 +17,7 @@ from quality.model import Column
 from quality.profiles import Profile
 from quality.profiles import profile as of_tally
 from quality.rule_types.rules import Input
-from quality.rulefile.sections import FORMATS, guess_format
+from quality.rulefile.sections import FORMATS, guess_format, refused_option
 from quality.sensitive import NOTHING, Sensitive
 from quality.sql import quote
 from quality.tally import read
@@ -40,6 +40,8 @@ def profile(
     if kind not in FORMATS:
         said = f"'{format}' is not a format" if format else f"{data}: the name does not tell the format"
         raise UsageError(f"{said}; {did_you_mean(format, FORMATS, 'formats')}")
+    if wrong := next(filter(None, map(refused_option, options or ())), ""):
+        raise UsageError(wrong)
     with session(spark) as own:
         given = dict(options or ({"header": "true"} if kind == "csv" else {}))
         reader = Reader(own.spark, Input(path=(data,), format=kind, options=given), {})

@@ -1,6 +1,7 @@
-"""Metrics of a batch that only its history makes possible: from the sketches of the profile, by what earlier batches held.
+"""Metrics of a batch that need no rows: from the sketches of the profile, most of them by what earlier batches held.
 
-The share of values, of shapes of texts, and of sets of NULL columns that no earlier batch had; the share of numbers beyond
+How evenly values occur (entropy, the share that occurs once) and the share of the most frequent shape are told by the batch
+itself. The share of values, of shapes of texts, and of sets of NULL columns that no earlier batch had; the share of numbers beyond
 those of all earlier ones; the distance of a column from the last batches together. No Spark: sketches merge in memory.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from math import log
 
 from quality.anomaly import drift
 from quality.anomaly.values import Batch, Point, Series
@@ -49,6 +51,8 @@ class _Seen:
     def judge(self, series: Series, counts: _Counts, whole: bool) -> dict[Series, Point]:
         """The metrics of a batch, which then is an earlier one."""
         found = self._of(series, counts) if self._batches and counts else {}
+        if whole and counts:
+            found |= _of_itself(series, counts)
         if not (whole and self._whole) and series.name in _NEW:
             found = {one: point for one, point in found.items() if one.name != _NEW[series.name]}
         self._learn(series, counts)
@@ -87,6 +91,21 @@ class _Seen:
                 self._together[key] -= count
                 if not self._together[key]:
                     del self._together[key]
+
+
+def _of_itself(series: Series, counts: _Counts) -> dict[Series, Point]:
+    """Of values: Entropy in nats and UniqueValueRatio as in Deequ; of shapes: the share of the most frequent one."""
+
+    def named(name: str, value: float) -> dict[Series, Point]:
+        return {replace(series, name=name): Point(value)}
+
+    times, total = list(counts.values()), sum(counts.values())
+    if series.name == "Shapes":
+        return named("TopPatternRatio", max(times) / total)
+    if series.name != "Histogram":
+        return {}
+    entropy = -sum(count / total * log(count / total) for count in times if count)
+    return named("Entropy", entropy) | named("UniqueValueRatio", times.count(1) / len(times))
 
 
 #: The formats of the sketches that are of use here: others may come with a later version.

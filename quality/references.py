@@ -4,7 +4,7 @@ others there.
 The distinct keys of a reference are collected once, as the type of the batch's columns, so that a join finds at most one
 for each row and no row is multiplied or lost. Few keys are broadcast and the batch is not shuffled; more are joined. The
 answer is a helper column beside the row, which rules see as any other. A reference that cannot be asked is told to the
-rules that ask it, alone.
+rules that ask it, alone. Rules about the order of rows ask the batch itself, in the same way.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from quality import comparing, queries, totals
+from quality import comparing, ordering, queries, totals
 from quality.analyzers import FRACTIONAL, base_type
 from quality.backends import jdbc
 from quality.backends.pinning import PinnedFile, pinned_digest
@@ -30,7 +30,19 @@ from quality.engine import Engine, in_words
 from quality.errors import InputError, QualityError, RuleDataError
 from quality.matches import Compared, Shaped
 from quality.rule_types.base import Row
-from quality.rule_types.questions import Link, Pairs, Question, Relation, Repeated, Returned, Shape, Spread, Told, Total
+from quality.rule_types.questions import (
+    Link,
+    Order,
+    Pairs,
+    Question,
+    Relation,
+    Repeated,
+    Returned,
+    Shape,
+    Spread,
+    Told,
+    Total,
+)
 from quality.rule_types.rules import Reference, RuleSet, digest
 from quality.sql import conjunction, quote
 from quality.storage import commit
@@ -42,11 +54,20 @@ BROADCAST_KEYS = 1_000_000
 
 
 class References:
-    """The references that rules of one rule set ask. Those that no rule asks are never looked at. Not `ask_rows`: queries for rows of
-    the batch are not asked, as it is none."""
+    """The references that rules of one rule set ask. Those that no rule asks are never looked at. `within` are helper columns of
+    a frame that holds several batches: each is told of itself. Not `ask_rows`: queries for rows of the batch are not asked, as
+    it is none."""
 
-    def __init__(self, engine: Engine, store: Store, rule_set: RuleSet, *, ask_rows: bool = True) -> None:
-        self.engine, self.store, self.ask_rows = engine, store, ask_rows
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        rule_set: RuleSet,
+        *,
+        within: Sequence[str] = (),
+        ask_rows: bool = True,
+    ) -> None:
+        self.engine, self.store, self.within, self.ask_rows = engine, store, within, ask_rows
         self.sensitive = rule_set.sensitive
         self.questions = tuple(
             dict.fromkeys(question for rule in rule_set.rules for question in rule.check.questions(rule.where))
@@ -107,12 +128,10 @@ class References:
         frame, answers, unanswered = batch.frame, dict[Question, Any](), dict[Question, str]()
         for question in self.questions:
             try:
-                if isinstance(question, Returned):
-                    # what it reads was asked for before
+                if isinstance(question, Order | Repeated | Returned | Link):
+                    # what a query reads was asked for before
                     asking = replace(batch, row=replace(batch.row, answers=answers, unanswered=unanswered))
-                    frame, answers[question] = self._returned(frame, asking, question, counting=counting)
-                elif isinstance(question, Link | Repeated):
-                    frame = self._joined(frame, batch, question, counting=counting)
+                    frame, answers[question] = self._beside(frame, asking, question, counting=counting)
                 elif isinstance(question, Shape):
                     answers[question] = shaped(batch, self._asked(question), types=question.types)
                 elif isinstance(question, Relation):
@@ -125,12 +144,13 @@ class References:
                 unanswered[question] = str(error)
             except AnalysisException as error:
                 known = [column.name for column in batch.columns]
-                of_query = isinstance(question, Returned)
+                of_batch = isinstance(question, Order | Returned)
                 unanswered[question] = (
-                    in_words(error, known) if of_query else self._unreadable(question.reference, error)
+                    in_words(error, known) if of_batch else self._unreadable(question.reference, error)
                 )
             except (PySparkException, Py4JJavaError) as error:
-                unanswered[question] = self._unreadable(question.reference, error)
+                own = isinstance(question, Order | Returned)
+                unanswered[question] = reason(error) if own else self._unreadable(question.reference, error)
         every = [q for q in self.questions if isinstance(q, Total | Spread) and q not in unanswered] if counting else []
         for name in dict.fromkeys(question.reference for question in every):
             asked = [question for question in every if question.reference == name]
@@ -181,6 +201,16 @@ class References:
         self.engine.kept.append(differing.persist())
         return comparing.summary(differing, columns, pairs, self.sensitive)
 
+    def _beside(
+        self, frame: DataFrame, batch: Batch, question: Order | Repeated | Returned | Link, *, counting: bool
+    ) -> tuple[DataFrame, Told | None]:
+        """The frame with the answer for each row."""
+        if isinstance(question, Returned):
+            return self._returned(frame, batch, question, counting=counting)
+        if isinstance(question, Order):
+            return self._ordered(frame, batch, question, counting=counting), None
+        return self._joined(frame, batch, question, counting=counting), None
+
     def _joined(self, frame: DataFrame, batch: Batch, link: Link | Repeated, *, counting: bool) -> DataFrame:
         names = [f"{link.marker}_{index}" for index in range(len(link.columns))]
         keys = self._repeated(batch, link, names) if isinstance(link, Repeated) else self._keys(batch.row, link, names)
@@ -217,6 +247,22 @@ class References:
             for column, name in zip(told.columns, keys.columns, strict=True)
         ]
         return _marked(frame, keys, matches, question.marker), told
+
+    def _ordered(self, frame: DataFrame, batch: Batch, order: Order, *, counting: bool) -> DataFrame:
+        # over the batch as it was read: answers to other questions would be joined again for this one
+        rows = well_formed(batch)
+        kept = self.engine.kept if counting else []
+        keys = ordering.broken(rows, batch.row, order, self.within, kept.append)
+        unbroken = frame.withColumn(order.marker, F.lit(None).cast("boolean"))
+        if not counting:
+            return unbroken
+        self.engine.launched.narrow += order.reads
+        self.engine.launched.shuffles += order.shuffles
+        keys = keys.persist()
+        kept.append(keys)
+        count = keys.count()
+        few = count <= ordering.BROADCAST_PLACES
+        return ordering.marked(frame, batch.row, order, self.within, keys, few=few) if count else unbroken
 
     def _repeated(self, batch: Batch, question: Repeated, names: list[str]) -> DataFrame:
         """The keys that several rows of the batch have."""

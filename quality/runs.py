@@ -474,13 +474,15 @@ def describe(
     spark: SparkSession | None = None,
     allow_env: frozenset[str] = frozenset(),
     max_scans: int | None = None,
+    conf: Mapping[str, str] | None = None,
 ) -> Plan:
     """What a run would do. Nothing is read but the schema of the batch, nothing is written. Raises what `run` raises,
-    InputError when there is no batch, and EngineError when it would be read more than `max_scans` times."""
+    InputError when there is no batch, and EngineError when it would be read more than `max_scans` times. `conf` are settings
+    for a Spark that is started here."""
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root, "dataset": dataset}
     rule_set = load(rules, batch=layout.check_batch(batch), **given)
     refuse_topic(rule_set)
-    with withholding(rule_set.sensitive), session(spark, needs=needs([rule_set])) as own:
+    with withholding(rule_set.sensitive), session(spark, extra=conf, needs=needs([rule_set], conf)) as own:
         refuse_unparsable(own.spark, rule_set)
         store = open_store(rule_set.outputs.root, own.spark)
         types, pinned = types_for(rule_set, commit.live_records(store, rule_set.dataset))

@@ -68,13 +68,16 @@ class Slice:
         """`country = SE`, `country is NULL`, `hour 7 of dep_time`, `input file part-3.csv`."""
         if self.kind == "file":
             return f"input file {str(self.value).rpartition('/')[2]}"
-        if self.kind == "hour":
-            return f"hour {int(self.value or 0)} of {self.column}"
-        return f"{self.column} is NULL" if self.value is None else f"{self.column} = {self.value}"
+        if self.value is None:
+            return f"{self.column} is NULL"
+        return f"hour {int(self.value)} of {self.column}" if self.kind == "hour" else f"{self.column} = {self.value}"
 
     @property
     def words(self) -> str:
         """In a sentence."""
+        if self.value is None and self.kind != "file":
+            rest = "" if self.of_batch is None else f", as in {self.of_batch:.1%} of all rows"
+            return f"in {self.rows:,} of {self.failing:,} failing rows {self.name}{rest}"
         rest = "" if self.of_batch is None else f", which has {self.of_batch:.1%} of all rows"
         return f"{self.rows:,} of {self.failing:,} failing rows are in {self.name}{rest}"
 

@@ -220,8 +220,14 @@ def _metric_in_groups(check: MetricCheck, measured: Measured, rule_set: RuleSet)
         return replace(could_not_tell(rule, measured.ungrouped[rule.id]), group_by=rule.group_by)
     assert isinstance(rule.check, MetricRule)
     whole = _result(rule, RuleStatus.NOT_APPLICABLE, str(rule.check.bounds), "")
-    found = {g: _judge_metric(check, of, rule_set) for g, of in measured.groups.get(rule.id, {}).items()}
-    return over_groups(rule, whole, found)
+    groups = measured.groups.get(rule.id, {})
+    found = {g: _judge_metric(check.of_group(g), of, rule_set) for g, of in groups.items()}
+    return over_groups(rule, whole, found, {g: _bounds(check.of_group(g)) for g in groups})
+
+
+def _bounds(check: MetricCheck) -> Bounds:
+    assert isinstance(check.rule.check, MetricRule)
+    return check.rule.check.bounds
 
 
 def _judge_composed(rule: Rule, plan: Plan, measured: Measured, errors: Mapping[str, str]) -> RuleResult:
@@ -239,7 +245,8 @@ def _judge_composed(rule: Rule, plan: Plan, measured: Measured, errors: Mapping[
             metrics={id: metric for one in known for id, metric in one.metrics.items()},
             scopes={id: scope for one in known for id, scope in one.scopes.items()},
         )
-        found[group] = _composed(rule, checks, merged, errors, plan.rule_set)
+        of_group = {id: check.of_group(group) for id, check in checks.items()}
+        found[group] = _composed(rule, of_group, merged, errors, plan.rule_set)
     if not groups and errors.keys() & {part_id(rule, n) for n in range(1, len(rule.check.metrics()) + 1)}:
         why = next(
             errors[id] for id in (part_id(rule, n) for n in range(1, len(rule.check.metrics()) + 1)) if id in errors

@@ -78,6 +78,8 @@ def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expecte
     if word == "no_outliers":
         values = [column_value(rows[i], arguments["column"]) for i in inside]
         arguments = {**arguments, "limits": _limits(arguments, [float(v) for v in values if v is not None])}
+    if word == "ordered":
+        arguments = {**arguments, "breaking": _breaking([rows[i] for i in inside], arguments)}
     if word in (*PREDICATES, *SEVERAL, *COMPOSITIONS):
         return _row_rule(rule, word, arguments, rows, inside, twins)
     return _metric_rule(word, arguments, "where" in rule, [rows[i] for i in inside])
@@ -157,6 +159,8 @@ def named(word: str, arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
         return []
     if word == "compare":
         return [(word, name) for name in arguments.values()]
+    if word == "ordered":
+        return [(word, name) for name in (arguments["column"], *_listed(arguments["order_by"]))]
     return [(word, name) for name in (*_names(arguments), *_listed(arguments.get("parts", ())))]
 
 
@@ -465,6 +469,9 @@ SEVERAL: Mapping[str, Callable[[Row, Mapping[str, Any]], Any]] = {
     "exactly_one_of": _filled(lambda count, _: count == 1),
     "at_least_one_of": _filled(lambda count, _: count > 0),
     "all_or_none_of": _filled(lambda count, columns: count in (0, columns)),
+    "ordered": lambda row, a: (
+        id(row) not in a["breaking"] and not any(_is_nan(column_value(row, n)) for n in compared("ordered", a))
+    ),
 }
 
 PREDICATES: Mapping[str, Callable[[Row, str, Any, Mapping[str, Any]], Any]] = {
@@ -731,6 +738,28 @@ def _violations(rows: Sequence[Row], a: Mapping[str, Any]) -> int | None:
     signs = (operator.gt, operator.ge) if a.get("direction") != "decreasing" else (operator.lt, operator.le)
     holds = signs[0] if a.get("strict") else signs[1]
     return None if pairs is None else sum(not holds(after, before) for before, after in pairs)
+
+
+def _breaking(rows: Sequence[Row], a: Mapping[str, Any]) -> set[int]:
+    """The rows, by identity, that are not as wished beside the last of all that come before them in their group."""
+    falls, strict = a.get("direction") == "decreasing", a.get("strict", False)
+    groups: dict[tuple[Any, ...], list[tuple[list[Any], Any, int]]] = {}
+    for row in rows:
+        *place, value = (column_value(row, name) for name in (*_listed(a["order_by"]), a["column"]))
+        if not any(part is None or _is_nan(part) for part in (*place, value)):
+            groups.setdefault(_key(row, _listed(a.get("per", ()))), []).append((place, value, id(row)))
+    found = set()
+    for group in groups.values():
+        for place, value, row_id in group:
+            same = sum(other[:2] == (place, value) for other in group)
+            last = max((other[0] for other in group if other[0] < place), default=None)
+            here = [v for p, v, _ in group if p == place and (v > value if falls else v < value)]
+            there = here or [v for p, v, _ in group if p == last]
+            before = (min(there) if falls else max(there)) if there else None
+            wrong = before is not None and (before < value if falls else before > value)
+            if wrong or (strict and (same > 1 or before == value)):
+                found.add(row_id)
+    return found
 
 
 def _period_of(moment: date, every: str) -> Any:

@@ -8,7 +8,15 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from quality.commands.common import add_dataset, add_max_scans, add_rule_arguments, command, rule_options
+from quality.commands.common import (
+    add_conf,
+    add_dataset,
+    add_max_scans,
+    add_rule_arguments,
+    command,
+    rule_options,
+    settings,
+)
 from quality.errors import RuleFileError, UsageError, did_you_mean
 from quality.planner import Plan
 
@@ -77,6 +85,7 @@ def add_plan(commands: Any) -> None:
     parser.add_argument("rules", metavar="RULES", help="the rule file")
     parser.add_argument("--batch", required=True, help="the batch whose schema is read")
     add_max_scans(parser)
+    add_conf(parser)
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     add_rule_arguments(parser)
     add_dataset(parser)
@@ -89,9 +98,8 @@ def _plan(options: argparse.Namespace) -> int:
 
     with Progress(sys.stderr, quiet=options.json) as progress:
         progress.told("reading the schema")
-        plan: Plan = describe(
-            options.rules, options.batch, **rule_options(options), dataset=options.dataset, max_scans=options.max_scans
-        )
+        more: Any = {"dataset": options.dataset, "max_scans": options.max_scans, "conf": settings(options)}
+        plan: Plan = describe(options.rules, options.batch, **rule_options(options), **more)
     print(json.dumps(plans.to_dict(plan), ensure_ascii=False, indent=1) if options.json else plans.render(plan))
     return 0
 

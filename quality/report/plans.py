@@ -89,7 +89,8 @@ def render(plan: Plan) -> str:
     ]
     lines += [f"  {describe_pass(step)}" for step in plan.steps]
     if plan.batches:
-        asking = ", ".join(c.rule.id for c in plan.metric_checks if batches_asked(c.rule.check))
+        checks = (*plan.metric_checks, *plan.group_checks)
+        asking = ", ".join(dict.fromkeys(c.part_of or c.rule.id for c in checks if batches_asked(c.rule.check)))
         lines.append(f"history: the metrics of up to {plan.batches} published batches before this one (for {asking})")
     for title, entries in (("about rows", _row_lines(plan)), ("about the batch", _batch_lines(plan))):
         lines += ["", f"{title}:", *entries] if entries else []

@@ -17,7 +17,7 @@ from quality.errors import RuleDataError, did_you_mean
 from quality.model import Bounds, Column, Metric, Scalar
 from quality.rule_types import paths
 from quality.rule_types.args import arguments
-from quality.rule_types.questions import PREFIX, Link, Question, Repeated
+from quality.rule_types.questions import PREFIX, Link, Order, Question, Repeated
 
 REGISTRY: dict[str, type[RuleType]] = {}
 
@@ -138,6 +138,11 @@ class Row:
         """SQL: the reference has the row's key; false for a key with a NULL part."""
         self.answer(link)
         return f"coalesce({sql.quote(link.marker)}, false)"
+
+    def breaks(self, order: Order) -> str:
+        """SQL: the engine found that the row breaks the order."""
+        self.answer(order)
+        return f"coalesce({sql.quote(order.marker)}, false)"
 
     def repeated(self, columns: tuple[str, ...]) -> str:
         """SQL: another row in scope has the row's key; false for a key with a NULL part."""
@@ -368,6 +373,10 @@ class RowRule(RuleType):
     def predicate(self, row: Row) -> str:
         """Kleene SQL that is true for a row that complies."""
         raise NotImplementedError
+
+    def held(self, row: Row, _where: str) -> str:
+        """The predicate, among the rows of a condition. Raises RuleDataError when what it asks cannot be asked."""
+        return self.predicate(row)
 
     def nan_columns(self) -> tuple[str, ...]:
         """Columns whose NaN fails the rule unless `nan: pass`."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from quality import orders
-from quality.analyzers import Analyzer
+from quality.analyzers import FRACTIONAL, Analyzer, base_type
 from quality.model import Bounds
 from quality.rule_types.args import (
     COLUMN,
@@ -21,8 +21,10 @@ from quality.rule_types.args import (
     parse_number,
     shown,
 )
-from quality.rule_types.base import MetricRule
+from quality.rule_types.base import MetricRule, Row, RowRule
 from quality.rule_types.dates import AS_OF, moment_of
+from quality.rule_types.questions import Order, Question
+from quality.sql import conjunction
 
 PER = "columns whose values are groups, each with an order of its own"
 
@@ -118,8 +120,8 @@ class Monotonic(MetricRule):
     """Values rise or fall from row to row, in the order of other columns and in each group of `per` by itself: no value is less
     (`decreasing`: more) than the one before it, or equal to it where `strict`. Rows of one place in the order are compared as if
     they came in the wished direction; rows in which the value or the order is NULL are left out; NaN counts as larger than any
-    number. The metric is the number of rows that break the order, of which `violations` may. The batch is judged, not its rows.
-    Takes a pass of its own with a sort; without `per` a large batch is read twice for it."""
+    number. The metric is the number of rows that break the order, of which `violations` may. The batch is judged, not its rows:
+    for those there is the rule type `ordered`. Takes a pass of its own with a sort; without `per` a large batch is read twice for it."""
 
     column: str = arg(COLUMN, "the column whose values are compared")
     order_by: tuple[str, ...] = arg(COLUMNS, "the columns that say which row comes before which")
@@ -151,3 +153,55 @@ class Monotonic(MetricRule):
     def expected(self) -> str:
         """The order."""
         return self.requirement()
+
+
+@dataclass(frozen=True)
+class Ordered(RowRule):
+    """Values rise or fall from row to row, in the order of other columns and in each group of `per` by itself: a row fails whose
+    value is less (`decreasing`: more) than the one before it, or equal to it where `strict`. It is the later of two rows that
+    fails, also where the value before it was too high. Rows of one place in the order are compared as if they came in the wished
+    direction; those that have the same value too fail together, and under `strict` they fail. NULL in the value or in the order
+    means what `nulls` says, NaN there fails unless `nan: pass`; the rows before and after are compared past them. NULL in `per`
+    is a group. Rows outside `where` are not compared, nor are those of other batches: of a stream each micro-batch has its own
+    order. Takes a pass of its own with a sort; without `per` the batch is read twice for it. `monotonic` judges the batch."""
+
+    column: str = arg(COLUMN, "the column whose values are compared")
+    order_by: tuple[str, ...] = arg(COLUMNS, "the columns that say which row comes before which")
+    direction: str = arg(choice("increasing", "decreasing"), "increasing or decreasing", "increasing")
+    strict: bool = arg(FLAG, "whether equal values break the order", False)
+    per: tuple[str, ...] = arg(COLUMNS, PER, ())
+
+    ungrouped = "its order is one of the whole batch; for one within groups name their columns in 'per'"
+    type = "ordered"
+    by_row = False
+    example = "ordered: {column: reading, order_by: measured_at, per: [meter]}"
+
+    def _order(self, where: str) -> Order:
+        falls = self.direction == "decreasing"
+        return Order(self.column, self.order_by, self.per, falls, self.strict, where)
+
+    def questions(self, where: str = "") -> tuple[Question, ...]:
+        """Which rows break the order."""
+        return (self._order(where),)
+
+    def predicate(self, row: Row) -> str:
+        """Among all rows."""
+        return self.held(row, "")
+
+    def held(self, row: Row, where: str) -> str:
+        """Whether the engine found that the row does not break the order; false for NaN."""
+        floats = [row.ref(name) for name in self.nan_columns() if base_type(row.type(name)) in FRACTIONAL]
+        return conjunction([*(f"not isnan({ref})" for ref in floats), f"not {row.breaks(self._order(where))}"])
+
+    def nan_columns(self) -> tuple[str, ...]:
+        """Those that are compared."""
+        return (self.column, *self.order_by)
+
+    def null_references(self, row: Row) -> list[str]:
+        """Value and place: NULL in `per` is a group."""
+        return [row.ref(name) for name in self.nan_columns()]
+
+    def requirement(self) -> str:
+        """As the reasons say it."""
+        strictly, per = "strictly " if self.strict else "", f" per {', '.join(self.per)}" if self.per else ""
+        return f"must be {strictly}{self.direction} by {', '.join(self.order_by)}{per}"

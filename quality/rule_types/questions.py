@@ -1,4 +1,5 @@
-"""What rules ask of references, the other data sets under `references:`. A question is a value: equal ones are asked once."""
+"""What rules ask of references, the other data sets under `references:`, and of the batch as a whole. A question is a value:
+equal ones are asked once."""
 
 from __future__ import annotations
 
@@ -63,6 +64,42 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class Order:
+    """Does the row break the order of the batch: is its value less (`falls`: more) than the one before it, or `strict` equal to
+    it, in the order of other columns and within groups? Among the rows of a condition, of those that have value and place."""
+
+    column: str
+    order_by: tuple[str, ...]
+    per: tuple[str, ...] = ()
+    falls: bool = False
+    strict: bool = False
+    where: str = ""
+    #: The batch itself is asked.
+    reference: ClassVar[str] = ""
+
+    @property
+    def marker(self) -> str:
+        """The helper column that holds the answer: true, or NULL."""
+        flags = (str(self.falls), str(self.strict), self.where)
+        return f"{PREFIX}order_{_digest(self.column, '', *self.order_by, '', *self.per, '', *flags)}"
+
+    @property
+    def reads(self) -> int:
+        """How often the batch is read for it: without groups ranges are sampled first."""
+        return 1 if self.per else 2
+
+    @property
+    def shuffles(self) -> int:
+        """How often it is shuffled: without groups into ranges, then each range together."""
+        return self.reads
+
+    def purpose(self) -> str:
+        """What the pass does, as a plan says it."""
+        within = f" within {', '.join(self.per)}" if self.per else ""
+        return f"finding rows whose {self.column} breaks the order by {', '.join(self.order_by)}{within}"
+
+
+@dataclass(frozen=True)
 class Shape:
     """Which columns does the reference have? Without `types` only their names count."""
 
@@ -120,4 +157,4 @@ class Told:
     untold: str = ""
 
 
-Question = Returned | Repeated | Link | Total | Spread | Shape | Pairs | Relation
+Question = Returned | Order | Repeated | Link | Total | Spread | Shape | Pairs | Relation

@@ -71,5 +71,3 @@ def unfit(check: RuleType, given: Mapping[str, Any]) -> Iterator[tuple[str, str]
             yield "group_by", f"does not go with '{part.type}': {part.ungrouped}"
         if "where" in given and part.unfiltered:
             yield "where", f"does not go with '{part.type}' in it"
-    if "group_by" in given and batches_asked(check):
-        yield "group_by", "bounds that look at earlier batches are about the whole batch; write numbers, or two rules"

@@ -50,8 +50,9 @@ def lint(
 ) -> LintReport:
     """The report on a file; a file that cannot be read is a mistake in line 1."""
     try:
-        source = read(path, batch=batch, variables=variables, allow_env=allow_env, dataset=dataset)
-        given: Any = {"batch": batch, "input_path": input_path, "root": root, "run_time": source.run_time}
+        how: Any = {"dataset": dataset, "input_path": input_path}
+        source = read(path, batch=batch, variables=variables, allow_env=allow_env, **how)
+        given: Any = {"batch": batch, "input_path": source.input_path, "root": root, "run_time": source.run_time}
         rule_set = interpret(source.tree, path, source.variables, **given)
     except RuleFileError as error:
         return LintReport(path, error.problems, (), None)

@@ -36,6 +36,8 @@ class Source:
     variables: Mapping[str, Any]
     run_time: str
     waiting: Mapping[str, str] = field(default_factory=dict)
+    #: What takes the place of the file's input, rendered.
+    input_path: str | None = None
 
 
 def load(
@@ -56,9 +58,9 @@ def load(
     With `tree`, what `parsed` gave, the file is not read again. Raises RuleFileError with every mistake, UsageError when
     the file cannot be read.
     """
-    how: Any = {"run_time": run_time, "dataset": dataset, "tree": tree}
+    how: Any = {"run_time": run_time, "dataset": dataset, "tree": tree, "input_path": input_path}
     source = read(path, batch=batch, variables=variables, allow_env=allow_env, **how)
-    given: Any = {"batch": batch, "input_path": input_path, "root": root, "run_time": source.run_time}
+    given: Any = {"batch": batch, "input_path": source.input_path, "root": root, "run_time": source.run_time}
     return interpret(source.tree, str(path), source.variables, **given)
 
 
@@ -71,6 +73,7 @@ def read(
     run_time: datetime | None = None,
     dataset: str | None = None,
     tree: Node | None = None,
+    input_path: str | None = None,
 ) -> Source:
     """The file as a tree, before its meaning is asked. Arguments and errors as those of `load`."""
     load_plugins(MODIFIERS)
@@ -84,12 +87,13 @@ def read(
     env, deferred = environment_reader(allow_env), _deferred(batch, run_time)
     resolved, waiting = _resolve_vars(tree, given, deferred, env)
     renderer = Renderer(resolved, deferred, env, {name: entry["renders"] for name, entry in waiting.items()})
-    for name, section in tree.mapping.items():
-        if name != "vars":
-            renderer.render_tree(section)
+    # what takes the place of the file's input knows the batch as that does
+    elsewhere = Node(input_path, "--input", 1)
+    for section in (*(section for name, section in tree.mapping.items() if name != "vars"), elsewhere):
+        renderer.render_tree(section)
     _raise(renderer.problems)
     written = {name: entry["template"] for name, entry in waiting.items()}
-    return Source(tree, resolved, f"{deferred['run_time']}+00:00", written)
+    return Source(tree, resolved, f"{deferred['run_time']}+00:00", written, input_path and str(elsewhere.value))
 
 
 def _tree(path: Path) -> Node:

@@ -120,9 +120,15 @@ def _options(node: Node, problems: Problems) -> dict[str, str]:
         problems.add(options, f"'options' of 'input' must be a mapping, got {shown(options.plain())}")
         return {}
     for name, value in options.mapping.items():
-        if name.lower() in _OWN_OPTIONS:
-            problems.add(value, f"option '{name}' is not yours to set: {_OWN_OPTIONS[name.lower()]}")
+        if why := refused_option(name):
+            problems.add(value, why)
     return {name: option_text(value.plain()) for name, value in options.mapping.items()}
+
+
+def refused_option(name: str) -> str:
+    """Why an option of a reader may not be set; empty for one that may."""
+    why = _OWN_OPTIONS.get(name.lower())
+    return f"option '{name}' is not yours to set: {why}" if why else ""
 
 
 def parse_zone(value: Any) -> str:

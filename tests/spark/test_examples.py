@@ -137,6 +137,23 @@ def test_all_rows_of_a_file_are_judged_in_one_job_and_all_keys_in_another(spark,
     assert len(spark.sparkContext.statusTracker().getJobIdsForGroup(group)) == 2
 
 
+def test_the_rows_of_each_example_have_an_order_of_their_own(spark, rule_file):
+    text = """version: 1
+dataset: orders
+input: {path: "in/{{ batch }}.csv", format: csv}
+columns: {id: {type: integer}, price: {type: double}, at: {type: date}}
+rules:
+  - ordered: {column: price, order_by: id}
+    examples: {pass: [{id: 2, price: 5}, {id: 1, price: 4}, {id: 3, price: 5}, {}], fail: [[{id: 1, price: 2}, {id: 2, price: 1}]]}
+  - ordered: {column: price, order_by: id, per: [at], strict: true}
+    name: strictly
+    examples: {pass: [[{id: 1, price: 2}, {id: 2, price: 1, at: 2019-12-31}]], fail: [[{id: 1, price: 2}, {id: 2, price: 2}]]}
+"""
+    (outcome,) = judge_examples([rule_file(text)], spark=spark, run_time=NOW)
+    assert [(told.rules[0].id, told.found, told.message) for told in outcome.told if not told.holds] == []
+    assert [told.found for told in outcome.told] == ["pass", "fail"] * 2
+
+
 def test_the_command_prints_a_diff_and_writes_json_and_junit(spark, rule_file, tmp_path, capsys):
     # by the clock, other than that of the fixture
     text = RULES.replace("2020-01-01 00:00:00.000001", "9999-01-01")

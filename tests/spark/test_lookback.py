@@ -150,3 +150,37 @@ def test_drift_is_against_the_sketches_of_earlier_batches_which_it_leaves_itself
     )
     assert third.rule("nested")["message"].endswith("'nested.f' is a field of a column: drift is of whole columns")
     assert third.data["passes"]["actual"]["narrow"] == third.data["passes"]["planned"]["narrow"]
+
+
+GROUPS = """
+version: 1
+dataset: d
+input: {path: "%(root)s/in/{{ batch }}", format: parquet, batch_time: "{{ batch }}"}
+rules:
+- {mean: {column: price, at_most: 1.1 * max(last 2)}, group_by: [shop, day], name: level, severity: warning}
+- {row_count: {at_least: 0.5 * last}, group_by: [shop, day], name: volume, severity: warning}
+outputs: {root: %(root)s/out}
+"""
+
+
+def test_each_group_is_judged_by_what_earlier_batches_had_of_it(spark, tmp_path):
+    rules = tmp_path / "rules.yml"
+    rules.write_text(GROUPS % {"root": tmp_path})
+    shops = "case when id % 4 = 0 then null when id % 4 = 1 then 'a,b' else 'c' end as shop"
+
+    def run(n, price):
+        frame = spark.range(100).selectExpr(shops, "date'2020-02-29' as day", f"double({price}) as price")
+        frame.coalesce(1).write.mode("overwrite").parquet(str(tmp_path / "in" / f"2024-01-0{n}"))
+        return quality.run(rules, f"2024-01-0{n}", spark=spark)
+
+    first = run(1, "10")
+    assert [rule["status"] for rule in first.data["rules"]] == ["not_applicable"] * 2
+    assert "3 of 3 groups of shop, day not judged yet; shop=c, day=2020-02-29: " in first.rule("volume")["message"]
+    run(2, "20")
+    third = run(3, "if(id % 4 = 0, 22.5, 22)")
+    level, volume = third.rule("level"), third.rule("volume")
+    assert (level["status"], volume["status"], third.status) == ("failed", "passed", "warning")
+    assert level["message"] == (
+        "1 of 3 groups of shop, day fails; shop=NULL, day=2020-02-29: Mean of 'price' is 22.5, must be <= 22 "
+        "(max(last 2) = 20, of 2024-01-01, 2024-01-02)"
+    )

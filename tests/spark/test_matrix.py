@@ -66,10 +66,10 @@ ELSEWHERE = {"malformed", "drift"}
 #: Types that are about the whole batch, whatever their groups.
 UNGROUPED = {
     "unique", "key", "malformed", "entropy", "mutual_information", "top_value_ratio", "most_common_value", "distinct_values",
-    "drift", "gaps", "coverage", "monotonic", "no_outliers",
+    "drift", "gaps", "coverage", "monotonic", "no_outliers", "ordered",
 }  # fmt: skip
 #: Types with a `column` and others beside it: one rule is about one set of columns.
-ABOUT_SEVERAL = {"compare", "sum_equals", "gaps", "monotonic"}
+ABOUT_SEVERAL = {"compare", "sum_equals", "gaps", "monotonic", "ordered"}
 
 
 def plain_rules() -> dict[str, dict[str, Any]]:

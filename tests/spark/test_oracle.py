@@ -10,6 +10,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -361,6 +362,20 @@ ORDER_RULES: list[dict[str, Any]] = [
     {"monotonic": {"column": "dec", "order_by": ["dec"], "strict": True, "violations": 100}},
     {"monotonic": {"column": "n", "order_by": ["i"]}},
 ]  # fmt: skip
+ORDERED_RULES: list[dict[str, Any]] = [
+    {"ordered": {"column": "i", "order_by": "ts"}},
+    {"ordered": {"column": "i", "order_by": "ts"}, "tolerance": "25%", "nulls": "fail"},
+    {"ordered": {"column": "d", "order_by": ["f", "i"], "direction": "decreasing", "strict": True}},
+    {"ordered": {"column": "d", "order_by": ["f", "i"], "direction": "decreasing", "strict": True}, "nan": "pass"},
+    {
+        "ordered": {"column": "l", "order_by": ["day"], "per": ["g"], "strict": True},
+        "where": "i >= 0",
+        "severity": "info",
+    },
+    {"ordered": {"column": "s", "order_by": ["st.f", "b"], "direction": "decreasing", "per": ["b"]}},
+    {"ordered": {"column": "ts", "order_by": ["day"], "per": ["d"]}},
+    {"ordered": {"column": "n", "order_by": ["i"]}, "nulls": "skip"},
+]
 OUTLIER_RULES: list[dict[str, Any]] = [
     *(rows_of("no_outliers", "i", method=method) for method in ("iqr", "zscore", "mad")),
     *(rows_of("no_outliers", "d", method=method, factor=0.5) for method in ("iqr", "mad")),
@@ -431,6 +446,7 @@ FAMILIES = {
         *({**rule, "where": "g = 'nowhere'"} for rule in DISTRIBUTION_RULES[5:6] + DISTRIBUTION_RULES[-4:]),
     ],
     "order": ORDER_RULES,
+    "ordered": ORDERED_RULES,
     "outliers": varied(OUTLIER_RULES, 3),
     "approximate": APPROXIMATE_RULES,
 }
@@ -942,6 +958,55 @@ def test_generated_rows_are_judged_as_the_oracle_judges_them(spark, tmp_path_fac
     for rule in GENERATED_RULES:
         check_rule(done.result.rule(rule["name"]), done.expected[rule["name"]])
     check_sides(done, list(GENERATED))
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+#: Values of every type beside those that are awkward on purpose.
+ANY: dict[str, st.SearchStrategy[Any]] = {
+    "i": st.integers(-(2**31), 2**31 - 1),
+    "l": st.integers(-(2**63), 2**63 - 1),
+    "d": st.floats(),
+    "f": st.floats(width=32),
+    "dec": st.decimals(-(10**8) + 1, 10**8 - 1, places=2, allow_nan=False),
+    "s": TEXTS | TEXTS.map(lambda text: text * 500),
+    "day": st.dates(),
+    "ts": st.datetimes(timezones=st.just(UTC)),
+}
+WIDE_ROWS = st.lists(
+    st.fixed_dictionaries(
+        {name: st.sampled_from([None, *values]) | ANY.get(name, st.none()) for name, (_, values) in MIXED.items()}
+    ),
+    min_size=1,
+    max_size=20,
+).flatmap(
+    # whole rows that occur again
+    lambda rows: st.lists(st.sampled_from(rows), max_size=6).map(lambda again: [*rows, *again])
+)
+#: Of everything that is tried above, but for what is told approximately.
+EVERY_RULE = [rule for name, rules in FAMILIES.items() if name != "approximate" for rule in rules]
+
+
+@pytest.mark.full
+@settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck])
+@given(
+    rows=WIDE_ROWS,
+    places=st.lists(st.integers(0, len(EVERY_RULE) - 1), min_size=25, max_size=45, unique=True),
+    is_large=st.booleans(),
+)
+def test_any_rules_find_in_any_rows_what_the_oracle_finds(spark, tmp_path_factory, rows, places, is_large):
+    rules = numbered([EVERY_RULE[place] for place in places])
+    folder = tmp_path_factory.mktemp("any")
+    data = write_parquet(folder / "data.parquet", MIXED, rows)
+    with as_large(spark) if is_large else nullcontext():
+        done = run_rules(spark, folder, data, rules, rows)
+    wrong = {}
+    for rule in rules:
+        try:
+            check_rule(done.result.rule(rule["name"]), done.expected[rule["name"]])
+        except AssertionError as error:
+            wrong[json.dumps(rule, default=str)] = str(error)[:300]
+    assert wrong == {}
+    check_sides(done, list(MIXED))
 
 
 # elements

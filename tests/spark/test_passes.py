@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -228,3 +229,52 @@ def test_bounds_that_come_from_the_batch_are_found_before_rows_are_judged(spark,
     assert result.rule("far")["failed_rows"] == sum(not 15_000 <= 1000 * (n % 96) <= 75_000 for n in range(100))
     assert entry["message"].endswith("; must be no outlier (mad, factor 1): between 11.935 and 86.065")
     assert result.rule("far")["message"].endswith("; must be no outlier (iqr, factor 0.1)")
+
+
+ORDERED = (
+    "- ordered: {column: k, order_by: n}\n- {ordered: {column: n, order_by: n, direction: decreasing}, name: down}\n"
+    "- {ordered: {column: k, order_by: [n], per: [t], strict: true}, name: apart, where: n <> 96, on_fail: keep}\n"
+    "- {ordered: {column: k, order_by: [n], per: [t], strict: true}, name: again, where: n <> 96, severity: warning}\n"
+    "- {ordered: {column: t, order_by: m}, name: map}\n- {ordered: {column: t, order_by: n}, name: gone, where: x > 1}"
+)
+
+
+@pytest.mark.full("small")
+@pytest.mark.parametrize("size", ("large", "small"))
+def test_rows_out_of_order_are_found_by_the_columns_that_are_compared(spark, place, size):
+    rows = [{**row, "m": [("a", row["n"])]} for row in ROWS]
+    kinds = pa.schema({"n": pa.int64(), "k": pa.int64(), "t": pa.string(), "m": pa.map_(pa.string(), pa.int64())})
+    pq.write_table(pa.Table.from_pylist(rows[50:] + rows[:50], kinds), place.directory / "in" / "a.parquet")
+
+    def run():
+        return place.run(ORDERED, format="parquet", path="a.parquet")
+
+    def sized():
+        if size == "small":
+            return run()
+        with as_large(spark):
+            return run()
+
+    result, scans = in_the_books(spark, place, sized)
+    planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
+    assert {name: actual[name] for name in ("narrow", "shuffles")} == {
+        "narrow": planned["narrow"],
+        "shuffles": planned["shuffles"],
+    }
+    # ranges of n are sampled twice and sorted twice; per t there is nothing to sample
+    assert planned["narrow"] == 5
+    read = [re.sub(r"#[0-9]+L?", "", scan[scan.index("[") + 1 : scan.index("]")]) for scan in scans]
+    assert read[:3] == ["n,k", "n", "n,k,t"]
+    # k begins anew at 96, which rules do not look at: 97, 98 and 99 are the next of their letters
+    late = [97, 98, 99]
+    assert result.rule("ordered(k,n)")["failed_rows"] == 1
+    assert result.rule("down")["failed_rows"] == 99
+    assert result.rule("apart")["failed_rows"] == result.rule("again")["failed_rows"] == len(late)
+    assert result.rule("map")["message"] == "could not tell: column 'm' is map<string,bigint>, which has no order"
+    assert "column 'x' is not in the data" in result.rule("gone")["message"]
+    assert result.data["rows"] == {"input": 100, "passed": 1, "quarantined": 99, "flagged": 0}
+    quarantined = pq.read_table(next((place.root / "quarantine").rglob("*.parquet"))).to_pylist()
+    reasons = {row["n"]: [failure["rule"] for failure in row["_quality"]["failures"]] for row in quarantined}
+    assert reasons[96] == ["ordered(k,n)", "down"]
+    assert sorted(n for n, failed in reasons.items() if "apart" in failed and "again" in failed) == late
+    assert 0 not in reasons

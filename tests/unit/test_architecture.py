@@ -14,7 +14,7 @@ MODULES = sorted((ROOT / "quality").rglob("*.py"))
 LAYERS = (
     "errors", "formulas", "model", "sql", "query_text", "sensitive", "casts", "analyzers anomaly", "matches distributions", "orders", "rule_types", "rulefile", "tally", "profiles", "drifting", "suggesting", "grouping", "passes", "checks", "planner", "verification",
     "backends jars",
-    "keys", "further", "scan", "group_scan", "queries", "tally_scan", "profiling", "engine", "rows", "storage", "comparing", "totals", "references", "corrections", "referenced", "history_reader", "compaction", "suggestion", "lookback", "targets", "history",
+    "keys", "further", "scan", "group_scan", "queries", "tally_scan", "profiling", "engine", "rows", "storage", "comparing", "totals", "ordering", "references", "corrections", "referenced", "history_reader", "compaction", "suggestion", "lookback", "targets", "history",
     "report", "exploring", "results", "anomalies", "file_groups", "slices", "localise", "culprits", "sides", "publishing", "runs", "backfill", "examples", "windows", "streams", "versions",
     "quarantine", "standing", "returning", "redrive",
     "mutants", "many", "mutation",

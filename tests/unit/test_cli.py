@@ -204,6 +204,22 @@ def test_lint_takes_what_run_takes(quality, rule_file, monkeypatch):
     assert quality("lint", path)[0] == 2
 
 
+def test_an_input_given_instead_knows_the_batch_as_the_file_does(quality, rule_file):
+    path = rule_file("version: 1\ndataset: a\nvars: {part: p}\ninput: {path: b.parquet}\n")
+    found = load(path, batch="7", input_path="in/{{ part }}/{{ batch }}.csv").input
+    assert (found.path, found.format) == (("in/p/7.csv",), "csv")
+    # before the batch is known it stays as it is written
+    assert load(path, input_path="in/{{ batch }}.csv").input.path == ("in/{{ batch }}.csv",)
+    assert load(path, input_path="x.csv").fingerprint == load(path, batch="8", input_path="{{ batch }}.csv").fingerprint
+    code, _, err = quality("lint", path, "--input", "{{ bathc }}.csv")
+    assert (code, "--input:1: 'bathc' is not defined in the template" in err) == (2, True)
+
+
+def test_profile_refuses_the_options_that_a_rule_file_may_not_set(quality):
+    code, _, err = quality("profile", "a.csv", "--option", "inferSchema=true")
+    assert (code, "option 'inferSchema' is not yours to set: types are declared, never inferred" in err) == (2, True)
+
+
 def test_lint_as_json_has_problems_warnings_and_the_fingerprint(quality, rule_file):
     bad = rule_file("version: 1\ndataset: a\n", "bad.yml")
     odd = rule_file("version: 1\ndataset: a\ninput: {path: a.csv}\nrules: [mean: {column: a, above: 0}]\n", "odd.yml")

@@ -20,10 +20,11 @@ def test_comet_is_a_plugin_of_spark():
     assert settings(Namespace(conf=[], accelerate="comet")) == {"spark.plugins": "org.apache.spark.CometPlugin"}
 
 
+@pytest.mark.parametrize("command", ("run", "plan"))
 @pytest.mark.parametrize("text", ("spark.a", "a=secret", "=secret"))
-def test_another_setting_is_refused_and_its_value_is_not_told(text, rule_file, capsys):
+def test_another_setting_is_refused_and_its_value_is_not_told(text, command, rule_file, capsys):
     path = rule_file("version: 1\ndataset: d\ninput: {path: a.csv}\nrules:\n- row_count: {at_least: 1}\n")
-    assert run_command(["run", str(path), "--batch", "b", "--conf", text]) == 2
+    assert run_command([command, str(path), "--batch", "b", "--conf", text]) == 2
     told = capsys.readouterr().err
     assert "--conf takes KEY=VALUE" in told
     assert "secret" not in told

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from quality import load
+from quality.anomaly.values import Point, Series
 from quality.errors import RuleFileError
 from quality.grouping import SHOWN_GROUPS, STORED_GROUPS, Group
+from quality.lookback import Past, in_groups
 from quality.model import Column, Metric, RuleStatus
 from quality.planner import plan
 from quality.report import group_text, more_groups
@@ -80,6 +83,78 @@ def test_the_history_keeps_a_bounded_number_of_groups_the_failing_ones_first(ver
     assert names[10:] == [f"g{n}" for n in range(290, 200, -1)]
 
 
+#: Means of groups in earlier batches, the newest first.
+PAST = ({"x": 10.0, "y": 1.0}, {"x": 20.0, "y": 2.0}, {"x": 30.0, None: 5.0})
+
+
+@pytest.fixture
+def after(rule_file):
+    """The verdict on groups by their means, by what earlier batches had of each: at most twice the median of three, at least
+    two of them."""
+    rule = "{name: r, mean: {column: a, at_most: 2 * median(last 3)}, min_history: 2, group_by: [g]}"
+
+    def series(column, *segment: Any):
+        return Series("Mean", column, "", segment)
+
+    points = [{series("a", ("g", name)): Point(value) for name, value in of.items()} for of in PAST]
+    # of another column, of other groups, of all rows: none of these is the past of a group
+    others = (series("h", ("g", "y")), series("a"), series("a", ("g", None), ("h", "1")))
+    points[2] |= dict.fromkeys(others, Point(99.0))
+
+    def judged(groups, rule=rule):
+        made = planned(rule_file, rule)
+        past = Past(("c", "b", "a"), tuple(points))
+        made = replace(made, group_checks=tuple(in_groups(check, past) for check in made.group_checks))
+        found: dict[Group, Measured] = {
+            (name,): Measured(
+                5, metrics={c.rule.id: Metric(c.analyzer.key, mean) for c in made.group_checks},
+                scopes={c.rule.id: 5 for c in made.group_checks},
+            )
+            for name, mean in groups.items()
+        }  # fmt: skip
+        (result,) = judge(made, Measured(100, groups={c.rule.id: found for c in made.group_checks}), COLUMNS)
+        return result
+
+    return judged
+
+
+def test_a_bound_from_earlier_batches_is_one_for_each_group(after):
+    assert (after({"x": 40.0, "y": 3.0}).status, after({"x": 40.0, "y": 3.0}).message) == (PASSED, "")
+    found = after({"x": 41.0, "y": 13.0})
+    assert (found.status, found.group_counts) == (FAILED, {"all": 2, "failed": 2, "error": 0})
+    assert found.expected == "<= 2 * median(last 3) in each group of g"
+    # y is 10 beyond its own bound, x is 1
+    assert found.message == (
+        "2 of 2 groups of g fail; the worst is g=y: Mean of 'a' is 13, must be <= 3 (median(last 3) = 1.5, of b, c)"
+    )
+    assert [group["message"] for group in found.groups][1] == (
+        "Mean of 'a' is 41, must be <= 40 (median(last 3) = 20, of a, b, c)"
+    )
+
+
+def test_a_group_with_too_short_a_past_is_not_judged_yet_and_the_result_says_so(after):
+    few = "looks back over at least 2 published batches before this one, there are 3, {} of them with this group"
+    alone = after({"new": 1e9})
+    assert (alone.status, alone.message) == (SILENT, f"1 of 1 groups of g not judged yet; g=new: {few.format(0)}")
+    beside = after({"x": 1.0, None: 1e9, "new": 1e9})
+    assert (beside.status, beside.group_counts) == (PASSED, {"all": 3, "failed": 0, "error": 0, "not_applicable": 2})
+    assert beside.message.startswith("2 of 3 groups of g not judged yet; g=")
+    failing = after({"x": 50.0, None: 1e9})
+    assert failing.status == FAILED
+    assert failing.message.startswith("1 of 2 groups of g fails (1 not judged yet); g=x: Mean of 'a' is 50, ")
+    # their metrics are the past of later batches
+    assert len(after({str(n): 1.0 for n in range(300)}).segments) == 300
+
+
+def test_parts_of_a_composed_rule_look_back_group_by_group(after):
+    rule = "{name: r, group_by: [g], any: [{mean: {column: a, at_most: last}}, {row_count: {at_least: 9}}]}"
+    rule = rule.replace("row_count: {at_least: 9}", "mean: {column: a, at_least: 900}")
+    assert after({"x": 10.0, "y": 1.0}, rule).status == PASSED
+    found = after({"x": 11.0, "y": 1.0, "new": 5.0}, rule)
+    assert (found.status, found.group_counts["failed"]) == (FAILED, 2)
+    assert [group["group"]["g"] for group in found.groups] == ["new", "x"]
+
+
 def test_a_tolerance_is_one_of_each_group(rule_file):
     made = planned(rule_file, "{name: r, that: a > 0, tolerance: 10%, group_by: [g]}")
     groups = {("x",): Counts(100, 10), ("y",): Counts(10, 2), (None,): Counts(10, 0)}
@@ -97,7 +172,6 @@ def _of(counts):
 REFUSED = {
     "unique: a\n    group_by: [g]": "'group_by' of 'unique': does not go with it: a key is one of the whole batch",
     "schema: {extra: fail}\n    group_by: [g]": "'group_by' of 'schema': does not go with it: every group",
-    "row_count: {at_least: 0.5 * median(last 7)}\n    group_by: [g]": "bounds that look at earlier batches",
     "row_count: {at_least: 1}\n    group_by: []": "'group_by' of 'row_count'",
     "row_count: {at_least: 1}\n    group_by: [g, g]": "names column 'g' twice",
 }

@@ -41,10 +41,19 @@ def values_of(found):
 @settings(max_examples=40, deadline=None)
 def test_a_new_value_is_one_that_no_earlier_batch_had(days):
     found = values_of(with_references([batch(n, {VALUES: top(day)}) for n, day in enumerate(days)]))
-    assert found[0] == {}
+    assert [*found[0]] == ["Entropy(c)", "UniqueValueRatio(c)"]
     for n, day in enumerate(days[1:], 1):
         earlier = {value for before in days[:n] for value in before}
         assert found[n]["NewValueRatio(c)"] == pytest.approx(np.mean([value not in earlier for value in day]))
+
+
+@given(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=20))
+@settings(max_examples=40, deadline=None)
+def test_how_evenly_values_occur_is_told_by_the_batch_alone(day):
+    (found,) = values_of(with_references([batch(0, {VALUES: top(day)})]))
+    shares = np.array([day.count(value) for value in set(day)]) / len(day)
+    assert found["Entropy(c)"] == pytest.approx(-(shares * np.log(shares)).sum(), abs=1e-12)
+    assert found["UniqueValueRatio(c)"] == pytest.approx(np.mean([day.count(value) == 1 for value in set(day)]))
 
 
 @given(st.lists(st.lists(st.integers(-9, 9), min_size=1, max_size=8), min_size=2, max_size=5))
@@ -72,15 +81,20 @@ def test_shapes_and_sets_of_null_columns():
     shapes = [top(["A{2}"]), top(["A{2}", "9{4}"]), top(["9{4}"])]
     days = [batch(n, {NULLS: nulls[n], SHAPES: shapes[n]}) for n in range(3)]
     assert values_of(with_references(days)) == [
-        {},
-        {"UnseenNullPatternRatio(*)": 1.0, "NewPatternRatio(c)": 0.5},
-        {"UnseenNullPatternRatio(*)": 0.0, "NewPatternRatio(c)": 0.0},
+        {"TopPatternRatio(c)": 1.0},
+        {"UnseenNullPatternRatio(*)": 1.0, "NewPatternRatio(c)": 0.5, "TopPatternRatio(c)": 0.5},
+        {"UnseenNullPatternRatio(*)": 0.0, "NewPatternRatio(c)": 0.0, "TopPatternRatio(c)": 1.0},
     ]
 
 
 def test_what_is_not_known_in_full_has_no_new_values():
     days = [batch(n, {VALUES: top(["a", "b"], exact=n != 1)}) for n in range(3)]
-    assert [list(one) for one in values_of(with_references(days))[1:]] == [["Drift(c, measure=js)"]] * 2
+    drift = "Drift(c, measure=js)"
+    # the last one is known in full itself
+    assert [list(one) for one in values_of(with_references(days))[1:]] == [
+        [drift],
+        [drift, "Entropy(c)", "UniqueValueRatio(c)"],
+    ]
 
 
 def test_without_sketches_nothing_changes():

@@ -96,7 +96,7 @@ def examples(word):
 #: Types that are about the whole batch, whatever their groups.
 UNGROUPED = {
     "unique", "key", "malformed", "entropy", "mutual_information", "top_value_ratio", "most_common_value", "distinct_values",
-    "drift", "gaps", "coverage", "monotonic", "no_outliers",
+    "drift", "gaps", "coverage", "monotonic", "no_outliers", "ordered",
 }  # fmt: skip
 #: Modifiers, and who can carry them beside everyone: rules about rows, rows whose NULL another says nothing about.
 MODIFIERS = {

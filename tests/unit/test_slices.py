@@ -53,6 +53,11 @@ def test_words_say_how_common_it_is():
     assert Slice("value", "shop", "a", 90, 100, 0.1).words == (
         "90 of 100 failing rows are in shop = a, which has 10.0% of all rows"
     )
+    assert (
+        Slice("value", "shop", None, 90, 100, 0.1).words
+        == "in 90 of 100 failing rows shop is NULL, as in 10.0% of all rows"
+    )
+    assert Slice("hour", "at", None, 90, 100).words == "in 90 of 100 failing rows at is NULL"
     assert Slice("value", "shop", "a", 90, 100, 0.1).to_dict()["lift"] == pytest.approx(9)
     assert Slice("hour", "at", "07", 90, 100).to_dict()["lift"] is None
 
