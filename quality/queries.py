@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 
 from pyspark.sql import DataFrame
 
@@ -22,7 +23,7 @@ from quality.rule_types.base import MALFORMED, RESERVED_PREFIX
 from quality.rule_types.custom import asked_by
 from quality.rule_types.questions import Returned, Told
 
-_VIEW = f"{RESERVED_PREFIX}relation_"
+_VIEW, _NUMBERS = f"{RESERVED_PREFIX}relation_", count()
 
 
 def ask(batch: Batch, check: MetricCheck, launch: Callable[[int, int], None]) -> Metric:
@@ -82,13 +83,15 @@ def answered(batch: Batch, query: str, limit: str = "") -> Iterator[DataFrame]:
     rows = batch.frame.where(f"not {MALFORMED}") if batch.text else batch.frame
     frames = [rows.selectExpr(*(sql.quote(column.name) for column in batch.columns))]
     frames += [batch.row.answer(question) for question in asked]
+    # threads that share a session have views of their own
+    views = [f"{_VIEW}{next(_NUMBERS)}" for _ in frames]
     try:
-        for number, frame in enumerate(frames):
-            frame.createOrReplaceTempView(f"{_VIEW}{number}")
+        for view, frame in zip(views, frames, strict=True):
+            frame.createOrReplaceTempView(view)
         places = {**dict.fromkeys(sql.RELATIONS, 0), **{q.reference: place for place, q in enumerate(asked, 1)}}
         # names of a WITH go before those of tables, also within what stands below it
-        named = ", ".join(f"{sql.quote(name)} as (select * from {_VIEW}{place})" for name, place in places.items())
+        named = ", ".join(f"{sql.quote(name)} as (select * from {views[place]})" for name, place in places.items())
         yield spark.sql(f"with {named} select * from (\n{query}\n) {limit}")
     finally:
-        for number in range(len(frames)):
-            spark.catalog.dropTempView(f"{_VIEW}{number}")
+        for view in views:
+            spark.catalog.dropTempView(view)
