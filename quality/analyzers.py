@@ -332,6 +332,14 @@ class ApproxCountDistinct(Analyzer):
     deequ = ("column", "where")
 
 
+class ApproxDistinctness(Analyzer):
+    """Estimated number of distinct values over the number of values, NULL left out of both, at most 1; NULL without any value.
+    Deequ has none."""
+
+    # least() passes over NULL
+    native = "if(count({0}) > 0, least(1D, approx_count_distinct({0}) / count({0})), null)"
+
+
 @dataclass(frozen=True)
 class Query(Analyzer):
     """The number that a query gives. A query has the rule's id as instance: its text is not its identity."""

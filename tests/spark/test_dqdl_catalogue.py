@@ -76,6 +76,8 @@ SAME = sum(row["pay"] == twin["pay"] for row, twin in zip(ROWS, TWIN, strict=Fal
 QUOTIENT = sum(PAY) / sum(row["pay"] for row in TWIN)
 
 
+#: Rows whose number the other has.
+IN_TWIN = sum(row["id"] in {twin["number"] for twin in TWIN} for row in ROWS)
 #: The share of rows that are older than 30: NULL is not.
 OVER_30 = sum(age is not None and age > 30 for age in AGES) / 10
 #: The share of rows whose country the reference knows.
@@ -149,6 +151,12 @@ CASES: dict[str, list[tuple[str, bool]]] = {
         ('"select count(*) from primary where age < 30" between 0 and 9', 0 < sum(age < 30 for age in KNOWN) < 9),
         ('"select sum(pay) from primary" > 100', sum(PAY) > 100),
         ('"select max(id) - min(id) from primary" in [1, 9]', True),
+        ('"select id from primary where pay > -1"', every(lambda r: r["pay"] > -1)),
+        ('"select p.id from primary p where p.age < 30"', every(lambda r: r["age"] is not None and r["age"] < 30)),
+        ('"select id from primary where age < 30" with threshold > 0.1', sum(age < 30 for age in KNOWN) / 10 > 0.1),
+        ('"select id from primary where id in (select number from twin)" with threshold > 0.3', IN_TWIN / 10 > 0.3),
+        ('"select id from primary where id in (select number from twin)"', IN_TWIN == 10),
+        ('"select count(*) from primary p join twin t on p.id = t.number" > 3', IN_TWIN > 3),
     ],
     "DataFreshness": [
         ('"at" <= 48 hours', every(lambda r: old(r) <= timedelta(hours=48))),
@@ -250,8 +258,11 @@ CASES: dict[str, list[tuple[str, bool]]] = {
     "Variance": [(f'"pay" between {VARIANCE - 0.01} and {VARIANCE + 0.01}', True), ('"pay" > 100', VARIANCE > 100)],
     "ZerosCount": [('"pay" = 1', PAY.count(0) == 1), ('"pay" > 1', PAY.count(0) > 1)],
 }
-#: What cannot be judged yet, with the reason that is told.
-REFUSED = {'CustomSql "select id from primary where age < 100"': "rows that a query returns have no form yet"}
+#: What cannot be judged, with the reason that is told.
+REFUSED = {
+    'CustomSql "select id from elsewhere"': "the query reads 'elsewhere', which is neither the batch nor a reference",
+    'CustomSql "drop table primary"': "a query begins with SELECT or WITH",
+}
 #: Becomes the section `anomalies:`, which takes a history: test_verdicts.py has its form, test_anomalies.py what it finds.
 ELSEWHERE = {"DetectAnomalies"}
 COMPOSITES = [

@@ -386,8 +386,11 @@ OUTLIER_RULES: list[dict[str, Any]] = [
     rows_of("no_outliers", "n", method="mad"),
 ]
 APPROXIMATE_RULES: list[dict[str, Any]] = [
-    {"distinct_count": {"column": column, "approximate": True, "at_least": 2}}
-    for column in ("i", "d", "s", "day", "ts", "b", "dec", "n")
+    *(
+        {"distinct_count": {"column": column, "approximate": True, "at_least": 2}}
+        for column in ("i", "d", "s", "day", "ts", "b", "dec", "n")
+    ),
+    *({"distinctness": {"columns": column, "approximate": True, "at_least": 0.01}} for column in ("i", "d", "s", "n")),
 ]
 
 #: Each is put beside every rule that can carry it; the tolerances are on either side of what some rules need.
@@ -583,7 +586,9 @@ def check_rule(entry: Mapping[str, Any], expected: oracle.Expected, exact: bool 
     elif exact:
         assert same(text, expected.value), (text, expected.value)
     else:
-        assert float(text) == pytest.approx(expected.value, abs=1, rel=0.1)
+        # of a count, or of a share
+        near = 0.02 if entry["metric"]["name"] == "ApproxDistinctness" else 1
+        assert float(text) == pytest.approx(expected.value, abs=near, rel=0.1)
 
 
 def hashable(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlglot
+import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -29,7 +30,7 @@ from quality.rulefile.dqdl.to_yaml import to_yaml
 from quality.rulefile.dqdl.tree import Between, Comparison, Composite, Constant, Matches, Membership, Number, Rule, Text
 from quality.rulefile.lint import lint
 
-HEAD = "version: 1\ndataset: orders\ninput: {path: orders.parquet}\n"
+HEAD = "version: 1\ndataset: orders\ninput: {path: orders.parquet}\nreferences: {airports: {path: b.csv}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +229,6 @@ LOST = {
     'ColumnValues "c" between 5 and 1': "no value lies between 5 and 1: it can never hold",
     'ColumnValues "c" > 1 with threshold > 1': "no share of rows is that high: it can never hold",
     'IsComplete "c" where "a in (select 1)"': "its filter cannot be used: 'select' makes a query of it: an expression over one row is expected",
-    'CustomSql "select 1"': "rows that a query returns have no form yet, but the number that it gives",
     'AggregateMatch "sum(a)" "avg(ref.a)" > 0.9': "sums and averages are compared, of the batch and then of a reference, each with its like",
     'ReferentialIntegrity "a,b" "ref.x" = 1': "as many columns stand on either side",
     '(DetectAnomalies "RowCount") or (IsComplete "a")': "anomalies are looked for by the section 'anomalies:', in no composite and no string",
@@ -360,6 +360,11 @@ BACK = {
     "any: [{row_count: {at_least: 3}}, {all: [{mean: {column: c, above: 1}}, {completeness: {column: c, equals: 1}}]}]":
         '(RowCount >= 3) or ((Mean "c" > 1) and (Completeness "c" = 1))',
     "that: a > b": 'CustomSql "select * from primary where coalesce((a > b), true)"',
+    "sql: {query: 'select count(*) from this where this.a > (select max(b) from airports)', above: 1, below: 9}": 'CustomSql "select count(*) from primary as `this` where this.a > (select max(b) from airports)" between 1 and 9',
+    "sql_rows: 'select c from this t where t.a > b'": 'CustomSql "select * from primary where not coalesce((a > b), false)"',
+    "sql_rows: {query: 'select c from this where a > b', returns: passing}": 'CustomSql "select * from primary where coalesce((a > b), false)"',
+    "sql_rows: {query: 'select c from this left semi join airports using (c)', key: c, returns: passing}": 'CustomSql "select c from primary left semi join airports using (c)"',
+    "sql_rows: {query: 'select c, d from this left semi join airports using (c)', key: [c, d]}": 'CustomSql "select p.* from primary p left anti join (select c, d from primary left semi join airports using (c)) q on (p.`c` <=> q.`c`) and (p.`d` <=> q.`d`)"',
 }  # fmt: skip
 
 
@@ -379,6 +384,8 @@ MODIFIED = {
     "not_equals: {column: c, value: a}, nulls: fail": 'ColumnValues "c" not in ["a", NULL]',
     "required: {column: c}, tolerance: 5%": 'Completeness "c" >= 0.95',
     "that: a > b, nulls: fail, tolerance: 10%": 'CustomSql "select * from primary where coalesce((a > b), false)" with threshold >= 0.9',
+    "sql_rows: 'select c from this where a > b', where: c, tolerance: 0": 'CustomSql "select * from primary where not coalesce((c), false) or not coalesce((a > b), false)"',
+    "sql_rows: {query: 'select c from this group by c', key: c, returns: passing}, tolerance: 10%": 'CustomSql "select c from primary group by c" with threshold >= 0.9',
     "that: a > b, where: c": 'CustomSql "select * from primary where not coalesce((c), false) or coalesce((a > b), true)"',
     "row_count: {above: 1}, where: a > 1, labels: {team: dq}": 'RowCount > 1 where "a > 1" labels=["team"="dq"]',
     "min: {column: c, above: 0}, where: a = 1": 'CustomSql "select min(`c`) from primary where a = 1" > 0',
@@ -412,6 +419,9 @@ def test_a_rule_of_dqdl_comes_back_as_it_was(folder, text):
 
 
 NOT_BACK = {
+    "sql_rows: 'select c from this group by c'": "rows are told by a key in DQDL, and it has none",
+    "sql_rows: {query: 'select c from this group by c', key: c}, where: c": "DQDL has no filter beside a query",
+    "sql_rows: 'select c from this where c', where: c, tolerance: 1%": "the rows in its scope are not all rows, of which DQDL takes the share",
     "above: {column: c, value: x}": "DQDL compares numbers and dates (yyyy-MM-dd), not 'x'",
     "above: {column: c, value: '2024-01-02 10:00:00'}": "DQDL compares numbers and dates (yyyy-MM-dd), not '2024-01-02 10:00:00'",
     "above: {column: c, value: 0}, tolerance: 1%": "its tolerance counts rows with NULL, which a filter has to leave out in DQDL",
@@ -441,7 +451,7 @@ NOT_BACK = {
 @pytest.mark.parametrize(("body", "why"), NOT_BACK.items(), ids=NOT_BACK)
 def test_what_dqdl_cannot_say_is_left_out_and_told(theirs, body, why):
     rules, losses = theirs(f"rules: [{{{body}}}]")
-    assert (rules, [(loss.position.line, loss.why, loss.kept) for loss in losses]) == ((), [(4, why, False)])
+    assert (rules, [(loss.position.line, loss.why, loss.kept) for loss in losses]) == ((), [(5, why, False)])
 
 
 def test_what_dqdl_has_no_place_for_is_told(theirs):
@@ -786,3 +796,25 @@ def test_nearness_to_the_history_becomes_two_rules_of_one(theirs):
         ],
         [],
     )
+
+
+def test_rows_that_a_query_returns_pass_by_its_condition_or_by_what_it_selects(folder):
+    path = folder / "rows.dqdl"
+    path.write_text(
+        'Rules = [ CustomSql "select id from primary where age < 100" with threshold > 0.5,\n'
+        ' CustomSql "select p.id, p.`a b` from primary p join other o on p.id = o.id",\n'
+        ' CustomSql "select * from primary where id in (select id from other)", DetectAnomalies "CustomSQL" "select 1" ]'
+    )
+    found = to_yaml(parse(path.read_text()), str(path))
+    document = yaml.safe_load(found.text)
+    *rules, recorded = document["rules"]
+    assert rules == [
+        {"that": "age < 100", "nulls": "fail", "tolerance": rules[0]["tolerance"]},
+        {"sql_rows": {"query": "select p.id, p.`a b` from primary p join other o on p.id = o.id", "key": ["id", "a b"], "returns": "passing"}},
+        {"sql_rows": {"query": "select * from primary where id in (select id from other)", "returns": "passing"}},
+    ]  # fmt: skip
+    assert recorded["sql"] == {"query": "select 1", "record": True}
+    assert document["anomalies"]["metrics"] == [f"CustomSQL({recorded['id']})"]
+    assert [loss.why for loss in found.losses if loss.kept and loss.what != "'input'"] == [
+        "rows that share what is selected share a verdict, where AWS refuses them"
+    ]

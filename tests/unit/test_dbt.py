@@ -59,6 +59,7 @@ OF_COLUMN = {
 }  # fmt: skip
 OF_MODEL = {
     f"{U}.expression_is_true: {{expression: a > b}}": {"type": "that", "expression": "a > b"},
+    f"{U}.expression_is_true: {{expression: a > c, condition: b = 1}}": {"type": "that", "expression": "a > c", "where": "b = 1"},
     "dbt_expectations.expression_between: {expression: a + b, max_value: 3}": {"type": "that", "expression": "(a + b) <= 3"},
     f"{U}.recency: {{field: t, datepart: day, interval: 2}}": {"type": "freshness", "column": "t", "at_most": "2 days"},
     f"{E}_compound_columns_to_be_unique: {{column_list: [a, b], ignore_row_if: any_value_is_missing}}": {"type": "unique", "columns": ["a", "b"]},

@@ -66,6 +66,13 @@ OF_PROPERTY = {
     "logicalType: date, physicalType: varchar(10), logicalTypeOptions: {format: dd.MM.yyyy}": {"type": "date_format", "column": "a", "pattern": "dd.MM.yyyy"},
     "quality: [{metric: nullValues, mustBe: 0, severity: warning}]": {"type": "required", "column": "a", "severity": "warning", "on_fail": "keep"},
     "quality: [{type: sql, query: 'SELECT COUNT(*) FROM {object} WHERE {property} < 0', mustBe: 0}]": {"type": "that", "expression": "not (`a` < 0)"},
+    "quality: [{type: sql, query: 'SELECT max({property}) FROM ${object};', mustBeLessThan: 9, severity: info}]": {"type": "sql", "query": "SELECT max(`a`) FROM this", "bounds": {"below": 9}, "severity": "info", "on_fail": "keep"},
+    "quality: [{type: sql, query: 'select count(*) from shop.orders join main.b using (a) where orders.a > 1', mustBe: 0}]": {
+        "type": "sql", "query": "select count(*) from this as `orders` join main_b using (a) where orders.a > 1", "bounds": {"equals": 0},
+    },
+    "quality: [{type: sql, query: 'select count(*) from b where a > 1', mustBeBetween: [1, 9]}]": {
+        "type": "sql", "query": "select count(*) from b where a > 1", "bounds": {"above": 1, "below": 9},
+    },
     "quality: [{type: sql, query: 'select count(1) from orders where a < 0', mustBeGreaterThan: 2}]": {"type": "row_count", "bounds": {"above": 2}, "where": "a < 0"},
 }  # fmt: skip
 
@@ -73,7 +80,9 @@ OF_PROPERTY = {
 def test_what_a_property_demands_is_this_rule(converted):
     found, report = converted(*(f"{{name: a, {said_of}}}" for said_of in OF_PROPERTY))
     assert dict(zip(OF_PROPERTY, only(found), strict=True)) == OF_PROPERTY
-    assert ["no such row at all" in loss.why for loss in report.losses] == [True, True]
+    places = [loss.what for loss in report.losses if "where it lies" in loss.why]
+    assert places == ["reference 'main_b'", "reference 'b'"]
+    assert ["no such row at all" in loss.why for loss in report.losses if loss.what not in places] == [True, True]
 
 
 OF_OBJECT = {
@@ -146,7 +155,7 @@ LOST = {
     "named as 'object.column'": "{name: a, relationships: [{to: schema/b/properties/c}]}",
     "it is prose": "{name: a, quality: [{type: text, description: true names}]}",
     "engine 'soda'": "{name: a, quality: [{type: custom, engine: soda, implementation: 'type: x'}]}",
-    "rules that are queries": "{name: a, quality: [{type: sql, query: select max(a) from b, mustBe: 1}]}",
+    "its query cannot be used": "{name: a, quality: [{type: sql, query: drop table b, mustBe: 1}]}",
     "no number": "{name: a, quality: [{metric: nullValues}]}",
     "its severity 'grave'": "{name: a, quality: [{metric: nullValues, mustBe: 0, severity: grave}]}",
     "the metric 'charm'": "{name: a, quality: [{metric: charm, mustBe: 0}]}",

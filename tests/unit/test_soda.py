@@ -60,6 +60,20 @@ SAME = {
     "schema: {fail: {when required column missing: [a, b]}}": {"type": "columns_exist", "columns": ["a", "b"]},
     "schema: {warn: {when forbidden column present: [a]}}": {"type": "columns_absent", "columns": ["a"], "severity": "warning", "on_fail": "keep"},
     "avg(a): {fail: when between 1 and 2}": {"type": "not", "parts": [{"mean": {"column": "a", "at_least": 1, "at_most": 2}}]},
+    "failed rows: {fail query: 'select o.a from orders o where o.a > b;'}": {"type": "sql_rows", "query": "select o.a from this o where o.a > b"},
+    "failed rows: {fail query: 'select a, max(b) from orders group by a', warn: when > 3}": {
+        "type": "sql_rows", "query": "select a, max(b) from this group by a", "tolerance": {"rows": 3}, "severity": "warning", "on_fail": "keep",
+    },
+    "failed rows: {fail query: select a from orders, fail: when < 3}": {
+        "type": "sql", "query": "select count(*) from (select a from this)", "bounds": {"at_least": 3},
+    },
+    "surface > 5: {surface expression: sum(a)}": {"type": "sql", "query": "select sum(a) from this", "bounds": {"above": 5}},
+    "area >= 5: {area expression: sum(a), filter: b > 1}": {
+        "type": "sql", "query": "select sum(a) from (select * from this where b > 1)", "bounds": {"at_least": 5},
+    },
+    "stock between 1 and 2: {stock query: select max(orders.a) from orders}": {
+        "type": "sql", "query": "select max(orders.a) from this as `orders`", "bounds": {"at_least": 1, "at_most": 2},
+    },
     "row_count not between 1 and 2": {"type": "not", "parts": [{"row_count": {"at_least": 1, "at_most": 2}}]},
     "freshness(a, NOW) <= 1d": {"type": "freshness", "column": "a", "at_most": "1 day", "as_of": "2024-01-05 12:00:00"},
     "schema: {fail: {when schema changes: [column delete]}}": {"type": "schema_change", "types": "allow"},
@@ -140,10 +154,12 @@ LOST = {
     "'valid colour' has no form": "invalid_count(a) = 0: {valid colour: red}",
     "filter cannot be used": "row_count > 0: {filter: 'a; drop'}",
     "fail condition cannot": "failed rows: {fail condition: 'a > (select 1)'}",
-    "queries": "failed rows: {fail query: select 1}",
+    "its query cannot be used": "failed rows: {fail query: drop table orders}",
+    "does not reach into a query": "failed rows: {filter: a > 1, fail query: select a from orders}",
+    "it has no threshold": "surface: {surface query: select 1}",
     "another data source": "row_count same as other in warehouse",
     "the format 'date iso 8601'": "invalid_count(a) = 0: {valid format: date iso 8601}",
-    "defined by SQL": "surface > 5: {surface expression: sum(a)}",
+    "a query begins": "surface > 5: {surface query: sum(a)}",
     "'when columns dance'": "schema: {fail: {when columns dance: [a]}}",
     "none of Spark's": "schema: {fail: {when wrong column type: {a: geometry}}}",
 }  # fmt: skip
@@ -317,3 +333,10 @@ def test_the_command_tells_checks_by_their_content_and_is_told(tmp_path, capsys)
         (tmp_path / name).write_text("checks for a:\n  - row_count > 0\n", encoding="utf-8")
         assert cli.run_command(["convert", str(tmp_path / name), *words]) == 0
         assert "  - row_count: {above: 0}" in capsys.readouterr().out
+
+
+def test_other_tables_of_a_query_are_references(converted):
+    found, report = converted("  - failed rows: {fail query: 'select o.a from orders o join shop.b using (a)'}\n")
+    assert found[0]["query"] == "select o.a from this o join shop_b using (a)"
+    assert [loss.what for loss in report.losses] == ["reference 'shop_b'"]
+    assert "shop_b: {path: data/shop_b.parquet}" in report.text

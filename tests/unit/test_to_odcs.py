@@ -93,6 +93,9 @@ WORDS = {
     "row_count: {at_least: 5}\n    id: enough": {"id": "enough", "metric": "rowCount", "mustBeGreaterOrEqualTo": 5},
     "row_count: {above: 5, below: 9}\n    id: some": {"id": "some", "metric": "rowCount", "mustBeBetween": [5, 9]},
     "that: a > b or `order` is null": {"type": "sql", "query": "SELECT COUNT(*) FROM {object} WHERE NOT (a > b or `order` is null)", "mustBe": 0},
+    "sql: {query: select max(h) from this where h < 9, at_most: 20}": {
+        "type": "sql", "query": "select max(h) from {object} where h < 9", "mustBeLessOrEqualTo": 20,
+    },
     "mean: {column: g, at_most: 3}\n    where: a > 1": {
         "type": "custom", "engine": "quality", "implementation": {"mean": {"column": "g", "at_most": 3}, "where": "a > 1"},
     },

@@ -11,6 +11,7 @@ from typing import Any, Union
 
 from quality import sql
 from quality.model import COMPARISONS, Bounds, Nulls, Scalar
+from quality.query_text import renamed
 from quality.rule_types import (
     composition,
     custom,
@@ -46,7 +47,6 @@ from quality.rulefile.dqdl.tree import (
 
 Theirs = Union[Rule, Composite]
 Conditions = Callable[[Bounds], "list[Condition]"]
-_THIS = re.compile(r"\b(from|join)(\s+)this\b", re.IGNORECASE)
 _MOVED = re.compile(r"now(?:\s*([+-])\s*([0-9.]+)\s*(minute|hour|day)s?)?")
 
 
@@ -106,8 +106,14 @@ def _dataset_match(rule: OurRule, check: relations.DatasetMatch, held: Condition
 
 
 def _sql(_rule: OurRule, check: custom.CustomSql, held: Conditions) -> list[Theirs]:
-    query = _THIS.sub(r"\1\2primary", check.query)
-    return [Rule("CustomSql", (Parameter(query),), one) for one in held(check.bounds)]
+    if any(isinstance(value, str) for _, value in check.bounds.terms):
+        raise Lost("a query is compared with a number")
+    return [Rule("CustomSql", (Parameter(as_primary(check.query)),), one) for one in held(check.bounds)]
+
+
+def as_primary(query: str) -> str:
+    """A query as DQDL calls the batch; references have their own names."""
+    return renamed(query, lambda name: "primary" if name.lower() in sql.RELATIONS else name)
 
 
 # files

@@ -32,7 +32,7 @@ from quality.rule_types.rules import RuleSet
 from quality.rulefile.dqdl import past
 from quality.rulefile.dqdl.kinds import is_date
 from quality.rulefile.dqdl.losses import Lost
-from quality.rulefile.dqdl.more_of_dqdl import MORE, WHY_NOT, of_composition, plainer
+from quality.rulefile.dqdl.more_of_dqdl import MORE, WHY_NOT, as_primary, of_composition, plainer
 from quality.rulefile.dqdl.tree import (
     Between,
     Comparison,
@@ -313,9 +313,30 @@ def _that(rule: OurRule, check: custom.That) -> list[Theirs]:
     """The rows that comply, as a query; their share is that of all rows, so that a filter leaves rows in."""
     if rule.nulls == Nulls.SKIP or (rule.where and rule.tolerance):
         raise Lost("the rows in its scope are not all rows, of which DQDL takes the share")
-    test = f"coalesce(({check.expression}), {'true' if rule.nulls == Nulls.PASS else 'false'})"
+    return _rows(rule, f"coalesce(({check.expression}), {'true' if rule.nulls == Nulls.PASS else 'false'})")
+
+
+def _rows(rule: OurRule, test: str) -> list[Theirs]:
     test = f"not coalesce(({rule.where}), false) or {test}" if rule.where else test
     return _with_threshold(rule, [Rule("CustomSql", (Parameter(f"select * from primary where {test}"),))])
+
+
+def _query_of_rows(rule: OurRule, check: custom.SqlRows) -> list[Theirs]:
+    """Rows that are returned pass in DQDL."""
+    passing = check.returns == "passing"
+    if rule.where and rule.tolerance:
+        raise Lost("the rows in its scope are not all rows, of which DQDL takes the share")
+    if check.condition is not None:
+        return _rows(rule, f"{'' if passing else 'not '}coalesce(({check.condition}), false)")
+    if rule.where or not check.key:
+        raise Lost(
+            "DQDL has no filter beside a query" if rule.where else "rows are told by a key in DQDL, and it has none"
+        )
+    query = as_primary(check.query)
+    if not passing:
+        alike = sql.conjunction(f"p.{sql.quote(name)} <=> q.{sql.quote(name)}" for name in check.key)
+        query = f"select p.* from primary p left anti join ({query}) q on {alike}"
+    return _with_threshold(rule, [Rule("CustomSql", (Parameter(query),))])
 
 
 def _schema(rule: OurRule, check: schema.Schema, rules: RuleSet) -> list[Theirs]:
@@ -342,6 +363,7 @@ def _schema_change(_rule: OurRule, _check: evolution.SchemaChange) -> list[Their
 EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     completeness.Required: _required,
     custom.That: _that,
+    custom.SqlRows: _query_of_rows,
     uniqueness.Unique: _unique,
     uniqueness.Key: _key,
     values.Values: _bounded,

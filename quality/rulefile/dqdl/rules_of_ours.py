@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from quality import sql
+from quality import query_text, sql
 from quality.model import Bounds
 from quality.rule_types import REGISTRY
 from quality.rule_types.base import MetricRule
@@ -154,10 +154,25 @@ def _is_primary_key(rule: Rule) -> list[Made]:
 
 
 def _custom_sql(rule: Rule) -> list[Made]:
+    query = rule.parameters[0].value
     if rule.condition is None:
-        raise Lost("rows that a query returns have no form yet, but the number that it gives")
+        return [_rows_of_query(query)]
     differs = DIFFERS if looks_back(rule.condition) else ""
-    return bounded("sql", {"query": rule.parameters[0].value}, rule.condition, differs)
+    return bounded("sql", {"query": query}, rule.condition, differs)
+
+
+def _rows_of_query(query: str) -> Entry:
+    """Rows that a query returns pass: those of which its condition is true, else those that have what it selects."""
+    test = query_text.condition(query)
+    if test is not None:
+        return _that(test, "", {"nulls": "fail"})
+    key = query_text.selected(query)
+    differs = "rows that share what is selected share a verdict, where AWS refuses them" if key else ""
+    return Entry(
+        "sql_rows",
+        {"query": query, **({"key": list(key)} if key else {}), "returns": "passing"},
+        differs=differs,
+    )
 
 
 def _column_exists(rule: Rule) -> list[Made]:

@@ -119,7 +119,10 @@ def _that(test: str, about: str = "") -> Entry:
 def _expression(kwargs: Arguments) -> list[Entry]:
     test = usable(kwargs["expression"], "its expression")
     name = kwargs.get("column_name")
-    return [_that(f"{sql.quote(name)} {test}" if name else test, f"{name}.expression" if name else "expression")]
+    # an older argument of dbt_utils, which filters rows
+    beside = {"where": usable(kwargs["condition"], "its condition")} if "condition" in kwargs else {}
+    about = f"{name}.expression" if name else "expression"
+    return [Entry("that", f"{sql.quote(name)} {test}" if name else test, beside, about)]
 
 
 def _expression_between(kwargs: Arguments) -> list[Entry]:
@@ -329,7 +332,7 @@ TESTS: dict[str, Test] = {
     "dbt_utils.not_accepted_values": Test("values", _in(True, {})),
     "dbt_utils.not_null_proportion": Test("at_least at_most", _proportion),
     "dbt_utils.unique_combination_of_columns": Test("combination_of_columns", _combination),
-    "dbt_utils.expression_is_true": Test("expression", _expression, counts="rows"),
+    "dbt_utils.expression_is_true": Test("expression condition", _expression, counts="rows"),
     "dbt_utils.recency": Test("field datepart interval ignore_time_component", _recent("field")),
     "dbt_expectations.expression_is_true": Test("expression", _expression, counts="rows"),
     "dbt_expectations.expression_between": Test("expression min_value max_value strictly", _expression_between, counts="rows"),

@@ -14,6 +14,7 @@ from typing import Any
 
 from quality import sql
 from quality.errors import Problem, RuleFileError
+from quality.query_text import relations
 from quality.rule_types import REGISTRY
 from quality.rule_types.base import RowRule
 from quality.rulefile import nodes
@@ -27,6 +28,7 @@ from quality.rulefile.imports.soda_checks import failing
 from quality.rulefile.imports.soda_metrics import measured
 from quality.rulefile.imports.soda_schema import PLAIN_TYPE, TYPES
 from quality.rulefile.imports.soda_thresholds import Threshold
+from quality.rulefile.imports.user_sql import number, over_batch
 from quality.rulefile.imports.writing import Writing, exists_in
 from quality.rulefile.nodes import Node
 from quality.rulefile.ruleforms import MODIFIERS
@@ -60,7 +62,8 @@ BOUNDS = {"minimum": "at_least", "exclusiveMinimum": "above", "maximum": "at_mos
 INTEGERS = {"i8": "tinyint", "i16": "smallint", "i32": "int", "i64": "bigint"}
 FLOATS = {"f32": "float", "f64": "double"}
 FORMATS = {"email": "email", "uuid": "uuid", "uri": "url", "hostname": "hostname", "ipv4": "ipv4", "ipv6": "ipv6"}
-_COUNTED = re.compile(
+#: The number of rows with a condition.
+COUNTED = re.compile(
     r"\s*select\s+count\s*\(\s*(?:\*|1)\s*\)\s+from\s+[^\s,]+\s+where\s+(.+?)\s*;?\s*", re.IGNORECASE | re.DOTALL
 )
 _CLAUSE = re.compile(r"\b(?:group|order|having|limit|union|join)\b", re.IGNORECASE)
@@ -111,7 +114,7 @@ class _OfElements:
     """Writes what is demanded of the elements of an array: rules about rows and one column."""
 
     def __init__(self, writing: Writing) -> None:
-        self.writing, self.lose = writing, writing.lose
+        self.writing, self.lose, self.dataset = writing, writing.lose, writing.dataset
 
     def add(self, line: int, what: str, made: Callable[[], list[Entry]]) -> None:
         """One demand, refused where it is no rule about the elements by themselves."""
@@ -299,6 +302,8 @@ def _quality(writing: Writing | _OfElements, node: Node, column: str) -> None:
     )
     what += f" of '{column}'" if column else ""
     _unread(writing, node, what, {*_QUALITY, *OPERATORS, "mustBeBetween", "mustNotBeBetween"})
+    if given.get("type") == "sql" and given.get("query"):
+        given = {**given, "query": over_batch(given["query"], writing.dataset)}
     writing.add(node.line, what, partial(rules, given, column))
 
 
@@ -406,15 +411,24 @@ def _of_field(entry: Entry, path: str) -> Entry:
 
 
 def _sql(given: Mapping[str, Any], column: str) -> Entry:
-    counted = _COUNTED.fullmatch(str(given.get("query", "")))
-    if counted is None:
-        raise Lost("rules that are queries have no form yet")
+    counted = COUNTED.fullmatch(str(given.get("query", "")))
+    if counted is None or not all(one.is_batch for one in relations(str(given["query"]))):
+        return _number(given, column)
     condition = re.sub(r"\$?\{(?:property|column)\}", lambda _: sql.quote(column), counted[1])
     good, limit = _negated(condition), _limit(given)
     if not good and (sql.problems(condition) or _CLAUSE.search(condition)):
-        raise Lost("rules that are queries have no form yet, but for the number of rows with a condition")
+        return _number(given, column)
     made = failing(condition, limit)
     return replace(made, body=good, about="") if made.type == "that" and good else made
+
+
+def _number(given: Mapping[str, Any], column: str) -> Entry:
+    """A query that gives a number."""
+    limit = _limit(given)
+    if not given.get("query"):
+        raise Lost("it has no query")
+    query = re.sub(r"\$?\{(?:property|column)\}", lambda _: sql.quote(column), str(given["query"]))
+    return number(query, limit.words(), f"{column}.sql" if column else "")
 
 
 def _negated(condition: str) -> str:

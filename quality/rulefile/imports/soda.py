@@ -17,6 +17,7 @@ from quality.rulefile.dqdl.rules_of_ours import Entry, slug
 from quality.rulefile.imports.choosing import chosen
 from quality.rulefile.imports.soda_checks import entries, watched
 from quality.rulefile.imports.soda_values import KEYS
+from quality.rulefile.imports.user_sql import over_batch
 from quality.rulefile.imports.writing import Writing
 from quality.rulefile.nodes import Node
 
@@ -109,7 +110,10 @@ class _Reading:
             body = next(iter(node.mapping.values())).plain()
             config = body if isinstance(body, dict) else {}
         what = f"{text}: {config['name']}" if text in ("schema", "failed rows") and "name" in config else text
-        filled = self.filled(config)
+        filled = {
+            key: over_batch(value, writing.dataset) if key.endswith("query") and text != "group by" else value
+            for key, value in self.filled(config).items()
+        }
         # what a schema check demands are demands of their own
         parts = _demands(filled) if text == "schema" else [("", filled)]
         for named, part in parts:

@@ -6,22 +6,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from quality import sql
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry
 from quality.rulefile.imports import soda_groups
-from quality.rulefile.imports.counting import filtered
+from quality.rulefile.imports.counting import ROWS, filtered
+from quality.rulefile.imports.counting import measured as counted_by
 from quality.rulefile.imports.soda_metrics import NAMES, measured, recorded
 from quality.rulefile.imports.soda_schema import schema
 from quality.rulefile.imports.soda_thresholds import Threshold, most, threshold, tolerance
 from quality.rulefile.imports.soda_values import KEYS
+from quality.rulefile.imports.user_sql import failing_rows, number, refuse
 from quality.rulefile.imports.writing import exists_in, reference_name
+from quality.rulefile.ruleforms import slug
 
 #: How a check is shown and sampled; nothing that it demands.
 _UNHEARD = {"identity", "samples limit", "samples columns", "collect failed rows", "title", "description"}
@@ -68,6 +72,8 @@ def entries(
         made = [entry for rule in soda_groups.checks(given) for entry in _grouped(rule)]
     else:
         made = _other(check, given, columns, variables or {})
+    if "where" in beside and any(key.endswith(" query") for key in config):
+        raise Lost("its filter does not reach into a query; write the condition there")
     return [filtered(replace(one, beside={**beside, **one.beside, **_scope(beside, one)})) for one in made]
 
 
@@ -157,13 +163,57 @@ def _thresholds(text: str, given: dict[str, Any]) -> list[tuple[Threshold, dict[
 
 def _failed_rows(given: dict[str, Any]) -> list[Entry]:
     if "fail query" in given:
-        raise Lost("rules that are queries have no form yet")
+        return _returned(str(given.pop("fail query")), given)
     condition = str(given.pop("fail condition", "")).strip()
     if not condition or sql.problems(condition):
         raise Lost(f"its fail condition cannot be used: {'; '.join(sql.problems(condition))}")
     asked = _thresholds("", given) or [(Threshold({"at_most": 0}), {})]
     _refuse(given)
     return [replace(one := failing(condition, limit), beside={**one.beside, **beside}) for limit, beside in asked]
+
+
+def _returned(query: str, given: dict[str, Any]) -> list[Entry]:
+    """So many rows may be returned by a query."""
+    asked = _thresholds("", given) or [(Threshold({"at_most": 0}), {})]
+    _refuse(given)
+    found = []
+    for limit, beside in asked:
+        allowed = most(limit, percent=False)
+        if allowed is not None:
+            made = failing_rows(query, tolerance(allowed), "failed-rows")
+        else:
+            made = number(f"select count(*) from ({query})", _numbers(limit), "failed-rows")
+        found.append(replace(made, beside={**made.beside, **beside}))
+    return found
+
+
+def _numbers(limit: Threshold) -> Mapping[str, Any]:
+    """Bounds of a number. Raises Lost."""
+    words = limit.words()
+    if any(isinstance(value, timedelta) for value in words.values()):
+        raise Lost("its threshold is a length of time")
+    return words
+
+
+def _of_sql(
+    metric: str, given: dict[str, Any], threshold_text: str, changed: Callable[[Threshold], Threshold]
+) -> list[Entry]:
+    """A metric that is a query, or an expression over rows, with its thresholds and alerts."""
+    query, expression = given.pop(f"{metric} query", ""), given.pop(f"{metric} expression", "")
+    asked = _thresholds(threshold_text, given)
+    _refuse(given)
+    if not asked:
+        raise Lost("it has no threshold")
+    found = []
+    for limit, beside in asked:
+        words = _numbers(changed(limit))
+        if query:
+            made = number(str(query), words, slug(metric))
+        else:
+            refuse(f"select {expression} from this")
+            made = counted_by(slug(metric), f"select {expression} from {ROWS}", words)
+        found.append(replace(made, beside={**made.beside, **beside}))
+    return found
 
 
 def failing(condition: str, limit: Threshold) -> Entry:
@@ -214,7 +264,7 @@ def _metric(
         arguments[1:] = [variables.get(name, name) for name in arguments[1:]]
     if metric not in NAMES:
         if f"{metric} expression" in given or f"{metric} query" in given:
-            raise Lost("metrics that are defined by SQL have no form yet")
+            return _of_sql(metric, given, found["threshold"].strip(), partial(_changed, found))
         raise Lost(f"the metric '{metric}' has no form yet")
     if metric != "row_count" and not arguments:
         raise Lost("it names no column")

@@ -13,8 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from quality.model import Location, Nulls, Severity
+from quality.query_text import renamed
 from quality.rule_types.completeness import Required
-from quality.rule_types.custom import That
+from quality.rule_types.custom import CustomSql, That
 from quality.rule_types.formats import FormatRule
 from quality.rule_types.relations import ExistsIn
 from quality.rule_types.rules import Rule, RuleSet, default_id, default_on_fail
@@ -37,7 +38,7 @@ from quality.rule_types.values import (
 )
 from quality.rulefile.dqdl.losses import Converted, Loss
 from quality.rulefile.dqdl.tree import Position
-from quality.rulefile.imports.odcs import BOUNDS, ENGINE, FLOATS, FORMATS, INTEGERS, OPERATORS
+from quality.rulefile.imports.odcs import BOUNDS, COUNTED, ENGINE, FLOATS, FORMATS, INTEGERS, OPERATORS
 from quality.rulefile.imports.writing import references_of
 from quality.rulefile.lint import dumped, entry
 from quality.rulefile.loader import parsed
@@ -301,6 +302,18 @@ def _most(rule: Rule) -> dict[str, Any]:
     return {"mustBeLessOrEqualTo": rule.tolerance.rows} if rule.tolerance.rows else {"mustBe": 0}
 
 
+def _query(check: CustomSql) -> dict[str, Any] | None:
+    """A query that gives a number within bounds that the standard has a word for. One that counts rows with a condition would come
+    back as a rule about these."""
+    terms = dict(check.bounds.terms)
+    if check.bounds.past or COUNTED.fullmatch(check.query) or not all(_comparable("number", v) for v in terms.values()):
+        return None
+    query = {"type": "sql", "query": renamed(check.query, lambda _: "{object}")}
+    if terms.keys() == {"above", "below"}:
+        return {**query, "mustBeBetween": [terms["above"], terms["below"]]}
+    return {**query, **{_OPERATOR_OF[word]: value for word, value in terms.items()}} if len(terms) == 1 else None
+
+
 def _library(rule: Rule) -> dict[str, Any] | None:
     """The metric, or the query, that says what a rule does."""
     check, passes = rule.check, rule.nulls == Nulls.PASS
@@ -319,6 +332,8 @@ def _library(rule: Rule) -> dict[str, Any] | None:
     if isinstance(check, RowCount) and not check.bounds.past and len(check.bounds.terms) == 1:
         ((word, value),) = check.bounds.terms
         return {"metric": "rowCount", _OPERATOR_OF[word]: value} if _comparable("number", value) else None
+    if isinstance(check, CustomSql) and not is_template(check.query):
+        return _query(check)
     if isinstance(check, RowCount) and not check.bounds.past and {*dict(check.bounds.terms)} == {"above", "below"}:
         ends = [dict(check.bounds.terms)[word] for word in ("above", "below")]
         return (
