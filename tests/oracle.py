@@ -889,7 +889,8 @@ def _correlation(pairs: list[tuple[Any, Any]]) -> float | None:
     mean_x, mean_y = (math.fsum(side) / len(whole) for side in zip(*whole, strict=True))
     xy = math.fsum((x - mean_x) * (y - mean_y) for x, y in whole)
     xx, yy = math.fsum((x - mean_x) ** 2 for x, _ in whole), math.fsum((y - mean_y) ** 2 for _, y in whole)
-    return xy / math.sqrt(xx * yy) if xx and yy else math.nan
+    # of points in a line rounding alone would lead beyond 1
+    return max(-1.0, min(1.0, xy / math.sqrt(xx * yy))) if xx and yy else math.nan
 
 
 ORDERS: Mapping[str, Callable[[Sequence[Row], Mapping[str, Any]], Any]] = {

@@ -392,6 +392,7 @@ def apart(column, method, reference, **more):
     return {"name": name, "drift": given}
 
 
+@pytest.mark.full("small")
 @pytest.mark.parametrize("size", ("small", "large"))
 def test_a_column_is_as_far_from_that_of_a_reference_as_its_values_are(place, drifted, size):
     rules = [apart("size", method, reference) for method in DRIFT_MEASURES for reference in ("typed", "text")]

@@ -239,7 +239,7 @@ ORDERED = (
 )
 
 
-@pytest.mark.full("small")
+@pytest.mark.full
 @pytest.mark.parametrize("size", ("large", "small"))
 def test_rows_out_of_order_are_found_by_the_columns_that_are_compared(spark, place, size):
     rows = [{**row, "m": [("a", row["n"])]} for row in ROWS]
