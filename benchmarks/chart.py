@@ -47,7 +47,7 @@ def groups(content: Any) -> dict[str, list[tuple[str, float]]]:
 
 
 def _median(rows: Iterable[Any]) -> float:
-    return statistics.median(row["cpu"] for row in rows if row["round"] > 0)
+    return statistics.median(float(row["cpu"]) for row in rows if row["round"] > 0)
 
 
 def svg(found: dict[str, list[tuple[str, float]]]) -> str:

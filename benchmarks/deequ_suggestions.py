@@ -111,8 +111,13 @@ def _judge(code: str) -> Callable[[Columns], bool]:
         return lambda day: not (day[name] < 0).any()
     if method == "isUnique":
         return lambda day: _unique(day[name])
-    numbers = {"hasMin": np.nanmin, "hasMax": np.nanmax, "hasMean": np.nanmean, "hasStandardDeviation": np.nanstd}
-    texts = {"hasMinLength": min, "hasMaxLength": max}
+    numbers: dict[str, Any] = {
+        "hasMin": np.nanmin,
+        "hasMax": np.nanmax,
+        "hasMean": np.nanmean,
+        "hasStandardDeviation": np.nanstd,
+    }
+    texts: dict[str, Any] = {"hasMinLength": min, "hasMaxLength": max}
     if method in numbers:
         return lambda day: _near(
             float(numbers[method](day[name])) if not _gone(day[name]).all() else np.nan, equal, at_least, near
@@ -139,7 +144,7 @@ def _gone(values: np.ndarray) -> np.ndarray:
 
 def _texts(values: np.ndarray) -> list[Any]:
     if values.dtype == object:
-        return values.tolist()
+        return list(values.tolist())
     return [None if v != v else str(int(v)) if v == int(v) else repr(v) for v in values.tolist()]
 
 

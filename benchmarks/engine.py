@@ -27,6 +27,7 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ class Bench:
         return {
             ("read", case): lambda: lines().write.format("noop").mode("overwrite").save(),
             ("copy", case): lambda: lines().write.mode("overwrite").parquet(str(written)),
-            **{(name, case): (lambda path=path: run(path)) for name, path in rules.items()},
+            **{(name, case): partial(run, path) for name, path in rules.items()},
             ("profile", case): lambda: quality.profile(days, format="csv", spark=self.spark),
         }
 

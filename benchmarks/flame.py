@@ -69,11 +69,10 @@ def main() -> None:
         with session(master=f"local[{options.cores}]", extra={"spark.driver.memory": options.memory}) as own:
             bench = Bench(own.spark, folder, options)
             action = bench.action(options.workload, bench.data(options.rows))
+            jvm: Any = own.spark._jvm
             action()
             shutil.rmtree(folder / "written", ignore_errors=True)
-            samples = recorded(
-                str(own.spark._jvm.java.lang.ProcessHandle.current().pid()), action, Path(temporary), jcmd, jfr
-            )
+            samples = recorded(str(jvm.java.lang.ProcessHandle.current().pid()), action, Path(temporary), jcmd, jfr)
     root = folded(samples)
     title = f"{options.workload}, {options.rows:,} rows: {root.samples:,} samples of threads that run tasks"
     options.output.write_text(drawn(root, title), encoding="utf-8")

@@ -28,6 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 import daily
 import deequ_suggestions
+import faults
 
 from quality.suggesting.facts import Batch, of_arrays
 from quality.suggesting.judging import Suggestion, breaks
@@ -46,13 +47,13 @@ def load(name: str) -> list[tuple[Any, daily.Columns]]:
         return daily.load(name)
     rng, number, made = np.random.default_rng(5), 0, []
     for t, (day, columns) in enumerate(daily.load("flights")):
-        rows = rng.random(daily.rows_of(columns)) < 0.5 + 0.5 * t / 365
+        rows = rng.random(faults.rows_of(columns)) < 0.5 + 0.5 * t / 365
         kept = {
             name: values[rows]
             for name, values in columns.items()
             if name in ("carrier", "origin", "dest", "distance", "air_time")
         }
-        n = daily.rows_of(kept)
+        n = faults.rows_of(kept)
         kept["booking"] = number + np.arange(1.0, n + 1)
         kept["fare"] = np.round((40 + 0.1 * kept["distance"]) * 1.002**t * rng.lognormal(0, 0.2, n), 2)
         kept["miles"] = np.floor(rng.gamma(2, 4000, n) * (1 + t / 200))
@@ -94,7 +95,7 @@ def walk(name: str, every: int, *, way: str, deequ: dict[str, list[Any]] | None 
         if (t - FIRST) % every == 0:
             for fault in daily.FAULTS:
                 for share in daily.SHARES:
-                    twin = daily.inject(days[t][1], fault, share, rng)
+                    twin = faults.inject(days[t][1], fault, share, rng)
                     if twin is not None:
                         found[fault][share].append(bool((judged(twin[0]) & ~clean).any()))
         accepted.append(batches[t])
