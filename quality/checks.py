@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, Query, base_type
 from quality.distributions import Drift, OwnAnalyzer
+from quality.elements import OverElements, in_place, over
 from quality.errors import RuleDataError
 from quality.grouping import Group
 from quality.model import Nulls
@@ -287,6 +288,9 @@ def _compliance(rule: Rule, check: RowRule, predicate: str, skipped: list[str]) 
 def metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
     """The rule's metric and the scope it is measured in. Raises RuleDataError when it does not fit the columns."""
     analyzer = check.held(row, rule.where)
+    elements = over(analyzer, row)
+    if elements:
+        return _metric_of_elements(rule, *elements, conjunction([well_formed, _where(rule)]))
     if analyzer.source == "keys" and not analyzer.columns:
         # a key of no columns is the whole row
         analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))
@@ -306,6 +310,13 @@ def metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> M
     if isinstance(analyzer, Drift) and analyzer.reference:
         return replace(made, reference=analyzer.answer, origin=f"{analyzer.measure} against {analyzer.other}")
     return made
+
+
+def _metric_of_elements(rule: Rule, analyzer: OverElements, inside: Elements, scope: str) -> MetricCheck:
+    if rule.group_by:
+        raise RuleDataError(f"{analyzer.name} of elements is not measured in groups: it is one of the whole batch")
+    own = analyzer.pass_over(inside, scope)
+    return MetricCheck(rule, analyzer, scope, (in_place(inside, analyzer.element),), own=own)
 
 
 def by_of(rule: Rule, row: Row) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from quality.rule_types import (
     distributions,
     evolution,
     names,
+    paths,
     schema,
     statistics,
     uniqueness,
@@ -92,6 +93,9 @@ def export(rule: OurRule, rules: RuleSet) -> list[Theirs]:
         raise Lost("it depends on the time of the run")
     if templates and any("{{" in text for text in _texts(rule)):
         raise Lost(f"it depends on the batch, and DQDL has no templates: {templates[0]}")
+    for name in rule.check.columns():
+        if {*paths.split(name)} & {*paths.ELEMENTS}:
+            raise Lost(f"'{name}' is about the elements of a column, and DQDL has rules about whole columns")
     if isinstance(rule.check, schema.Schema):
         return _schema(rule, rule.check, rules)
     if isinstance(rule.check, composition.BatchComposition):
