@@ -60,7 +60,7 @@ class OverElements(OwnAnalyzer):
         lists = path[: path.rindex("]") + 1]
         what = f"counting values of elements {path}" if self.counted else f"measuring elements {lists}"
         named, rows = (path, scope) if self.counted else (lists, "true")
-        return OwnPass(SOURCE, (named.lower(),), inside.arrays, rows, self.form, what, 1, self.shuffles)
+        return OwnPass(SOURCE, (named,), inside.arrays, rows, self.form, what, 1, self.shuffles)
 
 
 def over(analyzer: Analyzer, row: Row) -> tuple[OverElements, Elements] | None:

@@ -83,7 +83,7 @@ def test_a_path_that_cannot_be_demanded_of_is_refused(rule_file, rule, wrong):
 def test_metrics_of_elements_share_a_pass_where_they_are_of_the_same_lists(rule_file):
     rules = """
 - {mean: {column: 'items[].price', above: 0}, where: n > 1}
-- sum: {column: 'Items[].price', above: 0}
+- sum: {column: 'items[].price', above: 0}
 - completeness: {column: 'items[]', at_least: 0}
 - max: {column: 'm[values]', above: 0}
 - distinct_count: {column: 'items[].price', above: 0}
