@@ -162,7 +162,9 @@ def expected(word: str, path: str, where: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("size", "asking", "passes", "shuffles"), (("small", FEW, 5, 0), ("large", ASKED, 7, 2)), ids=("small", "large")
+    ("size", "asking", "passes", "shuffles"),
+    (pytest.param("small", FEW, 5, 0, marks=pytest.mark.full), ("large", ASKED, 7, 2)),
+    ids=("small", "large"),
 )
 def test_a_metric_of_a_path_is_that_of_all_elements_of_the_rows_in_scope(spark, place, size, asking, passes, shuffles):
     rules = "\n".join(rule(number, *asked) for number, asked in enumerate(asking))
