@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from quality.sql import RELATIONS, Token, quote, tokens
+from quality.sql import AGGREGATES, RELATIONS, Token, quote, tokens
 
 #: Words that end a FROM clause.
 _ENDS = frozenset(
@@ -24,6 +24,8 @@ _CLAUSES = _ENDS - {"where"} | {"join", "lateral", "pivot", "unpivot", "tablesam
 _NO_ALIAS = (
     _CLAUSES | _ENDS | {"inner", "left", "right", "full", "cross", "natural", "semi", "anti", "outer", "on", "using"}
 )
+#: What begins a query where an expression may stand, behind its bracket.
+_QUERIES = frozenset(["table", "values", "from"])
 _NAMES = ("word", "quoted")
 
 
@@ -151,6 +153,8 @@ def condition(text: str) -> str | None:
         return None
     if rest[0].kind not in _NAMES or _plain(rest[0]).lower() not in RELATIONS:
         return None
+    if any(_looks_at_others(rest, place) for place in range(len(rest))):
+        return None
     alias = None if _word(rest, 1) == "where" else _alias(rest, 1)
     place = 1 + (alias is not None) + (_word(rest, 1) == "as")
     return (
@@ -160,18 +164,32 @@ def condition(text: str) -> str | None:
     )
 
 
+def _looks_at_others(found: list[Token], place: int) -> bool:
+    """Whether it is a query in brackets, or a call that looks at many rows or makes many of one."""
+    if _is(found, place, "("):
+        return _word(found, place + 1) in _QUERIES
+    return _is(found, place + 1, "(") and found[place].kind in _NAMES and _plain(found[place]).lower() in AGGREGATES
+
+
 def _unqualified(text: str, found: list[Token], name: Token) -> str | None:
-    """An expression without the name of its relation before columns."""
+    """An expression without the name of its relation before columns; None where a function within it has an argument of that name."""
     if not found:
+        return None
+    if any(_is(found, at, "-") and _is(found, at + 1, ">") for at in range(len(found))) and any(
+        _is_called(found, at, name) and not _is(found, at + 1, ".") for at in range(len(found))
+    ):
         return None
     end = found[-1].start + len(found[-1].text)
     parts, last = list[str](), found[0].start
     for place, token in enumerate(found[:-1]):
-        is_name = token.kind in _NAMES and _plain(token).lower() == _plain(name).lower()
-        if is_name and _is(found, place + 1, ".") and not (place and _is(found, place - 1, ".")):
+        if _is_called(found, place, name) and _is(found, place + 1, ".") and not (place and _is(found, place - 1, ".")):
             parts.append(text[last : token.start])
             last = found[place + 1].start + 1
     return "".join([*parts, text[last:end]])
+
+
+def _is_called(found: list[Token], place: int, name: Token) -> bool:
+    return found[place].kind in _NAMES and _plain(found[place]).lower() == _plain(name).lower()
 
 
 def selected(text: str) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ CONDITIONS = {
     "select distinct o.id from this as o where o.a < 1 and x.o.y > '(' and `o`.b in (1, 2)": "a < 1 and x.o.y > '(' and b in (1, 2)",
     "select this.a from this where this.a is distinct from b": "a is distinct from b",
     "select a from `This` where extract(year from d) = 2": "extract(year from d) = 2",
+    "select a from this t where exists(t.b, x -> x.c < t.d) and max > 1": "exists(b, x -> x.c < d) and max > 1",
 }
 NO_CONDITION = [
     "select count(*) from this where a",
@@ -51,6 +52,11 @@ NO_CONDITION = [
     "select a from this where b union select c from this",
     "with x as (select 1) select a from this where b",
     "select a from (select a from this) where b",
+    "select a from this t where exists(b, t -> t.c < 0)",
+    "select a from this t where exists(b, (x, T) -> t.c < x)",
+    "select a from this where count(a) > 1",
+    "select a from this where a in (values 1, 2)",
+    "select a from this where a in (table this)",
 ]
 
 
