@@ -27,17 +27,21 @@ _NO_ALIAS = (
 #: What begins a query where an expression may stand, behind its bracket.
 _QUERIES = frozenset(["table", "values", "from"])
 _NAMES = ("word", "quoted")
+#: What is read more often is not counted on.
+_MOST_READS = 1_000
 
 
 @dataclass(frozen=True)
 class Named:
     """A relation where a query names it: `name` as it would be said without quotes, its parts joined by dots; `start` and `end`
-    in the text; `aliased` where another name follows."""
+    in the text; `aliased` where another name follows. `body`: the name of the WITH it stands in; `own`: it is itself such a name."""
 
     name: str
     start: int
     end: int
     aliased: bool = False
+    body: str = ""
+    own: bool = False
 
     @property
     def is_batch(self) -> bool:
@@ -60,7 +64,24 @@ class _Level:
 
 def relations(text: str) -> tuple[Named, ...]:
     """The relations that a query names, as often as it does, in order; names of a WITH are none."""
-    return tuple(_relations(tokens(text)))
+    return tuple(one for one in _relations(tokens(text)) if not one.own)
+
+
+def read_by(text: str) -> tuple[str, ...]:
+    """The names of the relations that a query reads, as often as it reads them: Spark reads what stands below a WITH anew wherever
+    its name is used, and never where it is not."""
+    found = list(_relations(tokens(text)))
+    times = {"": 1}
+
+    def used(body: str) -> int:
+        if body not in times:
+            # a name within what it names is another one
+            times[body] = 1
+            uses = sum(used(one.body) for one in found if one.own and one.name.lower() == body)
+            times[body] = min(uses, _MOST_READS)
+        return times[body]
+
+    return tuple(one.name for one in found if not one.own for _ in range(used(one.body)))
 
 
 def _relations(found: list[Token]) -> Iterator[Named]:
@@ -80,9 +101,10 @@ def _relations(found: list[Token]) -> Iterator[Named]:
             while _is(found, last + 1, ".") and last + 2 < len(found) and found[last + 2].kind in _NAMES:
                 last += 2
             name = ".".join(_plain(part) for part in found[index - 1 : last + 1 : 2])
-            if name.lower() not in own and not _is(found, last + 1, "("):
+            if not _is(found, last + 1, "("):
                 end = found[last].start + len(found[last].text)
-                yield Named(name, token.start, end, _alias(found, last + 1) is not None)
+                body = next((level.body for level in reversed(levels) if level.body), "")
+                yield Named(name, token.start, end, _alias(found, last + 1) is not None, body, name.lower() in own)
             level.expects, index = False, last + 1
         else:
             _step(level, token, word, _word(found, index - 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quality.query_text import condition, relations, renamed, selected
+from quality.query_text import condition, read_by, relations, renamed, selected
 
 NAMED = {
     "select 1": [],
@@ -28,6 +28,31 @@ NAMED = {
 def test_the_relations_of_a_query(query):
     assert [one.name for one in relations(query)] == NAMED[query]
     assert all(query[one.start : one.end].replace("`", "") == one.name for one in relations(query))
+
+
+READ = {
+    "select * from this t join this u using (a) join b": ["this", "this", "b"],
+    "with x as (select * from this) select * from x join x y using (a)": ["this", "this"],
+    "with x as (select * from a), y as (select * from x union all select * from X) select * from y, y z": ["a"] * 4,
+    "with x as (select * from a), y as (select * from this) select * from y": ["this"],
+    "with x as (select * from a where b in (select c from d)) select (select max(b) from x) from x": [
+        "a",
+        "a",
+        "d",
+        "d",
+    ],
+}
+
+
+@pytest.mark.parametrize("query", READ)
+def test_what_a_query_reads_and_how_often(query):
+    assert list(read_by(query)) == READ[query]
+
+
+def test_names_that_double_what_they_read_are_counted_to_an_end():
+    steps = ", ".join(f"x{n} as (select * from x{n - 1} union all select * from x{n - 1})" for n in range(1, 60))
+    assert len(read_by(f"with x0 as (select * from this), {steps} select * from x59")) >= 1000
+    assert "a" in read_by("with x as (with x as (select * from a) select * from x) select * from x")
 
 
 CONDITIONS = {
