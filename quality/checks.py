@@ -16,7 +16,7 @@ from quality.errors import RuleDataError
 from quality.grouping import Group
 from quality.model import Nulls
 from quality.passes import OwnPass, own_pass
-from quality.query_text import relations
+from quality.query_text import read_by
 from quality.rule_types.base import Elements, KeyRule, MetricRule, Row, RowRule, element
 from quality.rule_types.completeness import Required
 from quality.rule_types.custom import SqlRows
@@ -25,7 +25,7 @@ from quality.rule_types.questions import Told
 from quality.rule_types.rules import Rule, default_on_fail
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
-from quality.sql import conjunction
+from quality.sql import RELATIONS, conjunction
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
 WORD_BITS = 62
@@ -333,7 +333,7 @@ def part_id(rule: Rule, number: int) -> str:
 
 
 def reads(query: str) -> tuple[int, tuple[str, ...]]:
-    """How often a query names the batch, so often it is read, and the references it names, as often as it does."""
-    named = relations(query)
-    others = tuple(one.name for one in named if not one.is_batch)
+    """How often a query reads the batch, and the references it reads, as often as it does."""
+    named = read_by(query)
+    others = tuple(name for name in named if name.lower() not in RELATIONS)
     return (len(named) - len(others)) or int(not others), others
