@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 
 from quality.analyzers import FRACTIONAL, Analyzer, Completeness, Compliance, Query, base_type
 from quality.distributions import Drift, OwnAnalyzer
+from quality.elements import OverElements, in_place, over
 from quality.errors import RuleDataError
 from quality.grouping import Group
 from quality.model import Nulls
 from quality.passes import OwnPass, own_pass
-from quality.query_text import relations
+from quality.query_text import read_by
 from quality.rule_types.base import Elements, KeyRule, MetricRule, Row, RowRule, element
 from quality.rule_types.completeness import Required
 from quality.rule_types.custom import SqlRows
@@ -24,7 +25,7 @@ from quality.rule_types.questions import Told
 from quality.rule_types.rules import Rule, default_on_fail
 from quality.rule_types.schema import Malformed
 from quality.sensitive import Hiding, Sensitive
-from quality.sql import conjunction
+from quality.sql import RELATIONS, conjunction
 
 #: Rules of one mask word: a bit each in a bigint, sign bit left alone.
 WORD_BITS = 62
@@ -287,6 +288,9 @@ def _compliance(rule: Rule, check: RowRule, predicate: str, skipped: list[str]) 
 def metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> MetricCheck:
     """The rule's metric and the scope it is measured in. Raises RuleDataError when it does not fit the columns."""
     analyzer = check.held(row, rule.where)
+    elements = over(analyzer, row)
+    if elements:
+        return _metric_of_elements(rule, *elements, conjunction([well_formed, _where(rule)]))
     if analyzer.source == "keys" and not analyzer.columns:
         # a key of no columns is the whole row
         analyzer = replace(analyzer, columns=tuple(column.name for column in row.columns))
@@ -308,6 +312,13 @@ def metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> M
     return made
 
 
+def _metric_of_elements(rule: Rule, analyzer: OverElements, inside: Elements, scope: str) -> MetricCheck:
+    if rule.group_by:
+        raise RuleDataError(f"{analyzer.name} of elements is not measured in groups: it is one of the whole batch")
+    own = analyzer.pass_over(inside, scope)
+    return MetricCheck(rule, analyzer, scope, (in_place(inside, analyzer.element),), own=own)
+
+
 def by_of(rule: Rule, row: Row) -> tuple[str, ...]:
     """SQL of the columns that make the groups of a rule. Raises RuleDataError for what makes none."""
     for name in rule.group_by:
@@ -322,7 +333,7 @@ def part_id(rule: Rule, number: int) -> str:
 
 
 def reads(query: str) -> tuple[int, tuple[str, ...]]:
-    """How often a query names the batch, so often it is read, and the references it names, as often as it does."""
-    named = relations(query)
-    others = tuple(one.name for one in named if not one.is_batch)
+    """How often a query reads the batch, and the references it reads, as often as it does."""
+    named = read_by(query)
+    others = tuple(name for name in named if name.lower() not in RELATIONS)
     return (len(named) - len(others)) or int(not others), others

@@ -19,16 +19,17 @@ from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from quality import drifting, further, group_scan, queries
+from quality import drifting, element_scan, further, group_scan, queries
 from quality.analyzers import Analyzer
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
 from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck
 from quality.distributions import Drift
+from quality.elements import SOURCE as OF_ELEMENTS
 from quality.errors import EngineError, InputError, RuleDataError, did_you_mean
 from quality.grouping import Group, too_many_groups
-from quality.keys import Frequencies, KeyCounter
+from quality.keys import Frequencies, KeyCounter, metric_of_keys
 from quality.matches import Match
 from quality.model import Metric
 from quality.planner import Plan
@@ -192,7 +193,8 @@ class Engine:
             self.launched.narrow += 0 if batch.kept else 1 if batch.small else own.reads
             self.launched.shuffles += 0 if batch.small else own.shuffles
             try:
-                metrics |= further.measure(batch, own, checks)
+                by = element_scan if own.kind == OF_ELEMENTS else further
+                metrics |= by.measure(batch, own, checks)
             except (PySparkException, Py4JJavaError) as error:
                 errors |= {check.rule.id: reason(error) for check in checks}
         return replace(scanned, metrics=metrics, errors=errors)
@@ -419,9 +421,6 @@ def _metric(check: MetricCheck, scanned: Scanned, frequencies: Mapping[KeyPass, 
         scope = scanned.scopes[check.scope]
         return ratio_metric(analyzer, scope - scanned.failed[check.rule.id], scope)
     if check.key:
-        numerator, denominator = analyzer.ratio(frequencies[check.key])  # type: ignore[attr-defined]
-        if denominator == 1 and analyzer.name == "CountDistinct":
-            return Metric(analyzer.key, numerator)
-        return ratio_metric(analyzer, numerator, denominator)
+        return metric_of_keys(analyzer, frequencies[check.key])
     # examples and windows ask no query
     return scanned.metrics.get(check.rule.id) or Metric(analyzer.key, None)

@@ -18,11 +18,14 @@ from typing import Any, cast
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from quality.analyzers import Analyzer
 from quality.backends.reading import Batch
 from quality.backends.tally import tally
 from quality.checks import KeyPass
+from quality.model import Metric
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.tally import read_key_runs
+from quality.verification import ratio_metric
 
 #: Up to so many duplicated keys are kept, and sent to every executor; beyond, both sides are shuffled.
 BROADCAST_KEYS = 500_000
@@ -45,6 +48,14 @@ class Frequencies:
     duplicated: int
     duplicate_rows: int
     doubled: DataFrame | None = field(default=None, compare=False, repr=False)
+
+
+def metric_of_keys(analyzer: Analyzer, frequencies: Frequencies) -> Metric:
+    """A metric of the frequencies of a key."""
+    numerator, denominator = analyzer.ratio(frequencies)  # type: ignore[attr-defined]
+    if denominator == 1 and analyzer.name == "CountDistinct":
+        return Metric(analyzer.key, numerator)
+    return ratio_metric(analyzer, numerator, denominator)
 
 
 class KeyCounter:

@@ -57,8 +57,20 @@ def returned(batch: Batch, question: Returned) -> tuple[Told, DataFrame | None]:
             return Told((), f"the query tells no rows, as {why}; name the columns that tell them under 'key'"), None
         names = [name for name, _ in columns]
         numbered = found.toDF(*(f"c{place}" for place in range(len(columns))))
-        parts = [f"c{names.index(c.name.lower())} as {question.marker}_{place}" for place, c in enumerate(wanted)]
-        return Told(tuple(column.name for column in wanted)), numbered.selectExpr(*parts).distinct()
+        texts, lost = [], []
+        for place, column in enumerate(wanted):
+            at = names.index(column.name.lower())
+            text = _compared(f"c{at}", columns[at][1], column.type)
+            texts.append(f"{text} as {question.marker}_{place}")
+            lost.append(f"c{at} is null or {text} is not null")
+        keys = numbered.where(sql.conjunction(lost)).selectExpr(*texts).distinct()
+        return Told(tuple(column.name for column in wanted)), keys
+
+
+def _compared(text: str, kind: str, wanted: str) -> str:
+    """SQL: a value as what it is when it is compared with one of another type. Keys that are then equal, as large whole numbers
+    beside floating ones, are one key: two would give a row twice."""
+    return text if kind == wanted else f"coalesce({text}, cast(null as {wanted}))"
 
 
 def _untold(column: Column, returned: Sequence[tuple[str, str]]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from quality.sql import RELATIONS, Token, quote, tokens
+from quality.sql import AGGREGATES, RELATIONS, Token, quote, tokens
 
 #: Words that end a FROM clause.
 _ENDS = frozenset(
@@ -24,18 +24,24 @@ _CLAUSES = _ENDS - {"where"} | {"join", "lateral", "pivot", "unpivot", "tablesam
 _NO_ALIAS = (
     _CLAUSES | _ENDS | {"inner", "left", "right", "full", "cross", "natural", "semi", "anti", "outer", "on", "using"}
 )
+#: What begins a query where an expression may stand, behind its bracket.
+_QUERIES = frozenset(["table", "values", "from"])
 _NAMES = ("word", "quoted")
+#: What is read more often is not counted on.
+_MOST_READS = 1_000
 
 
 @dataclass(frozen=True)
 class Named:
     """A relation where a query names it: `name` as it would be said without quotes, its parts joined by dots; `start` and `end`
-    in the text; `aliased` where another name follows."""
+    in the text; `aliased` where another name follows. `body`: the name of the WITH it stands in; `own`: it is itself such a name."""
 
     name: str
     start: int
     end: int
     aliased: bool = False
+    body: str = ""
+    own: bool = False
 
     @property
     def is_batch(self) -> bool:
@@ -58,7 +64,24 @@ class _Level:
 
 def relations(text: str) -> tuple[Named, ...]:
     """The relations that a query names, as often as it does, in order; names of a WITH are none."""
-    return tuple(_relations(tokens(text)))
+    return tuple(one for one in _relations(tokens(text)) if not one.own)
+
+
+def read_by(text: str) -> tuple[str, ...]:
+    """The names of the relations that a query reads, as often as it reads them: Spark reads what stands below a WITH anew wherever
+    its name is used, and never where it is not."""
+    found = list(_relations(tokens(text)))
+    times = {"": 1}
+
+    def used(body: str) -> int:
+        if body not in times:
+            # a name within what it names is another one
+            times[body] = 1
+            uses = sum(used(one.body) for one in found if one.own and one.name.lower() == body)
+            times[body] = min(uses, _MOST_READS)
+        return times[body]
+
+    return tuple(one.name for one in found if not one.own for _ in range(used(one.body)))
 
 
 def _relations(found: list[Token]) -> Iterator[Named]:
@@ -78,9 +101,10 @@ def _relations(found: list[Token]) -> Iterator[Named]:
             while _is(found, last + 1, ".") and last + 2 < len(found) and found[last + 2].kind in _NAMES:
                 last += 2
             name = ".".join(_plain(part) for part in found[index - 1 : last + 1 : 2])
-            if name.lower() not in own and not _is(found, last + 1, "("):
+            if not _is(found, last + 1, "("):
                 end = found[last].start + len(found[last].text)
-                yield Named(name, token.start, end, _alias(found, last + 1) is not None)
+                body = next((level.body for level in reversed(levels) if level.body), "")
+                yield Named(name, token.start, end, _alias(found, last + 1) is not None, body, name.lower() in own)
             level.expects, index = False, last + 1
         else:
             _step(level, token, word, _word(found, index - 2))
@@ -151,6 +175,8 @@ def condition(text: str) -> str | None:
         return None
     if rest[0].kind not in _NAMES or _plain(rest[0]).lower() not in RELATIONS:
         return None
+    if any(_looks_at_others(rest, place) for place in range(len(rest))):
+        return None
     alias = None if _word(rest, 1) == "where" else _alias(rest, 1)
     place = 1 + (alias is not None) + (_word(rest, 1) == "as")
     return (
@@ -160,18 +186,32 @@ def condition(text: str) -> str | None:
     )
 
 
+def _looks_at_others(found: list[Token], place: int) -> bool:
+    """Whether it is a query in brackets, or a call that looks at many rows or makes many of one."""
+    if _is(found, place, "("):
+        return _word(found, place + 1) in _QUERIES
+    return _is(found, place + 1, "(") and found[place].kind in _NAMES and _plain(found[place]).lower() in AGGREGATES
+
+
 def _unqualified(text: str, found: list[Token], name: Token) -> str | None:
-    """An expression without the name of its relation before columns."""
+    """An expression without the name of its relation before columns; None where a function within it has an argument of that name."""
     if not found:
+        return None
+    if any(_is(found, at, "-") and _is(found, at + 1, ">") for at in range(len(found))) and any(
+        _is_called(found, at, name) and not _is(found, at + 1, ".") for at in range(len(found))
+    ):
         return None
     end = found[-1].start + len(found[-1].text)
     parts, last = list[str](), found[0].start
     for place, token in enumerate(found[:-1]):
-        is_name = token.kind in _NAMES and _plain(token).lower() == _plain(name).lower()
-        if is_name and _is(found, place + 1, ".") and not (place and _is(found, place - 1, ".")):
+        if _is_called(found, place, name) and _is(found, place + 1, ".") and not (place and _is(found, place - 1, ".")):
             parts.append(text[last : token.start])
             last = found[place + 1].start + 1
     return "".join([*parts, text[last:end]])
+
+
+def _is_called(found: list[Token], place: int, name: Token) -> bool:
+    return found[place].kind in _NAMES and _plain(found[place]).lower() == _plain(name).lower()
 
 
 def selected(text: str) -> tuple[str, ...]:

@@ -114,10 +114,7 @@ class Scan:
         inputs = self.input_names(index, check)
         if self.by_deequ(check) and self.deequ:
             return self.deequ.aggregations(self.deequ.analyzer(check.analyzer, inputs))
-        kind = self.batch.row.type(check.analyzer.columns[0])
-        cast = check.analyzer.native_type(kind)
-        text = check.analyzer.sql(*(f"cast({i} as {cast})" if cast else i for i in inputs))
-        return [F.expr(_readable(text, kind, check.analyzer))]
+        return [F.expr(aggregate_of(check.analyzer, self.batch.row.type(check.analyzer.columns[0]), inputs))]
 
     @staticmethod
     def input_names(index: int, check: MetricCheck) -> list[str]:
@@ -133,10 +130,22 @@ class Scan:
         if self.by_deequ(check) and self.deequ:
             value = self.deequ.value(self.deequ.from_row(self.deequ.real(analyzer), row, start))
             return Metric(analyzer.key, value)
-        value = _python_value(row.get(start), self.batch.row.type(analyzer.columns[0]), analyzer)
-        if isinstance(value, datetime):
-            return Metric(analyzer.key, value, exact=value.isoformat(sep=" "))
-        return analyzer.metric(value)
+        return metric_of(analyzer, self.batch.row.type(analyzer.columns[0]), row.get(start))
+
+
+def aggregate_of(analyzer: Analyzer, kind: str, inputs: Sequence[str]) -> str:
+    """SQL of the native aggregate over columns of this type, as a value that comes over."""
+    cast = analyzer.native_type(kind)
+    text = analyzer.sql(*(f"cast({name} as {cast})" if cast else name for name in inputs))
+    return _readable(text, kind, analyzer)
+
+
+def metric_of(analyzer: Analyzer, kind: str, found: Any) -> Metric:
+    """The metric of what `aggregate_of` gave."""
+    value = _python_value(found, kind, analyzer)
+    if isinstance(value, datetime):
+        return Metric(analyzer.key, value, exact=value.isoformat(sep=" "))
+    return analyzer.metric(value)
 
 
 def scoped(check: MetricCheck, reference: str) -> str:

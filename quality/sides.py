@@ -251,7 +251,9 @@ def _together(context: Context, batch: Batch, plan: Plan) -> Written | None:
         # a frame of several inputs has no file for a row
         frame = with_file(batch).frame if plan.several else batch.frame
         told = FILE in frame.columns and len(batch.files) <= MOST_FILES
-        groups_of_files = FileGroups.of(frame.inputFiles()) if told else None
+        # a condition that no row can meet leaves no file to read
+        read = frame.inputFiles() if told else []
+        groups_of_files = FileGroups.of(read) if read else None
         marked = duplicates(frame, plan.row_checks, frequencies)
         engine.launched.wide += 1
         try:

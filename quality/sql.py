@@ -259,7 +259,15 @@ def _word_problems(found: list[Token], *, query: bool = False) -> list[str]:
             wrong.append("unix_timestamp() without an argument depends on the clock; write {{ run_time }}")
         elif word in _FORBIDDEN_WORDS and not query and not called and _is_statement_word(found, index):
             wrong.append(f"'{word}' makes a query of it: an expression over one row is expected")
+        elif word == "table" and not query and _names_a_table(found, index):
+            wrong.append("'table' makes a query of it: an expression over one row is expected")
     return wrong
+
+
+def _names_a_table(found: list[Token], index: int) -> bool:
+    # `in (table t)` reads another table; a column of that name is followed by no other
+    opened = index > 0 and found[index - 1] == Token("sign", "(")
+    return opened and index + 1 < len(found) and found[index + 1].kind in ("word", "quoted")
 
 
 def _is_statement_word(found: list[Token], index: int) -> bool:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from quality.analyzers import Analyzer, Query
 from quality.checks import MetricCheck, RowCheck, part_id
 from quality.distributions import Drift
+from quality.elements import SOURCE as OF_ELEMENTS
 from quality.grouping import Group, over_groups
 from quality.matches import Match
 from quality.model import (
@@ -166,7 +167,9 @@ def _judge_metric(check: MetricCheck, measured: Measured, rule_set: RuleSet) -> 
     rule, zone = check.rule, rule_set.input.timezone
     assert isinstance(rule.check, MetricRule)
     bounds, metric, scope = rule.check.bounds, measured.metrics[rule.id], measured.scopes[rule.id]
-    secret = tells(metric, check.analyzer.columns, rule_set.sensitive, scope) or _tells(check, rule_set)
+    # how many elements the rows have is not known: they may be few
+    values = 0 if check.analyzer.source == OF_ELEMENTS else scope
+    secret = tells(metric, check.analyzer.columns, rule_set.sensitive, values) or _tells(check, rule_set)
     found = {"metric": without_value(metric) if secret else metric, "rows_in_scope": scope}
     what = f"{metric.key.name} of '{metric.key.instance}'" if check.analyzer.columns else metric.key.name
     expected = rule.check.expected()
@@ -340,6 +343,8 @@ def _missing(check: MetricCheck, metric: Metric, scope: int, *, secret: bool) ->
     if isinstance(check.analyzer, Drift) and check.reference == {}:
         return f"does not exist: {check.analyzer.other} holds no values"
     overflow = ", or their sum has more than 38 digits" if metric.key.name == "Sum" else ""
+    if check.analyzer.source == OF_ELEMENTS:
+        return f"does not exist: the {scope:,} rows in scope have no element that is not NULL{overflow}"
     return f"does not exist: all {scope:,} rows in scope are NULL{overflow}"
 
 

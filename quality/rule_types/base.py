@@ -61,7 +61,7 @@ class Row:
         parts = paths.split(name)
         if {*parts} & {*paths.ELEMENTS}:
             raise RuleDataError(
-                f"'{name}' is about the elements of a column: a rule about rows with that column alone can be demanded of them"
+                f"'{name}' is about the elements of a column: a rule about rows, or about a metric, with that column alone can be demanded of them"
             )
         found = self._walk(parts)
         return Column(name, found[1]) if found else None

@@ -146,10 +146,11 @@ class Guarded(RowRule):
         return self.part.columns()
 
     def questions(self, where: str = "") -> tuple[Question, ...]:
-        """Those of the part; of a key, which ones are doubled."""
+        """Those of the part, about the rows of its filter; of a key, which ones are doubled."""
+        among = _both(where, self.where)
         if isinstance(self.part, KeyRule):
-            return (Repeated(self.part.columns(), _both(where, self.where)),)
-        return self.part.questions(where)
+            return (Repeated(self.part.columns(), among),)
+        return self.part.questions(among)
 
     def expressions(self) -> tuple[str, ...]:
         """Those of the part, and its filter."""
@@ -169,6 +170,7 @@ class Guarded(RowRule):
 
     def predicate(self, row: Row) -> str:
         """The part's, sure where it has a policy."""
+        row = replace(row, scope=_both(row.scope, self.where))
         test = self._of_key(self.part, row) if isinstance(self.part, KeyRule) else self.part.predicate(row)
         if self.nulls:
             missing = " or ".join(f"{ref} is null" for ref in self.part.null_references(row))
@@ -180,7 +182,7 @@ class Guarded(RowRule):
         return f"not coalesce(({self.where}), false) or ({test})" if self.where else test
 
     def _of_key(self, part: KeyRule, row: Row) -> str:
-        once = f"not {replace(row, scope=_both(row.scope, self.where)).repeated(part.columns())}"
+        once = f"not {row.repeated(part.columns())}"
         return conjunction([*(f"{row.ref(name)} is not null" for name in part.columns() if part.complete), once])
 
     def requirement(self) -> str:

@@ -225,6 +225,20 @@ def test_a_batch_without_rows_has_none_that_fail(place):
     place.conserves(0)
 
 
+def test_keys_that_are_one_number_to_the_batch_multiply_no_row(place):
+    big = 2**53
+    (place.directory / "wide").mkdir()
+    pq.write_table(pa.table({"id": [float(big), 1.0, None, 2.0]}), place.directory / "wide" / "a.parquet")
+    ids = pa.array([big, big + 1, None, 1], pa.int64())
+    pq.write_table(pa.table({"id": ids, "k": ["a", "b", "c", "d"]}), place.directory / "others.parquet")
+    rules = [written("seen", {"query": "select id from others", "key": "id"}, {})]
+    how: Any = {"format": "parquet", "top": top(place), "input": f"path: {place.directory}/wide"}
+    place.run("\n".join(rules), **how)
+    place.conserves(4)
+    assert place.passed("id") == [2.0]
+    assert sorted(map(str, (row["id"] for row in place.rows("quarantine")))) == ["1.0", "9007199254740992.0", "None"]
+
+
 HEAD = "version: 1\ndataset: a\ninput: {path: a.parquet}\nrules:\n"
 WRONG = {
     'sql_rows: "delete from this"': "a query begins with SELECT or WITH",

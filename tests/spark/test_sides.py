@@ -162,6 +162,13 @@ def test_an_empty_batch_is_held(place):
     assert (result.exit_code, result.data["status"], result.data["rows"]["input"]) == (4, "warning", 0)
 
 
+def test_a_condition_that_leaves_no_row_of_several_files_is_an_empty_batch(place):
+    put(place, pa.table({"n": [1, 2, 3]}))
+    rules = "- above: {column: n, value: 1}\n- mean: {column: n, at_least: 0}"
+    result = place.run(rules, format="parquet", input="where: n < 2 and 1 = 2\nallow_empty: true")
+    assert (result.data["rows"]["input"], place.rows("passed"), place.rows("quarantine")) == (0, [], [])
+
+
 def test_a_rule_that_breaks_the_shared_pass_is_set_apart_and_the_rest_is_judged(place):
     put(place, pa.table({"n": [1, 2, 0], "t": ["2020-01-01", "2020-1-1", "x"]}))
     rules = """

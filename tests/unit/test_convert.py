@@ -444,6 +444,9 @@ NOT_BACK = {
     "matches: {column: c, pattern: 'a\\\"b'}": 'DQDL cannot write a backslash before a quote or at the end of a text: a\\"b',
     "that: \"d = '{{ batch }}'\"": "it depends on the batch, and DQDL has no templates: d = '{{ batch }}'",
     "that: \"d < timestamp'{{ run_time }}'\"": "it depends on the time of the run",
+    "mean: {column: 'c[].p', above: 0}": "'c[].p' is about the elements of a column, and DQDL has rules about whole columns",
+    "iqr: {column: 'c[values]', above: 0}": "'c[values]' is about the elements of a column, and DQDL has rules about whole columns",
+    "above: {column: 'c[]', value: 0}": "'c[]' is about the elements of a column, and DQDL has rules about whole columns",
     "that: a > b, where: c, tolerance: 1%": "the rows in its scope are not all rows, of which DQDL takes the share",
 }  # fmt: skip
 

@@ -60,7 +60,14 @@ def checked(rule_file, rule):
 
 @pytest.mark.parametrize(("rule", "wrong"), (
     ("unique: 'items[].price'", "elements can be demanded of by a rule about one row and one column"),
-    ("mean: {column: 'items[].price', above: 0}", "'items[].price' is about the elements of a column: a rule about rows with"),
+    ("correlation: {columns: [n, 'items[].price'], above: 0}", "Correlation of n, items[].price is not measured of elements: an aggregate of one"),
+    ("distinct_count: {columns: ['items[].price', n], at_least: 0}", "CountDistinct of items[].price, n is not measured of elements"),
+    ("drift: {column: 'items[].price', method: psi, against: last 7, at_most: 1}", "Drift of items[].price is not measured of elements"),
+    ("mean: {column: 'items[].tags', above: 0}", "Mean needs a column of type number, 'items[].tags' is map<string,array<int>>"),
+    ("distinct_count: {column: 'items[]', at_least: 0}", "maps cannot be compared, so they are no key"),
+    ("entropy: {column: 'items[].tags', at_least: 0}", "maps cannot be compared, so they are not counted"),
+    ("mean: {column: 'n[]', above: 0}", "'n[]' leads nowhere: 'n' is int"),
+    ("{mean: {column: 'items[].price', above: 0}, group_by: n}", "Mean of elements is not measured in groups: it is one of"),
     ("compare: {column: 'items[].price', above: n}", "elements can be demanded of by a rule about one row and one column"),
     ("above: {column: 'm[]', value: 0}", "'m[]' leads nowhere: 'm' is map<struct<q:int,r:int>,double>; 'a.b' is a field of"),
     ("above: {column: 'items[].prize', value: 0}", "'items[].prize' leads nowhere: 'items' is array<"),
@@ -71,6 +78,31 @@ def checked(rule_file, rule):
 ))  # fmt: skip
 def test_a_path_that_cannot_be_demanded_of_is_refused(rule_file, rule, wrong):
     assert wrong in checked(rule_file, rule)
+
+
+def test_metrics_of_elements_share_a_pass_where_they_are_of_the_same_lists(rule_file):
+    rules = """
+- {mean: {column: 'items[].price', above: 0}, where: n > 1}
+- sum: {column: 'items[].price', above: 0}
+- completeness: {column: 'items[]', at_least: 0}
+- max: {column: 'm[values]', above: 0}
+- distinct_count: {column: 'items[].price', above: 0}
+- uniqueness: {column: 'items[].price', above: 0}
+- {entropy: {column: 'items[].price', above: 0}, where: n > 1}
+"""
+    plan = planner.plan(load(rule_file(HEAD + rules), batch="b"), ROW, text=False)
+    assert plan.errors == {}
+    steps = [
+        (step.width, step.purpose, len(step.rules), step.shuffles) for step in plan.steps if "element" in step.purpose
+    ]
+    assert steps == [
+        ("narrow", "measuring elements items[]", 3, 0),
+        ("narrow", "measuring elements m[values]", 1, 0),
+        ("narrow", "counting values of elements items[].price", 2, 1),
+        ("narrow", "counting values of elements items[].price", 1, 1),
+    ]
+    keys = {check.analyzer.key for check in plan.metric_checks}
+    assert ("Column", "Mean", "items[].price", "n > 1") in {(k.entity, k.name, k.instance, k.filter) for k in keys}
 
 
 def test_parts_of_a_sensitive_column_are_sensitive():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quality.query_text import condition, relations, renamed, selected
+from quality.query_text import condition, read_by, relations, renamed, selected
 
 NAMED = {
     "select 1": [],
@@ -30,12 +30,38 @@ def test_the_relations_of_a_query(query):
     assert all(query[one.start : one.end].replace("`", "") == one.name for one in relations(query))
 
 
+READ = {
+    "select * from this t join this u using (a) join b": ["this", "this", "b"],
+    "with x as (select * from this) select * from x join x y using (a)": ["this", "this"],
+    "with x as (select * from a), y as (select * from x union all select * from X) select * from y, y z": ["a"] * 4,
+    "with x as (select * from a), y as (select * from this) select * from y": ["this"],
+    "with x as (select * from a where b in (select c from d)) select (select max(b) from x) from x": [
+        "a",
+        "a",
+        "d",
+        "d",
+    ],
+}
+
+
+@pytest.mark.parametrize("query", READ)
+def test_what_a_query_reads_and_how_often(query):
+    assert list(read_by(query)) == READ[query]
+
+
+def test_names_that_double_what_they_read_are_counted_to_an_end():
+    steps = ", ".join(f"x{n} as (select * from x{n - 1} union all select * from x{n - 1})" for n in range(1, 60))
+    assert len(read_by(f"with x0 as (select * from this), {steps} select * from x59")) >= 1000
+    assert "a" in read_by("with x as (with x as (select * from a) select * from x) select * from x")
+
+
 CONDITIONS = {
     "select * from this": "true",
     "SELECT id, 1 AS x FROM primary WHERE age < 100": "age < 100",
     "select distinct o.id from this as o where o.a < 1 and x.o.y > '(' and `o`.b in (1, 2)": "a < 1 and x.o.y > '(' and b in (1, 2)",
     "select this.a from this where this.a is distinct from b": "a is distinct from b",
     "select a from `This` where extract(year from d) = 2": "extract(year from d) = 2",
+    "select a from this t where exists(t.b, x -> x.c < t.d) and max > 1": "exists(b, x -> x.c < d) and max > 1",
 }
 NO_CONDITION = [
     "select count(*) from this where a",
@@ -51,6 +77,11 @@ NO_CONDITION = [
     "select a from this where b union select c from this",
     "with x as (select 1) select a from this where b",
     "select a from (select a from this) where b",
+    "select a from this t where exists(b, t -> t.c < 0)",
+    "select a from this t where exists(b, (x, T) -> t.c < x)",
+    "select a from this where count(a) > 1",
+    "select a from this where a in (values 1, 2)",
+    "select a from this where a in (table this)",
 ]
 
 

@@ -13,8 +13,9 @@ from quality.model import Column
 from quality.planner import row_check
 from quality.rule_types import REGISTRY
 from quality.rule_types.base import KeyRule, MetricRule, Row, RowRule
-from quality.rule_types.composition import Guarded
+from quality.rule_types.composition import AllOf, Guarded, parse_part
 from quality.rule_types.files import FileRule
+from quality.rule_types.questions import Repeated
 from quality.rulefile import lint
 
 COLUMNS = tuple(
@@ -156,3 +157,14 @@ def test_every_row_rule_can_be_a_part_or_is_refused(rule_file, word):
 def test_a_key_within_a_composition_is_judged_over_the_batch(rule_file, modifier, why):
     with pytest.raises(RuleFileError, match=why):
         loaded(rule_file, f"- any: [{{unique: {{column: a}}}}, {{that: a > 1}}]\n  {modifier}")
+
+
+def test_a_key_is_one_among_the_rows_of_every_filter_around_it():
+    inner = {"any": [{"unique": "id", "where": "a > 1"}, {"that": "b"}], "where": "c > 2"}
+    rule = parse_part({"all": [inner]})
+    assert isinstance(rule, AllOf)
+    (question,) = rule.questions("d > 3")
+    assert isinstance(question, Repeated)
+    assert all(text in question.where for text in ("a > 1", "c > 2", "d > 3"))
+    row = Row((Column("id", "int"),), answers={question: None}, scope="d > 3")
+    assert question.marker in rule.predicate(row)

@@ -21,6 +21,7 @@ from quality.rule_types import (
     distributions,
     evolution,
     names,
+    paths,
     schema,
     statistics,
     uniqueness,
@@ -83,10 +84,7 @@ _METRICS_OF_ONE: dict[type[MetricRule], str] = {
 
 def export(rule: OurRule, rules: RuleSet) -> list[Theirs]:
     """The rules of DQDL that demand together what ours, one of `rules`, does. Raises Lost."""
-    if rule.over:
-        raise Lost("it is over columns that the batch tells, and DQDL names them")
-    if rule.group_by:
-        raise Lost(f"it is judged in each group of {', '.join(rule.group_by)}, and DQDL has no groups")
+    _refuse_unknown(rule)
     templates = list(templates_of(rule.canonical))
     if any("run_time" in template for template in templates):
         raise Lost("it depends on the time of the run")
@@ -109,6 +107,16 @@ def export(rule: OurRule, rules: RuleSet) -> list[Theirs]:
         if isinstance(rule.check, kind):
             return exporter(rule, rule.check)
     raise Lost(f"DQDL has nothing like '{rule.check.type}'")
+
+
+def _refuse_unknown(rule: OurRule) -> None:
+    if rule.over:
+        raise Lost("it is over columns that the batch tells, and DQDL names them")
+    if rule.group_by:
+        raise Lost(f"it is judged in each group of {', '.join(rule.group_by)}, and DQDL has no groups")
+    for name in rule.check.columns():
+        if {*paths.split(name)} & {*paths.ELEMENTS}:
+            raise Lost(f"'{name}' is about the elements of a column, and DQDL has rules about whole columns")
 
 
 def templates_of(canonical: Any) -> Iterator[str]:
