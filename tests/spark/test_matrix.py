@@ -14,7 +14,7 @@ import pytest
 
 import quality
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import BatchRule, MetricRule, RowRule, SchemaRule
+from quality.rule_types.base import BatchRule, KeyRule, MetricRule, RowRule, SchemaRule
 from quality.rule_types.files import FileRule
 from quality.rule_types.verdicts import Verdict
 from quality.rulefile.lint import lint
@@ -129,7 +129,7 @@ def is_allowed(kind: str, variant: str) -> bool:
     """Whether a modifier goes with a type, as the documentation has it."""
     cls = REGISTRY[kind]
     if variant in ("all", "any", "not"):
-        return issubclass(cls, MetricRule) or (issubclass(cls, RowRule) and cls.by_row)
+        return issubclass(cls, (MetricRule, KeyRule)) or (issubclass(cls, RowRule) and cls.by_row)
     if variant == "groups":
         return kind not in UNGROUPED and issubclass(cls, (RowRule, MetricRule))
     if variant == "quarantine":
