@@ -26,7 +26,7 @@ from quality import slices
 from quality.backends.footers import row_counts
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import literal_path
-from quality.backends.sizing import keep
+from quality.backends.sizing import keeping
 from quality.checks import KeyPass
 from quality.engine import Findings, Groups
 from quality.errors import StorageError
@@ -80,10 +80,15 @@ def measure_and_write(context: Context, batch: Batch, plan: Plan) -> Written:
     """Measure and write by whichever way fits. Raises InputError when the batch cannot be read, StorageError when it
     cannot be written."""
     plan = context.engine.analyse(batch.frame, plan)
-    if plan.kept:
-        # the file of a row is known only while it is read
-        batch = keep(context.spark, with_file(batch) if plan.several else batch)
-        context.engine.kept.append(batch.frame)
+    if not plan.kept:
+        return _measure_and_write(context, batch, plan)
+    # the file of a row is known only while it is read
+    with keeping(context.spark, with_file(batch) if plan.several else batch) as kept:
+        context.engine.kept.append(kept.frame)
+        return _measure_and_write(context, kept, plan)
+
+
+def _measure_and_write(context: Context, batch: Batch, plan: Plan) -> Written:
     try:
         plan = context.engine.settled(batch, plan)
         written = _together(context, batch, plan) if plan.together else None

@@ -59,7 +59,12 @@ def sized(spark: SparkSession, batch: Batch) -> Iterator[Batch]:
 @contextmanager
 def one_task(spark: SparkSession, *, interpreted: bool = True) -> Iterator[None]:
     """The session set for few rows."""
-    settings = {**_ONE_TASK, **(_INTERPRETED if interpreted else {})}
+    with _set(spark, {**_ONE_TASK, **(_INTERPRETED if interpreted else {})}):
+        yield
+
+
+@contextmanager
+def _set(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
     before = {key: spark.conf.get(key, None) for key in settings}
     for key, value in settings.items():
         spark.conf.set(key, value)
@@ -77,12 +82,14 @@ def keeps(spark: SparkSession, batch: Batch) -> bool:
     return batch.text and not batch.small and bool(batch.files) and batch.bytes <= limit
 
 
-def keep(spark: SparkSession, batch: Batch) -> Batch:
+@contextmanager
+def keeping(spark: SparkSession, batch: Batch) -> Iterator[Batch]:
     """The batch whose rows are kept once a pass has read them. Its frame is to be unpersisted."""
     # a task holds so many rows before it puts them away
-    spark.conf.set(_KEPT_AT_ONCE, str(max(100, min(10_000, _KEPT_VALUES // len(batch.frame.columns)))))
-    # not in memory, which the passes need; what the first pass left is in the system's cache anyway
-    return replace(batch, frame=batch.frame.persist(StorageLevel.DISK_ONLY), kept=True)
+    most = max(100, min(10_000, _KEPT_VALUES // len(batch.frame.columns)))
+    with _set(spark, {_KEPT_AT_ONCE: str(most)}):
+        # not in memory, which the passes need; what the first pass left is in the system's cache anyway
+        yield replace(batch, frame=batch.frame.persist(StorageLevel.DISK_ONLY), kept=True)
 
 
 def _setting(spark: SparkSession, name: str, default: int) -> int:

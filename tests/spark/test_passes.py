@@ -20,6 +20,7 @@ from tests.written import Place
 ROWS = [{"n": n, "k": 1000 * (n % 96), "t": "abc"[n % 3]} for n in range(100)]
 ONE_KEY = "- above: {column: n, value: 3}\n- unique: k\n- mean: {column: n, at_least: 0}"
 TWO_KEYS = f"{ONE_KEY}\n- key: [n, t]\n- {{uniqueness: {{columns: [k], at_least: 0.1}}}}"
+AT_ONCE = "spark.sql.inMemoryColumnarStorage.batchSize"
 KEPT = f"{ONE_KEY}\n- {{name: kept, at_most: {{column: n, value: 50}}, on_fail: keep}}"
 
 #: Of ten rows n is too small or k is doubled.
@@ -103,11 +104,15 @@ def test_spark_read_the_input_as_often_as_was_planned(spark, place, rules, form,
 def test_text_is_kept_by_the_first_pass_up_to_a_size_and_then_let_go(spark, place, limit):
     more = {"input": "options: {header: true}", "top": "columns: {n: {type: integer}, k: {type: integer}}"}
     spark.conf.set(KEPT_TEXT, limit)
+    spark.conf.set(AT_ONCE, "5000")
     try:
         with as_large(spark):
             result, scans = in_the_books(spark, place, lambda: place.run(KEPT, format="csv", path="a.csv", **more))
     finally:
         spark.conf.unset(KEPT_TEXT)
+        left = spark.conf.get(AT_ONCE)
+        spark.conf.unset(AT_ONCE)
+    assert left == "5000"
     assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty()
     # the batch, its key twice, both sides and what fails and stays; or the batch alone
     assert len(scans) == (6 if limit == "0" else 1)
