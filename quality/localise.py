@@ -2,10 +2,10 @@
 
 Failing rows are read back where they are staged or written. Where the input is of several files, rows staged by groups of files
 tell of which group they are; only the files of a group that has most of the failing rows of a rule are read again, and the columns
-of rules whose rows stay in passed. Where
-nothing is staged they are found in the batch once more, which tells the file of each: a narrow pass over the columns of the
-rules and of the slices. Where it is one file and rows that fail stay in passed without a flag, of few nothing is told. Nothing
-is done while every rule about rows is within its tolerance, nor for rules that fewer rows fail than `LEAST_ROWS`.
+of rules whose rows stay in passed. Where nothing is staged they are found in the batch once more, which tells the file of each: a
+narrow pass over the columns of the rules and of the slices. Where it is one file and rows that fail stay in passed without a
+flag, of few nothing is told. Nothing is done while every rule about rows is within its tolerance, nor for rules that fewer rows
+fail than `LEAST_ROWS`.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _of_files(frame: DataFrame, paths: Sequence[str]) -> DataFrame:
 
 def with_file(batch: Batch) -> Batch:
     """The batch with the input file of each row, where Spark can tell it: not where corrected rows stand in the place of others,
-    which come from other files."""
+    which come from other files, nor once the batch was joined with what a reference or an order knows of its rows."""
     with suppress(AnalysisException):
         return replace(batch, frame=batch.frame.select("*", F.input_file_name().alias(FILE)))
     return batch

@@ -6,7 +6,8 @@ hundred rows is off by a few percent, which is enough to tell most of them. What
 
 A slice explains a rule when more than half of its failing rows are in it. How common the slice is among all rows is told by
 the profile, of a file by its share of the bytes; *lift* is the one over the other, and must be at least `LEAST_LIFT`. Where
-nothing tells it, lift is None. Columns the rule names say nothing but the rule again, and are left out.
+nothing tells it, lift is None, and two of three failing rows must be in it: half of all rows may be in any case. Columns the
+rule names say nothing but the rule again, and are left out.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ MOST_ROWS, MOST_COLUMNS = 10_000, 40
 #: Of a rule no more are needed.
 _ENOUGH = 1_000
 LEAST_SHARE, LEAST_LIFT = 0.5, 1.5
+LEAST_UNKNOWN = 2 / 3
 #: Some hundred slices are looked at for each rule: one that chance makes more often than this is none.
 MOST_CHANCE = 0.001
 #: Too few failing rows to speak of a slice.
@@ -255,6 +257,8 @@ def _tells(one: Slice, constant: Mapping[str, str]) -> bool:
         return False
     if one.of_batch is not None and one.lift is not None:
         return one.lift >= LEAST_LIFT and _by_chance(one.rows, one.failing, one.of_batch) <= MOST_CHANCE
+    if one.share < LEAST_UNKNOWN:
+        return False
     # a value that every row has explains none of them
     return one.kind != "value" or one.column not in constant or constant[one.column] != one.value
 

@@ -196,8 +196,9 @@ def _batches(
     if named:
         return [(name, (_filled(template, name),)) for name in sorted(set(named), key=_order)]
     files = Reader(spark, Input(path=(_PLACE.sub("*", template),), format=kind, options=dict(options)), {}).pin()
-    first, *rest = _PLACE.split(template)
-    pattern = re.compile(re.escape(first) + r"([^/]+?)" + r"[^/]+?".join(map(re.escape, rest)) + r"(?=/|\Z)")
+    # a star of the path stands for what is there
+    first, *rest = (".*?".join(map(re.escape, re.split(r"\*+", text))) for text in _PLACE.split(template))
+    pattern = re.compile(first + r"([^/]+?)" + r"[^/]+?".join(rest) + r"(?=/|\Z)")
     found = {match[1] for file in files if (match := pattern.search(unquote(file.path)))}
     if not found:
         raise InputError(f"no file matches {template}")

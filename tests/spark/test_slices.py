@@ -175,6 +175,14 @@ def test_the_file_of_failing_rows_is_told_by_reading_only_files_near_it_again(sp
     assert (actual["wide"], actual["narrow"], len(scans)) == (1, 1, 2)
 
 
+def test_half_of_the_failing_rows_in_a_value_that_half_of_all_have_is_no_slice(place):
+    lines = [f"{n},{'se' if n % 100 < 51 else 'no'},{'x' if n < 100 else n}" for n in range(400)]
+    place.put({"a.csv": "\n".join(["id,country,n", *lines, ""])})
+    result = place.run(input=CSV, top="columns: {n: {type: integer}}")
+    assert result.rule("n.type")["failed_rows"] == 100
+    assert "slice" not in result.rule("n.type")
+
+
 def test_rows_that_fail_in_every_file_are_not_looked_for_again(spark, place):
     parquet_files(place, lambda file, row: row < 5)
     with as_large(spark):

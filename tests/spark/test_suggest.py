@@ -16,7 +16,7 @@ from quality.rule_types.relations import ExistsIn
 from quality.rulefile import load
 from quality.rulefile.lint import lint
 from quality.suggesting.judging import breaks
-from quality.suggestion import plan_files, suggest_files
+from quality.suggestion import _batches, plan_files, suggest_files
 from tests.spark.test_passes import in_the_books
 from tests.written import Place
 
@@ -91,6 +91,16 @@ def test_a_plan_over_the_budget_is_refused_before_anything_is_read(spark, made):
     assert scans == []
     # the references of the first suggestion were read once each
     assert dict(found.passes)["references"] == 2
+
+
+def test_a_star_beside_the_batch_stands_for_what_is_there(quick, tmp_path):
+    for day in ("2024-01-01", "2024-01-02"):
+        (tmp_path / "in" / day).mkdir(parents=True)
+        (tmp_path / "in" / day / "part-a1.csv").write_text("n\n1\n2\n")
+    options = {"header": "true"}
+    for path in ("in/{{ batch }}/*.csv", "*/{{ batch }}/part-*.csv", "in/{{ batch }}"):
+        found = _batches(quick, f"{tmp_path}/{path}", [], "csv", options)
+        assert [name for name, _ in found] == ["2024-01-01", "2024-01-02"]
 
 
 def test_the_file_says_types_and_what_was_planted(made):
