@@ -22,14 +22,14 @@ from pyspark.sql import functions as F
 
 from quality import slices
 from quality.backends.footers import column_stats
-from quality.backends.reading import Batch
+from quality.backends.reading import FILE, Batch, with_file
 from quality.checks import RowCheck
 from quality.engine import Findings
 from quality.file_groups import FileGroups
 from quality.results import Context, Sides
 from quality.rows import duplicates, failing_sql
 from quality.rule_types.schema import Malformed
-from quality.slices import FILE, LEAST_ROWS, Dimension, FailingRow, Slice
+from quality.slices import LEAST_ROWS, Dimension, FailingRow, Slice
 from quality.sql import disjunction
 
 #: The entry for all rows that are quarantined, whatever they failed.
@@ -183,14 +183,6 @@ def _of_files(frame: DataFrame, paths: Sequence[str]) -> DataFrame:
         # Spark's versions differ in whether the name is as in an address
         return found.where(F.col("_metadata.file_name").isin(*names, *map(unquote, names)))
     return found
-
-
-def with_file(batch: Batch) -> Batch:
-    """The batch with the input file of each row, where Spark can tell it: not where corrected rows stand in the place of others,
-    which come from other files, nor once the batch was joined with what a reference or an order knows of its rows."""
-    with suppress(AnalysisException):
-        return replace(batch, frame=batch.frame.select("*", F.input_file_name().alias(FILE)))
-    return batch
 
 
 def _plain(path: str) -> str:

@@ -23,7 +23,7 @@ from quality import comparing, ordering, queries, totals
 from quality.analyzers import FRACTIONAL, base_type
 from quality.backends import jdbc
 from quality.backends.pinning import PinnedFile, pinned_digest
-from quality.backends.reading import Batch, Reader, reason
+from quality.backends.reading import Batch, Reader, reason, with_file
 from quality.checks import reads
 from quality.comparing import Side, as_type
 from quality.engine import Engine, in_words
@@ -125,7 +125,10 @@ class References:
     def attach(self, batch: Batch, *, counting: bool = True) -> Batch:
         """The batch with an answer to every question. A pass over each reference and columns of it, for rows that are compared
         one over the batch as well; none without `counting`, for a plan."""
-        frame, answers, unanswered = batch.frame, dict[Question, Any](), dict[Question, str]()
+        beside = any(isinstance(question, Order | Repeated | Returned | Link) for question in self.questions)
+        # once rows are joined with anything Spark no longer tells their files
+        frame = with_file(batch).frame if beside and len(batch.files) > 1 and not batch.snapshot else batch.frame
+        answers, unanswered = dict[Question, Any](), dict[Question, str]()
         for question in self.questions:
             try:
                 if isinstance(question, Order | Repeated | Returned | Link):
@@ -142,15 +145,8 @@ class References:
                     totals.asked(batch, self._asked(question), question)
             except (RuleDataError, InputError) as error:
                 unanswered[question] = str(error)
-            except AnalysisException as error:
-                known = [column.name for column in batch.columns]
-                of_batch = isinstance(question, Order | Returned)
-                unanswered[question] = (
-                    in_words(error, known) if of_batch else self._unreadable(question.reference, error)
-                )
             except (PySparkException, Py4JJavaError) as error:
-                own = isinstance(question, Order | Returned)
-                unanswered[question] = reason(error) if own else self._unreadable(question.reference, error)
+                unanswered[question] = self._why(batch, question, error)
         every = [q for q in self.questions if isinstance(q, Total | Spread) and q not in unanswered] if counting else []
         for name in dict.fromkeys(question.reference for question in every):
             asked = [question for question in every if question.reference == name]
@@ -160,10 +156,16 @@ class References:
                 unanswered |= dict.fromkeys(asked, self._unreadable(name, error))
         return replace(batch, frame=frame, row=replace(batch.row, answers=answers, unanswered=unanswered))
 
+    def _why(self, batch: Batch, question: Question, error: PySparkException | Py4JJavaError) -> str:
+        """Why a question has no answer: its reference cannot be read, or what asks the batch itself does not fit it."""
+        if question.reference:
+            return self._unreadable(question.reference, error)
+        if isinstance(error, AnalysisException):
+            return in_words(error, [column.name for column in batch.columns])
+        return reason(error)
+
     def _unreadable(self, name: str, error: BaseException) -> str:
         source = next((reference.jdbc for reference in self.asked if reference.name == name), None)
-        if not name:
-            return reason(error)
         return f"reference '{name}' cannot be read: {jdbc.told(source, error) if source else reason(error)}"
 
     def _asked(self, question: Question) -> Batch:

@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame, Observation
 
 from quality import slices
 from quality.backends.footers import row_counts
-from quality.backends.reading import Batch, reason
+from quality.backends.reading import FILE, Batch, reason, with_file
 from quality.backends.schemas import literal_path
 from quality.backends.sizing import keeping
 from quality.checks import KeyPass
@@ -32,14 +32,14 @@ from quality.engine import Findings, Groups
 from quality.errors import StorageError
 from quality.file_groups import MOST_FILES, FileGroups
 from quality.keys import Frequencies
-from quality.localise import Staged, dimensions, localised, with_file
+from quality.localise import Staged, dimensions, localised
 from quality.model import Column
 from quality.planner import Plan
 from quality.results import Context, Sides
 from quality.rows import SIDES, Marked, Origin, duplicates, hiding, side_expression, split
 from quality.rule_types.base import RESERVED_PREFIX
 from quality.scan import Scan, Scanned
-from quality.slices import FILE, FailingRow, Slice
+from quality.slices import FailingRow, Slice
 from quality.sql import quote
 from quality.storage import readers
 from quality.storage.commit import DataFile

@@ -20,6 +20,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from quality.analyzers import INTEGRAL, TEXTUAL, base_type
+from quality.backends.reading import FILE
 from quality.model import Column
 from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX
@@ -38,7 +39,6 @@ LEAST_ROWS = 5
 _CUT = 120
 #: Below LEAST_SHARE: of a sample the share is not exact.
 _NEAR, _SEED = 0.4, 7
-FILE = f"{RESERVED_PREFIX}input_file"
 _MARK = f"{RESERVED_PREFIX}fails_"
 _DAY_HOUR = "HH"
 

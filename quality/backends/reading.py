@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import Any
 from urllib.parse import unquote
@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from quality.backends import tables
@@ -35,6 +36,8 @@ from quality.sql import literal, quote
 
 _RAW = RESERVED_PREFIX + "raw_"
 _FILE = RESERVED_PREFIX + "file"
+#: The input file of a row, for the engine; rules ask for theirs by another name.
+FILE = RESERVED_PREFIX + "input_file"
 _BOM = b"\xef\xbb\xbf"
 #: What Java's trim takes away.
 _BLANK = bytes(range(33))
@@ -357,6 +360,16 @@ def _refuse_reserved(names: Iterable[str]) -> None:
                 f"the input has a column '{name}', a name the engine needs for what it adds; rename it in the input, "
                 f"or read a view that selects it under another name"
             )
+
+
+def with_file(batch: Batch) -> Batch:
+    """The batch with the input file of each row in `FILE`, where Spark can tell it: not where corrected rows stand in the place of
+    others, which come from other files, and only before the batch is joined with anything."""
+    if FILE in batch.frame.columns:
+        return batch
+    with suppress(AnalysisException):
+        return replace(batch, frame=batch.frame.select("*", F.input_file_name().alias(FILE)))
+    return batch
 
 
 @contextmanager

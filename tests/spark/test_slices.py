@@ -175,6 +175,29 @@ def test_the_file_of_failing_rows_is_told_by_reading_only_files_near_it_again(sp
     assert (actual["wide"], actual["narrow"], len(scans)) == (1, 1, 2)
 
 
+@pytest.mark.parametrize(
+    "other",
+    (
+        "exists_in: {columns: [id], reference: ids}",
+        "ordered: {column: n, order_by: id, direction: decreasing}",
+        "sql_rows: {query: 'select t.id from this t left anti join ids i on t.id = i.id', key: id}",
+        "any: [{unique: id}, {above: {column: n, value: 0}}]",
+    ),
+    ids=lambda other: other.partition(":")[0],
+)
+def test_the_file_is_told_beside_a_rule_for_which_the_batch_is_joined(spark, place, other):
+    parquet_files(place, lambda file, row: row < 50 if file == 13 else row == 7)
+    pq.write_table(pa.table({"id": range(3990)}), place.directory / "ids.parquet")
+    top = f"references: {{ids: {{path: '{place.directory}/ids.parquet'}}}}"
+    with as_large(spark):
+        result = place.run(f"- above: {{column: n, value: 0}}\n- {other}", format="parquet", top=top)
+    rows = result.data["rows"]
+    assert (rows["input"], rows["passed"] + rows["quarantined"]) == (4000, 4000)
+    slice = result.rule("n.above")["slice"]
+    assert (slice["kind"], slice["rows"], slice["failing"]) == ("file", 50, 69)
+    assert slice["value"].endswith("/p 13%20ü+#13.parquet")
+
+
 def test_half_of_the_failing_rows_in_a_value_that_half_of_all_have_is_no_slice(place):
     lines = [f"{n},{'se' if n % 100 < 51 else 'no'},{'x' if n < 100 else n}" for n in range(400)]
     place.put({"a.csv": "\n".join(["id,country,n", *lines, ""])})

@@ -242,6 +242,25 @@ def test_what_has_no_equal_is_left_out_and_told(ours, text, why):
     assert [(loss.position.line, loss.why, loss.kept) for loss in losses] == [(2, why, False)]
 
 
+def test_a_file_that_names_other_data_sets_lints_and_says_that_their_places_are_made_up(tmp_path):
+    path, out = tmp_path / "orders.dqdl", tmp_path / "orders.yml"
+    query = "select count(*) from primary join regions on primary.r = regions.id"
+    path.write_text(f'Rules = [\n  CustomSql "{query}" > 3,\n  ReferentialIntegrity "c" "customers.id" = 1\n]\n')
+    found = convert_file(path, input_path="a.parquet")
+    out.write_text(found.text, encoding="utf-8")
+    assert [str(one.input.path[0]) for one in load(out).references] == [
+        "data/regions.parquet",
+        "data/customers.parquet",
+    ]
+    assert [(loss.what, loss.position.line, loss.kept) for loss in found.losses] == [
+        ("reference 'regions'", 2, True),
+        ("reference 'customers'", 3, True),
+    ]
+    assert "'data/regions.parquet' stands there until you write it" in found.losses[0].why
+    # a file of rules alone leaves them to the one that takes it
+    assert "references" not in to_yaml(parse(path.read_text()), "a.dqdl", input_path="a.parquet").text
+
+
 def test_what_is_lost_stands_as_a_comment_in_its_place(ours, folder):
     ours("RowCount > 7, RowCount = NULL, RowCount < 9")
     lines = (folder / "converted.yml").read_text(encoding="utf-8").splitlines()

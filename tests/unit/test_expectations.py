@@ -8,7 +8,7 @@ import pytest
 
 from quality import cli
 from quality.model import Bounds, Nulls, Severity, Tolerance
-from quality.rule_types import completeness, names, statistics, uniqueness, values
+from quality.rule_types import completeness, custom, names, statistics, uniqueness, values
 from quality.rulefile import load
 from quality.rulefile.dqdl.convert import convert_file
 from quality.rulefile.imports.expectations import EXPECTATIONS
@@ -49,6 +49,9 @@ SAME = {
     ("expect_column_mean_to_be_between", (("column", "a"), ("max_value", 2.5))): statistics.Mean("a", Bounds((("at_most", 2.5),))),
     ("expect_table_row_count_to_equal", (("value", 7),)): statistics.RowCount(Bounds((("equals", 7),))),
     ("expect_compound_columns_to_be_unique", (("column_list", ("a", "b")),)): uniqueness.Unique(("a", "b")),
+    ("unexpected_rows_expectation", (("unexpected_rows_query", "SELECT * FROM {batch} b WHERE b.a < 0;"),)): custom.SqlRows(
+        "SELECT * FROM this b WHERE b.a < 0"
+    ),
     ("expect_column_to_exist", (("column", "a"),)): names.ColumnsExist(("a",)),
 }  # fmt: skip
 
@@ -73,7 +76,7 @@ ANY = {
     "type_": "IntegerType", "type_list": ["IntegerType"], "value": 3, "column_A": "a", "column_B": "b", "column_list": ["a", "b"],
     "threshold": 2, "strftime_format": "%d.%m.%Y um %H", "like_pattern_list": ["a%"], "sum_total": 3, "other_table_name": "b",
     "value_pairs_set": [[1, "x"], [None, "y"]], "partition_object": {"values": ["x", "y"], "weights": [0.5, 0.5]},
-    "column_set": ["a", "b"], "quantile_ranges": {"quantiles": [0.1, 0.5], "value_ranges": [[1, 2], [None, 3]]},
+    "unexpected_rows_query": "SELECT * FROM {batch} WHERE a < 0", "column_set": ["a", "b"], "quantile_ranges": {"quantiles": [0.1, 0.5], "value_ranges": [[1, 2], [None, 3]]},
 }  # fmt: skip
 
 
@@ -81,7 +84,7 @@ def test_every_expectation_that_is_known_becomes_rules_that_lint(converted):
     about_columns = [
         name
         for name, (words, _, _) in EXPECTATIONS.items()
-        if "table" not in name and not {"column_A", "column_list"} & words
+        if "table" not in name and not {"column_A", "column_list", "unexpected_rows_query"} & words
     ]
     pairs = [
         (

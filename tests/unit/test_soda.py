@@ -98,6 +98,7 @@ DIFFERENT = {
     "change avg last 7 percent for row_count between -20 and 50": "until there are enough",
     "change for avg(a) < 3": "until there are enough",
     "change same day last week for row_count < 3": "one batch a day is meant",
+    "change avg last 7 for row_count between -20% and +20%": "without the word 'percent' its '%' says nothing",
     "anomaly detection for row_count": "a detector of its own",
     "invalid_count(a) = 0: {valid format: email}": "'email' is said by the rule type 'format'",
     "schema: {fail: {when wrong column type: {a: integer}}}": "text formats",

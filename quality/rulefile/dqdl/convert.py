@@ -72,7 +72,7 @@ def convert_file(
         given: Any = {"input_path": input_path, "root": root, "dataset": dataset}
         rule_set = load(path, batch=batch, variables=variables, allow_env=allow_env, **given)
         return to_dqdl(rule_set) if to == "dqdl" else to_odcs(rule_set)
-    return to_yaml(parse(_text(Path(path)), str(path)), str(path), **named)
+    return to_yaml(parse(_text(Path(path)), str(path)), str(path), **named, whole=True)
 
 
 def _text(path: Path) -> str:

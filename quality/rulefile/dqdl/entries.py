@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from quality.query_text import relations
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.tree import Condition, Rule
+from quality.rulefile.references import is_name
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,23 @@ def default_id(entry: Entry) -> str:
     if len(columns) == 1:
         return f"{columns[0]}.{entry.type}"
     return f"{entry.type}({','.join(columns)})" if columns else entry.type
+
+
+def references_of(body: Any) -> Iterator[str]:
+    """The names of data sets that a rule points at."""
+    if isinstance(body, dict):
+        if isinstance(body.get("reference"), str):
+            yield body["reference"]
+        if isinstance(body.get("query"), str):
+            yield from (one.name for one in relations(body["query"]) if is_name(one.name))
+        for value in body.values():
+            yield from references_of(value)
+    elif isinstance(body, list):
+        for one in body:
+            yield from references_of(one)
+
+
+def placed(name: str) -> tuple[dict[str, str], str]:
+    """What stands in a rule file for a data set of which another language says the name alone, and what its reader is told."""
+    place = f"data/{name}.parquet"
+    return {"path": place}, f"it is not said where it lies: '{place}' stands there until you write it"

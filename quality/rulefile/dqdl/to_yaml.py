@@ -10,7 +10,7 @@ from typing import Any
 from quality.rulefile.dqdl.analyzers import FINER, recorded, watched
 from quality.rulefile.dqdl.check import merged
 from quality.rulefile.dqdl.composites import converted
-from quality.rulefile.dqdl.entries import Entry, Joined, Made, default_id
+from quality.rulefile.dqdl.entries import Entry, Joined, Made, default_id, placed, references_of
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
 from quality.rulefile.dqdl.printer import format_rule
 from quality.rulefile.dqdl.resolve import resolved
@@ -26,16 +26,23 @@ BY_ROW = ("compositeruleevaluation.method", "compositeruleevaluation")
 
 
 def to_yaml(
-    document: Document, file: str = "DQDL", *, dataset: str = "", input_path: str = "", root: str = ""
+    document: Document,
+    file: str = "DQDL",
+    *,
+    dataset: str = "",
+    input_path: str = "",
+    root: str = "",
+    whole: bool = False,
 ) -> Converted:
     """The rule file and what is not in it. DQDL names neither data set nor input: without `dataset` the file's name is
-    the data set's, and without `input_path` a path stands there that the reader has to change."""
-    return _Writing(document, file, dataset or slug(PurePath(file).stem)).whole(input_path, root)
+    the data set's, and without `input_path` a path stands there that the reader has to change. So do the places of references in a
+    file that is to be `whole`; else whoever takes its rules declares them."""
+    return _Writing(document, file, dataset or slug(PurePath(file).stem), whole=whole).text(input_path, root)
 
 
 class _Writing:
-    def __init__(self, document: Document, file: str, dataset: str) -> None:
-        self.document, self.file, self.dataset = document, file, dataset
+    def __init__(self, document: Document, file: str, dataset: str, *, whole: bool) -> None:
+        self.document, self.file, self.dataset, self.whole = document, file, dataset, whole
         self.losses: list[Loss] = []
         self.ids: set[str] = set()
         self.measured: set[str] = set()
@@ -47,11 +54,13 @@ class _Writing:
             for entry in document.metadata
         )
         self.places: list[Position] = []
+        #: Other data sets that rules name, with the place of the first that does.
+        self.references: dict[str, Position] = {}
 
     def lose(self, position: Position, what: str, why: str, *, kept: bool = False, demand: bool = True) -> None:
         self.losses.append(Loss(self.file, position, what, why, kept, demand))
 
-    def whole(self, input_path: str, root: str) -> Converted:
+    def text(self, input_path: str, root: str) -> Converted:
         head = [
             f"# converted from {PurePath(self.file).name}",
             "version: 1",
@@ -65,6 +74,7 @@ class _Writing:
         for analyzer in document.analyzers or ():
             lines += self.analyzer(analyzer)
         rules = ["rules:", *lines] if self.places else ["rules: []", *lines]
+        head += self.declared() if self.whole else ()
         head += ["profile: true"] if self.profiled else []
         if self.watched:
             # as on AWS, an anomaly fails
@@ -100,6 +110,15 @@ class _Writing:
             self.lose(Position(1, 1), "'input'", why, kept=True)
         kind = {} if guess_format(path) else {"format": "parquet"}
         yield f"input: {flow({'path': Template(path), **kind})}"
+
+    def declared(self) -> Iterator[str]:
+        """The section of references."""
+        if self.references:
+            yield "references:"
+        for name, position in self.references.items():
+            place, why = placed(name)
+            yield f"  {name}: {flow(place)}"
+            self.lose(position, f"reference '{name}'", why, kept=True)
 
     def rule(self, rule: Rule | Composite) -> Iterator[str]:
         """The lines of one rule; a comment stands in the place of one that is lost."""
@@ -155,6 +174,8 @@ class _Writing:
         elif made.differs:
             self.lose(rule.at, f"'{format_rule(replace(rule, labels=()))}'", made.differs, kept=True)
         self.places.append(rule.at)
+        for name in references_of({made.type: made.body}):
+            self.references.setdefault(name, rule.at)
         yield f"  - {made.type}: {flow(made.body)}"
         named = {"id": id} if id else self.id(made)
         yield from (f"    {word}: {flow(value)}" for word, value in {**named, **made.beside, **beside}.items())

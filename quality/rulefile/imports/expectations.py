@@ -210,6 +210,7 @@ EXPECTATIONS: dict[str, tuple[set[str], str, Callable[[Arguments], list[Entry]]]
     "expect_column_kl_divergence_to_be_less_than": (
         {"partition_object", "threshold", "tail_weight_holdout", "internal_weight_holdout"}, "", several.divergence,
     ),
+    "unexpected_rows_expectation": ({"unexpected_rows_query"}, "", several.unexpected_rows),
     "expect_table_row_count_to_equal_other_table": ({"other_table_name"}, "", several.as_other),
     **{
         f"expect_column_{name}_to_be_between": (_RANGE, "", _bounded(type))

@@ -10,6 +10,7 @@ from quality import sql
 from quality.rulefile.dqdl.entries import Entry
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.imports.counting import ROWS, measured
+from quality.rulefile.imports.user_sql import failing_rows, over_batch
 from quality.rulefile.imports.writing import reference_name
 
 Arguments = Mapping[str, Any]
@@ -149,6 +150,14 @@ def distinct_values(word: str) -> Converter:
 def as_other(kwargs: Arguments) -> list[Entry]:
     """As many rows as another table."""
     return [Entry("row_count_match", {"reference": reference_name(str(kwargs["other_table_name"]))})]
+
+
+def unexpected_rows(kwargs: Arguments) -> list[Entry]:
+    """A query that must return no rows; `{batch}` is the batch."""
+    query = kwargs.get("unexpected_rows_query")
+    if not isinstance(query, str):
+        raise Lost("it has no query")
+    return [failing_rows(over_batch(query, ""), {}, "unexpected-rows")]
 
 
 def patterns(type: str, key: str, *, negated: bool = False) -> Converter:

@@ -46,6 +46,7 @@ _ANOMALY = re.compile(
 _ARGUMENT = re.compile(r"\s*(\"[^\"]*\"|`[^`]*`|[^,]+)\s*(?:,|\Z)")
 #: How far a batch of the same day of an earlier week lies back.
 _SAME_DAY = {"week": "index(last 7, 6)"}
+_NO_SHARE = "without the word 'percent' its '%' says nothing: the threshold is a difference, not a share"
 _DAILY = "the seventh batch before is taken for that of the same day of last week: one batch a day is meant"
 
 
@@ -275,7 +276,8 @@ def _metric(
     if not asked:
         raise Lost("it has no threshold")
     made = []
-    told = _DAILY if found["same"] else ""
+    is_difference = check.startswith("change") and not found["percent"] and "%" in found["threshold"]
+    told = "; ".join([*([_DAILY] if found["same"] else []), *([_NO_SHARE] if is_difference else [])])
     for limit, beside in asked:
         entry = measured(metric, arguments, keys, _changed(found, limit), told)
         made.append(replace(entry, beside={**entry.beside, **beside}))

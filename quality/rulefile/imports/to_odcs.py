@@ -36,10 +36,10 @@ from quality.rule_types.values import (
     Type,
     Values,
 )
+from quality.rulefile.dqdl.entries import references_of
 from quality.rulefile.dqdl.losses import Converted, Loss
 from quality.rulefile.dqdl.tree import Position
 from quality.rulefile.imports.odcs import BOUNDS, COUNTED, ENGINE, FLOATS, FORMATS, INTEGERS, OPERATORS
-from quality.rulefile.imports.writing import references_of
 from quality.rulefile.lint import dumped, entry
 from quality.rulefile.loader import parsed
 from quality.rulefile.ruleforms import slug

@@ -13,7 +13,7 @@ from quality.rulefile.imports.writing import reference_name
 from quality.rulefile.ruleforms import slug
 
 #: What stands for the data set itself.
-_OWN = re.compile(r"\$?\{(?:object|table|schema|dataset)\}", re.IGNORECASE)
+_OWN = re.compile(r"\$?\{(?:batch|object|table|schema|dataset)\}", re.IGNORECASE)
 
 
 def over_batch(text: Any, dataset: str) -> str:

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
-from quality.query_text import relations
-from quality.rulefile.dqdl.entries import Entry, default_id
+from quality.rulefile.dqdl.entries import Entry, default_id, placed, references_of
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
 from quality.rulefile.dqdl.tree import Position
 from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.lint import mistakes
-from quality.rulefile.references import is_name
 from quality.rulefile.ruleforms import slug
 from quality.rulefile.sections import guess_format
 from quality.sql import RELATIONS
@@ -84,9 +82,8 @@ class Writing:
         if self.references:
             head.append("references:")
         for name, (line, where) in self.references.items():
-            place = f"data/{name}.parquet"
-            head.append(f"  {name}: {flow({'path': place, **({'where': where} if where else {})})}")
-            why = f"it is not said where it lies: '{place}' stands there until you write it"
+            place, why = placed(name)
+            head.append(f"  {name}: {flow({**place, **({'where': where} if where else {})})}")
             self.losses.append(Loss(self.file, Position(line, 1), f"reference '{name}'", why, kept=True))
         if self.watched:
             head.append(f"anomalies: {flow({'metrics': self.watched, 'severity': 'error'})}")
@@ -158,20 +155,6 @@ def _idle(entry: Entry) -> str:
         if wants and "where" in entry.beside
         else ""
     )
-
-
-def references_of(body: Any) -> Iterator[str]:
-    """The names of data sets that a rule points at."""
-    if isinstance(body, dict):
-        if isinstance(body.get("reference"), str):
-            yield body["reference"]
-        if isinstance(body.get("query"), str):
-            yield from (one.name for one in relations(body["query"]) if is_name(one.name))
-        for value in body.values():
-            yield from references_of(value)
-    elif isinstance(body, list):
-        for one in body:
-            yield from references_of(one)
 
 
 def _renamed(body: Any, base: str, name: str) -> Any:
