@@ -101,18 +101,20 @@ def _of_checks(
         chosen = dimensions(context, batch, by_file=by_file)
         counted = _counted(frame, of_all(marks), chosen, failing)
         if by_file and staged and staged.groups:
-            near = slices.near(counted, staged.groups.members)
 
-            def closer(paths: Sequence[str]) -> slices.Counted:
-                frame, marks = _failing(_of_files(_read_again(context, batch), paths), findings, checks)
-                return _counted(frame, of_all(marks), chosen[:1], failing)
+            def again(which: Sequence[RowCheck], paths: Sequence[str] = ()) -> slices.Counted:
+                """The failing rows of some checks by their file, in all files or in some."""
+                rows = _read_again(context, batch)
+                frame, marks = _failing(_of_files(rows, paths) if paths else rows, findings, which)
+                return _counted(frame, of_all(marks) if which == checks else marks, chosen[:1], failing)
 
             staying = [check for check in checks if not check.rule.quarantines]
-            found = None
-            if staying:
-                frame, marks = _failing(_read_again(context, batch), findings, staying)
-                found = _counted(frame, marks, chosen[:1], failing)
-            counted = slices.of_files(counted, near, closer, found)
+            counted = slices.of_files(
+                counted,
+                slices.near(counted, staged.groups.members),
+                lambda paths: again(checks, paths),
+                again(staying) if staying else None,
+            )
         counted = _with_names(counted)
     # a line that could not be read has no value in any column
     every = tuple(column.name for column in batch.columns)

@@ -21,8 +21,14 @@ from quality.storage.commit import CommitRecord, utc_text
 from quality.verification import Outcome
 
 
-def check_conservation(rows: RowCounts) -> None:
-    """Rows in = rows passed + rows quarantined, or nothing is published."""
+def check_conservation(rows: RowCounts, stored: int | None = None) -> None:
+    """Rows in = rows passed + rows quarantined, or nothing is published. `stored`: the rows that the input's own files say they
+    have, where that is known: a join for a rule must not have made more of them."""
+    if stored is not None and stored != rows.input:
+        raise StorageError(
+            f"rows do not add up: the input's files have {stored:,} rows, {rows.input:,} were judged; nothing is published "
+            f"(did the input change while it was read?)"
+        )
     if rows.input != rows.passed + rows.quarantined:
         raise StorageError(
             f"rows do not add up: {rows.input:,} read, {rows.passed:,} passed and {rows.quarantined:,} quarantined were "

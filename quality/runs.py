@@ -39,7 +39,7 @@ from quality.backends.parsing import refuse_unparsable
 from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason
 from quality.backends.session import session
-from quality.backends.sizing import keeps, sized
+from quality.backends.sizing import keeps, sized, stored_rows
 from quality.backends.warming import warming
 from quality.engine import ENGINES, Engine
 from quality.errors import InputError, QualityError, StorageError, UsageError, did_you_mean
@@ -305,7 +305,9 @@ def judged(
         checks = tuple(_without_values(context.engine.checks(findings, context.dataset), verdicts))
         _warn_of_misspelt(rule_set, batch)
     rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
-    publishing.check_conservation(rows)
+    # beside answers to rules rows are counted after joins
+    whole = not (folded.rows or rule_set.input.where) and bool(references.questions)
+    publishing.check_conservation(rows, stored_rows(context.spark, batch) if whole else None)
     measured = with_profile((metric for verdict in verdicts for metric in verdict.metrics), findings.profile)
     odd = anomalies.of_run(context, (metric for metric in measured if metric.key.name not in CARRIERS), rows.input)
     clues = (

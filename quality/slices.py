@@ -139,9 +139,10 @@ def texts_of(chosen: Sequence[Dimension]) -> str:
 def rows_to_look_at(
     frame: DataFrame, marks: Mapping[str, str], chosen: Sequence[Dimension], failing: Mapping[str, int]
 ) -> list[FailingRow]:
-    """Failing rows of a frame. `marks` is SQL by rule: the row failed it; `failing` is how many rows did. Of each rule that many
-    rows failed some are looked at, any as likely as another."""
-    each = min(_ENOUGH, MOST_ROWS // len(marks))
+    """Failing rows of a frame. `marks` is SQL by rule: the row failed it; `failing` is how many rows of the batch did, of all rules
+    that are asked about. Of each rule that many rows failed some are looked at, any as likely as another: the same share of them in
+    every look, whatever frame and rules it is at."""
+    each = min(_ENOUGH, MOST_ROWS // len(failing))
     rates = [min(1.0, each / failing[rule]) if failing[rule] else 1.0 for rule in marks]
     named = [f"{text} as {_MARK}{place}" for place, text in enumerate(marks.values())]
     drawn = [f"if({_MARK}{place}, {rate!r}D, 0D)" for place, rate in enumerate(rates)]
@@ -198,17 +199,17 @@ def near(counted: Counted, members: Mapping[int, Sequence[str]]) -> dict[int, tu
 
 def of_files(
     counted: Counted,
-    near: Mapping[int, Sequence[str]],
+    groups: Mapping[int, Sequence[str]],
     closer: Callable[[Sequence[str]], Counted],
     staying: Counted | None = None,
 ) -> Counted:
-    """The slices with files in the place of groups of them. `closer` counts the failing rows of files, which are their first
-    dimension; asked for groups of several files alone. `staying`: so counted in all files for the rules whose rows are in no
-    group."""
+    """The slices with files in the place of groups of them. `groups` are those that are `near`. `closer` counts the failing rows
+    of files, which are its first dimension, and is asked for groups of several files alone. `staying`: so counted in all files for
+    the rules whose rows are in no group."""
     file = next(number for number, one in enumerate(counted.dimensions) if one.kind == "file")
     rows = {at: sums for at, sums in counted.rows.items() if at[0] != file}
-    told = {paths[0]: counted.rows[file, str(group)] for group, paths in near.items() if len(paths) == 1}
-    shared = [path for paths in near.values() if len(paths) > 1 for path in paths]
+    told = {paths[0]: counted.rows[file, str(group)] for group, paths in groups.items() if len(paths) == 1}
+    shared = [path for paths in groups.values() if len(paths) > 1 for path in paths]
     if shared:
         told |= {path: sums for (_, path), sums in closer(shared).rows.items() if path}
     apart = [counted.rules.index(rule) for rule in staying.rules] if staying else []

@@ -115,14 +115,18 @@ def answers(
     if counts:
         said |= _held(bytes(row[-1]), spreads, batch, sensitive)
     elif spreads:
-        wrong |= dict.fromkeys((one.question for one in spreads), "columns cannot be profiled in this Spark")
+        why = "columns are profiled by a class that Spark compiles, and its class loader takes none here"
+        wrong |= dict.fromkeys((one.question for one in spreads), why)
     return said, wrong
 
 
 def _lost(one: Asked, number: int, batch: Batch) -> str:
     kind = "number" if isinstance(one.question, Total) else base_type(batch.row.type(one.question.batch_column))
     kinds = "numbers" if is_numeric(kind) or kind == "number" else f"{kind}s"
-    return f"{number:,} texts of column '{one.question.column}' are no {kinds}"
+    return (
+        f"{number:,} texts of column '{one.question.column}' are no {kinds}; the option 'nullValue' of a reference in CSV names a "
+        f"text that stands for NULL, any other is to be mended there"
+    )
 
 
 def _held(

@@ -17,3 +17,13 @@ def as_large(spark: Any) -> Iterator[None]:
         yield
     finally:
         spark.conf.unset(SMALL_BATCH)
+
+
+@contextmanager
+def in_size(spark: Any, size: str) -> Iterator[None]:
+    """A few rows as they are (`small`), or run as millions are (`large`)."""
+    if size == "small":
+        yield
+        return
+    with as_large(spark):
+        yield

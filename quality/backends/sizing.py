@@ -47,7 +47,7 @@ def sized(spark: SparkSession, batch: Batch) -> Iterator[Batch]:
     if batch.snapshot or not batch.files or batch.bytes > limit or not limit:
         yield batch
         return
-    rows = 0 if batch.text else _rows(spark, batch)
+    rows = 0 if batch.text else stored_rows(spark, batch)
     if rows is None or rows > _SMALL_ROWS:
         yield batch
         return
@@ -103,9 +103,9 @@ def _setting(spark: SparkSession, name: str, default: int) -> int:
         raise UsageError(f"{name} must be a number of bytes such as 4194304, 4m or 1g, got '{text}'") from None
 
 
-def _rows(spark: SparkSession, batch: Batch) -> int | None:
-    """The rows of Parquet files; None when the files are of another kind, or too many to look at."""
-    if len(batch.files) > _FOOTERS:
+def stored_rows(spark: SparkSession, batch: Batch) -> int | None:
+    """The rows of Parquet files; None when the files are of another kind, or too many to look at, or a snapshot has others."""
+    if batch.text or batch.snapshot or not 0 < len(batch.files) <= _FOOTERS:
         return None
     try:
         return sum(row_counts(spark, [file.path for file in batch.files]))

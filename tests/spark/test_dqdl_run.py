@@ -129,15 +129,16 @@ def test_composites_join_verdicts_and_analyzers_are_recorded(place):
     assert values == {"ColumnCount": 5, "Mean": mean, "MinLength": min(lengths), "MaxLength": max(lengths)}
 
 
+def of_dqdl(place, name, text):
+    """A run of a whole file of DQDL."""
+    file = place.directory / f"{name}.dqdl"
+    file.write_text(text)
+    given: Any = {"input": str(place.directory / "in" / "a.parquet"), "root": str(place.directory / name)}
+    return quality.run(file, "b", **given, spark=place.spark)
+
+
 def test_a_composite_by_row_holds_when_one_part_does(place):
-    (place.directory / "rows.dqdl").write_text(BY_ROW)
-    found = quality.run(
-        place.directory / "rows.dqdl",
-        "b",
-        input=str(place.directory / "in" / "a.parquet"),
-        root=str(place.directory / "out"),
-        spark=place.spark,
-    )
+    found = of_dqdl(place, "rows", BY_ROW)
     failing = [row for row in ROWS if not ((row["age"] or 0) > 30 or len(row["code"] or "") < 3)]
     assert found.rule("composite")["failed_rows"] == len(failing) > 0
     assert found.data["rows"]["quarantined"] == len(failing)
@@ -213,14 +214,7 @@ def by_key(row):
 
 
 def test_keys_are_parts_of_composites_by_row(place):
-    (place.directory / "keyed.dqdl").write_text(BY_KEY)
-    result = quality.run(
-        place.directory / "keyed.dqdl",
-        "b",
-        input=str(place.directory / "in" / "a.parquet"),
-        root=str(place.directory / "keyed"),
-        spark=place.spark,
-    )
+    result = of_dqdl(place, "keyed", BY_KEY)
     verdicts = [by_key(row) for row in ROWS]
     assert [rule["failed_rows"] for rule in result.data["rules"]] == [
         sum(not held[index] for held in verdicts) for index in range(4)

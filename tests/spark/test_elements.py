@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.sizes import as_large
+from tests.sizes import in_size
 from tests.spark.test_passes import in_the_books
 from tests.written import Place
 
@@ -169,16 +169,10 @@ def expected(word: str, path: str, where: str) -> Any:
 def test_a_metric_of_a_path_is_that_of_all_elements_of_the_rows_in_scope(spark, place, size, asking, passes, shuffles):
     rules = "\n".join(rule(number, *asked) for number, asked in enumerate(asking))
 
-    def run():
-        return place.run(rules, batch=size, format="parquet", path="a.parquet")
-
-    def sized():
-        if size == "small":
-            return run()
-        with as_large(spark):
-            return run()
-
-    result, scans = in_the_books(spark, place, sized)
+    with in_size(spark, size):
+        result, scans = in_the_books(
+            spark, place, lambda: place.run(rules, batch=size, format="parquet", path="a.parquet")
+        )
     wrong = []
     for number, (word, path, where) in enumerate(asking):
         found, value = result.rule(f"r{number}"), expected(word, path, where)

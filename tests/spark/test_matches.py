@@ -235,7 +235,10 @@ def test_counts_sums_and_columns_are_held_against_those_of_the_reference(place):
                 assert (value(name) == 1.0) == (ours == theirs) == (result.rule(name)["status"] == "passed")
             else:
                 assert result.rule(name)["status"] == "error"
-    assert result.rule("letters")["message"].endswith("reference 'text': 12 texts of column 'name' are no numbers")
+    assert (
+        "reference 'text': 12 texts of column 'name' are no numbers; the option 'nullValue'"
+        in result.rule("letters")["message"]
+    )
     assert (result.rule("nan")["status"], result.rule("texts")["status"]) == ("error", "error")
     assert "12 texts of column 'name' are no numbers" in result.rule("texts")["message"]
     shapes = {"shape-typed": 3 / 5, "shape-text": 1, "shape-copy": 1, "shape-renamed": 3 / 6, "names": 1}
@@ -427,6 +430,11 @@ def test_a_column_is_as_far_from_that_of_a_reference_as_its_values_are(place, dr
     assert json.loads(metric["parameters"]) == {"against": "text.flag", "measure": "psi"}
 
 
+LEAVE_OUT = (
+    "the option 'nullValue' of a reference in CSV names a text that stands for NULL, any other is to be mended there"
+)
+
+
 def test_what_a_reference_cannot_tell_is_no_distance(place, drifted, monkeypatch):
     rules = [
         apart("price", "psi", "text"), apart("size", "psi", "typed", reference_column="nothing"), apart("size", "ks", "gone"),
@@ -437,14 +445,14 @@ def test_what_a_reference_cannot_tell_is_no_distance(place, drifted, monkeypatch
     result = place.run(rules)
     assert [rule["status"] for rule in result.data["rules"]] == ["error"] * 8 + ["failed"]
     said = [rule["message"].removeprefix("could not tell: ") for rule in result.data["rules"]]
-    assert said[0] == "reference 'text': 1 texts of column 'price' are no numbers"
+    assert said[0] == f"reference 'text': 1 texts of column 'price' are no numbers; {LEAVE_OUT}"
     assert said[1] == "Drift of 'size' does not exist: typed.nothing holds no values"
     assert said[2].startswith("reference 'gone': ")
     assert said[3] == "reference 'typed': column 'list' is array<bigint>, which cannot be compared with int"
     assert said[4].startswith("reference 'typed': column 'sise' is not in the data; did you mean 'size'?")
     assert said[5] == "'ks' is of numbers, 'kind' is string; use psi, js, linf or chi_square"
     assert said[6] == "reference 'typed': column 'list' is array<bigint>, which cannot be compared with boolean"
-    assert said[7] == "reference 'text': 800 texts of column 'sort' are no booleans"
+    assert said[7] == f"reference 'text': 800 texts of column 'sort' are no booleans; {LEAVE_OUT}"
     assert said[8].endswith("must be <= 0.05 (chi_square against typed.size)")
     # hashed on both sides, values are told apart as they are
     monkeypatch.setenv("QUALITY_SENSITIVE_KEY", "a key")

@@ -13,7 +13,7 @@ import pytest
 import quality
 from quality.backends.sizing import KEPT_TEXT
 from quality.errors import UsageError
-from tests.sizes import as_large
+from tests.sizes import as_large, in_size
 from tests.written import Place
 
 #: Of the whole numbers in k the first four occur twice: few enough to be looked at one by one.
@@ -74,16 +74,8 @@ def test_spark_read_the_input_as_often_as_was_planned(spark, place, rules, form,
     if form == "parquet":
         more = {}
 
-    def run():
-        return place.run(rules, format=form, path=f"a.{form}", **more)
-
-    def sized():
-        if size == "small":
-            return run()
-        with as_large(spark):
-            return run()
-
-    result, scans = in_the_books(spark, place, sized)
+    with in_size(spark, size):
+        result, scans = in_the_books(spark, place, lambda: place.run(rules, format=form, path=f"a.{form}", **more))
     planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
     # no two rows have the second key: nothing is to be found
     needless = int(size == "small" and rules == TWO_KEYS)
@@ -174,16 +166,8 @@ OWN = (
 
 @pytest.mark.parametrize("size", ("large", "small"))
 def test_metrics_of_the_same_values_share_a_pass_of_their_own(spark, place, size):
-    def run():
-        return place.run(OWN, format="parquet", path="a.parquet")
-
-    def sized():
-        if size == "small":
-            return run()
-        with as_large(spark):
-            return run()
-
-    result, scans = in_the_books(spark, place, sized)
+    with in_size(spark, size):
+        result, scans = in_the_books(spark, place, lambda: place.run(OWN, format="parquet", path="a.parquet"))
     planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
     assert {name: actual[name] for name in planned} == planned
     # values of n, of n and t, of t
@@ -212,16 +196,8 @@ def test_bounds_that_come_from_the_batch_are_found_before_rows_are_judged(spark,
         columns = "columns: {n: {type: integer}, k: {type: integer, sensitive: true}}"
         more = {"input": "options: {header: true}", "top": columns}
 
-    def run():
-        return place.run(OUTLIERS, format=form, path=f"a.{form}", **more)
-
-    def sized():
-        if size == "small":
-            return run()
-        with as_large(spark):
-            return run()
-
-    result, scans = in_the_books(spark, place, sized)
+    with in_size(spark, size):
+        result, scans = in_the_books(spark, place, lambda: place.run(OUTLIERS, format=form, path=f"a.{form}", **more))
     planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
     assert {name: actual[name] for name in planned} == planned
     # all that is of values, and how far they are from the median; of a large text the rows are kept
@@ -251,16 +227,8 @@ def test_rows_out_of_order_are_found_by_the_columns_that_are_compared(spark, pla
     kinds = pa.schema({"n": pa.int64(), "k": pa.int64(), "t": pa.string(), "m": pa.map_(pa.string(), pa.int64())})
     pq.write_table(pa.Table.from_pylist(rows[50:] + rows[:50], kinds), place.directory / "in" / "a.parquet")
 
-    def run():
-        return place.run(ORDERED, format="parquet", path="a.parquet")
-
-    def sized():
-        if size == "small":
-            return run()
-        with as_large(spark):
-            return run()
-
-    result, scans = in_the_books(spark, place, sized)
+    with in_size(spark, size):
+        result, scans = in_the_books(spark, place, lambda: place.run(ORDERED, format="parquet", path="a.parquet"))
     planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
     assert {name: actual[name] for name in ("narrow", "shuffles")} == {
         "narrow": planned["narrow"],

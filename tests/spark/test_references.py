@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from datetime import date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +23,8 @@ from quality.redrive import redrive
 from quality.rule_types.base import REGISTRY, RuleType
 from quality.runs import describe
 from tests.oracle import ASKING_REFERENCES, QUERIES
-from tests.sizes import as_large
+from tests.sizes import as_large, in_size
+from tests.written import Place
 
 LEFT = [
     (0, "A", 1, 1.0), (1, "B", 2, 2.0), (2, "a", 1, 2.5), (3, None, 1, 1.0), (4, "C", None, float("nan")),
@@ -296,3 +298,28 @@ def test_every_type_that_asks_references_is_tried_here():
     asking = {word for word, kind in REGISTRY.items() if kind.questions is not RuleType.questions}
     # the others in test_matches.py and test_queries.py; the order of rows is asked of the batch itself
     assert asking - {"all", "any", "not", "drift", "ordered", *QUERIES} == ASKING_REFERENCES
+
+
+@pytest.mark.parametrize("size", ("large", "small"))
+def test_a_join_that_makes_more_of_the_rows_publishes_nothing(quick, tmp_path, monkeypatch, size):
+    place = Place(tmp_path, quick)
+    (tmp_path / "in").mkdir()
+    pq.write_table(pa.table({"id": range(100)}), tmp_path / "in" / "a.parquet")
+    pq.write_table(pa.table({"id": range(90)}), tmp_path / "ids.parquet")
+    more: Any = {"format": "parquet", "top": f"references: {{ids: {{path: '{tmp_path}/ids.parquet'}}}}"}
+    rule = "- exists_in: {columns: [id], reference: ids}"
+    keys = references.References._keys
+
+    def twice(self, *asked):
+        found = keys(self, *asked)
+        return found.union(found)
+
+    with in_size(quick, size):
+        monkeypatch.setattr(references.References, "_keys", twice)
+        refused = place.run(rule, **more)
+        assert (refused.exit_code, refused.data["decision"]) == (3, "none")
+        assert "the input's files have 100 rows, 190 were judged; nothing is published" in refused.data["message"]
+        assert not list(place.root.glob("commits/**/*.json"))
+        monkeypatch.undo()
+        result = place.run(rule, **more)
+    assert (result.data["rows"]["input"], result.data["rows"]["quarantined"]) == (100, 10)

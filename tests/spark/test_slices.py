@@ -149,6 +149,9 @@ def test_of_a_rule_that_many_rows_fail_a_sample_is_looked_at_and_of_one_that_few
     # half of a thousand is asked for of each: within five deviations
     assert abs(counted.failing[0] - 500) < 5 * 500**0.5
     assert counted.failing[1] == failing["q"]
+    # a look at one rule of them takes no larger share of its rows
+    alone = slices.rows_to_look_at(frame, slices.written_marks("p"), chosen, failing)
+    assert abs(len(alone) - 500) < 5 * 500**0.5
     share = counted.rows[0, "a"][0] / counted.failing[0]
     assert abs(share - sum(row[0] == "a" and ("p",) in row[-1][0] for row in rows) / failing["p"]) < 0.12
 
