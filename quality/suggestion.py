@@ -79,7 +79,9 @@ def suggest_files(
         sources = _sources(own.spark, path, batches, last, format, options or {}, references or {})
         planned = sources.planned
         if max_scans is not None and planned.most > max_scans:
-            raise EngineError(f"suggesting reads more than {max_scans} times: {planned}")
+            raise EngineError(
+                f"suggesting reads more than {max_scans} times (fewer with '--last', none with '--history'): {planned}"
+            )
         read = [batch for _, batch in sources.batches]
         types = _types(read[0]) if read[0].text else {}
         seen = _sampled([_seen(name, batch, types) for name, batch in sources.batches], read, types)
@@ -115,7 +117,7 @@ def plan_files(
     references: Mapping[str, str] | None = None,
     spark: SparkSession | None = None,
 ) -> Planned:
-    """The passes that `suggest_files` will make; reads nothing but schemas. Raises UsageError and InputError."""
+    """The passes that `suggest_files` will make; reads schemas alone, which of JSON takes a pass. Raises UsageError and InputError."""
     with session(spark) as own:
         return _sources(own.spark, path, batches, last, format, options or {}, references or {}).planned
 

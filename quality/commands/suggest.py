@@ -40,7 +40,11 @@ def add_suggest(commands: Any) -> None:
     parser.add_argument(
         "--rolling", action="store_true", help="bounds that move with the last 7 batches, where they are narrower"
     )
-    parser.add_argument("--plan", action="store_true", help="show the passes it would make; reads nothing but schemas")
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="show the passes it would make; reads schemas alone, which of JSON takes a pass",
+    )
     add_max_scans(parser)
     parser.add_argument("-o", "--output", metavar="OUT", help="write here instead of printing")
     parser.add_argument("--force", action="store_true", help="replace OUT where it is there already")

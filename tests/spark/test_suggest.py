@@ -81,7 +81,7 @@ def test_a_plan_over_the_budget_is_refused_before_anything_is_read(spark, made):
 
     def refused():
         with pytest.raises(
-            EngineError, match=r"(?s)more than 10 times: 4 batches.*: 11 passes at most\n.*look like"
+            EngineError, match=r"(?s)more than 10 times .*--last.*: 4 batches.*: 11 passes at most\n.*look like"
         ) as told:
             suggest_files(path, dataset="o", last=4, references=zips, max_scans=10, spark=spark)
         return str(told.value)
