@@ -459,6 +459,7 @@ NOT_BACK = {
     "not: [{row_count: {above: 5}}]": "a composite of DQDL denies nothing",
     "file_freshness: {at_least: now - 2 weeks}": "DQDL has dates and times of day, not 'now - 2 weeks'",
     "distinct_count: {column: c, above: 5, approximate: true}": "DQDL counts distinct values exactly",
+    "distinctness: {columns: c, above: 0.5, approximate: true}": "DQDL counts distinct values exactly",
     "max: {column: c, at_most: '2024-01-01'}": "a query is compared with a number, not with a date",
     "matches: {column: c, pattern: 'a\\\"b'}": 'DQDL cannot write a backslash before a quote or at the end of a text: a\\"b',
     "that: \"d = '{{ batch }}'\"": "it depends on the batch, and DQDL has no templates: d = '{{ batch }}'",

@@ -34,7 +34,7 @@ def test_one_pass_writes_all_sides_where_rows_can_be_read_back_and_files_moved(
     tmp_path, monkeypatch, root, key, more, together
 ):
     monkeypatch.chdir(tmp_path)
-    given = {
+    given: dict[str, Any] = {
         "text": False,
         "small": False,
         "needs_file": False,

@@ -228,6 +228,8 @@ def _distinct_values(rule: OurRule, check: distributions.DistinctValues, _held: 
 def _distinctness(rule: OurRule, check: uniqueness.DistinctnessBounds, held: Conditions) -> list[Theirs]:
     if len(check.columns()) > 1:
         raise Lost("DQDL counts distinct keys of one column")
+    if check.approximate:
+        raise Lost("DQDL counts distinct values exactly")
     column = sql.quote(check.columns()[0])
     where = f" where {rule.where}" if rule.where else ""
     return [
