@@ -178,6 +178,8 @@ GX: list[tuple[str, dict[str, Any], bool]] = [
     ("expect_column_kl_divergence_to_be_less_than", {"column": "d", "partition_object": PARTITION, "threshold": 0.05}, divergence("d", EXPECTED) <= 0.05),
     ("expect_column_kl_divergence_to_be_less_than", {"column": "d", "partition_object": PARTITION, "threshold": 0.03}, divergence("d", EXPECTED) <= 0.03),
     ("expect_column_kl_divergence_to_be_less_than", {"column": "c", "partition_object": PARTITION, "threshold": 99}, False),
+    ("unexpected_rows_expectation", {"unexpected_rows_query": "SELECT * FROM {batch} WHERE v > 80"}, not any(r["v"] > 80 for r in ROWS)),
+    ("unexpected_rows_expectation", {"unexpected_rows_query": "SELECT * FROM {batch} WHERE v > 90"}, not any(r["v"] > 90 for r in ROWS)),
     ("expect_table_row_count_to_equal_other_table", {"other_table_name": "other"}, False),
     ("expect_table_row_count_to_equal_other_table", {"other_table_name": "same"}, True),
     (f"{M}_be_json_parseable", {"column": "j"}, True),
