@@ -335,6 +335,7 @@ def test_a_text_that_cannot_be_written_is_refused(text):
 # mistakes
 
 BROKEN = {
+    'JobStatus = "SUCCEEDED"': "'JobStatus' is not a rule type; it is about a job of AWS, and rules are about its data",
     'AggregateMatch "sum(a)" >= 1': "'AggregateMatch' takes 2 parameters: two aggregates such as \"sum(a)\" and \"sum(reference.a)\"; got 1",
     'ColumnCorrelation "a" > 0': "'ColumnCorrelation' takes 2 parameters: two columns; got 1",
     'ColumnCount = 1 where "a"': "'ColumnCount' takes no 'where'",

@@ -7,6 +7,8 @@ import pytest
 from quality import cli, entry
 from quality.errors import RuleFileError, UsageError
 from quality.model import Nulls, Severity, Tolerance
+from quality.rule_types.base import MetricRule
+from quality.rule_types.verdicts import Verdict
 from quality.rulefile import load
 from quality.rulefile.dqdl.convert import convert_file
 from quality.rulefile.lint import lint
@@ -224,10 +226,12 @@ def test_an_anomaly_in_a_composite_is_a_bound_of_earlier_batches(dqdl_file):
     assert [(rule.check.type, rule.severity, rule.min_history) for rule in parts] == [
         (word, Severity.INFO, 7) for word in ("row_count", "min_length", "max_length")
     ]
+    assert isinstance(verdict.check, Verdict)
     assert verdict.check.term == ("any", ("composite.1", ("all", ("composite.2.1", "composite.2.2"))))
     # nothing is odd beside itself, and what is beyond everything is
     past = [float(n) for n in range(100, 130)]
-    held = [rule.check.bounds.resolved(past) for rule in parts]
+    held = [rule.check.bounds.resolved(past) for rule in parts if isinstance(rule.check, MetricRule)]
+    assert len(held) == 3
     assert all(found.accepts(115) and not found.accepts(200) and not found.accepts(20) for found in held)
 
 

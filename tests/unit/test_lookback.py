@@ -87,7 +87,8 @@ def test_a_past_too_short_is_neither_good_nor_bad(rule_file, store, rule, status
     ("equals: max(last(3)) + std(last(3)) + index(last(3), 2)", 0.0, RuleStatus.PASSED), ("at_most: 1 / last", 0.0, RuleStatus.ERROR),
 ))  # fmt: skip
 def test_without_any_history_what_is_not_there_is_0_where_that_is_asked_for(rule_file, tmp_path, bound, value, status):
-    nothing, word, _, formula = LocalStore(str(tmp_path / "none")), *bound.partition(": ")
+    nothing = LocalStore(str(tmp_path / "none"))
+    word, _, formula = bound.partition(": ")
     rule = f"mean: {{column: price, {word}: '{formula}'}}\n  min_history: 0"
     assert judged(rule_file, nothing, rule, value).status == status
     assert judged(rule_file, nothing, rule.partition("\n")[0], value).status == RuleStatus.NOT_APPLICABLE

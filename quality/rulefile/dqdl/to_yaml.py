@@ -115,7 +115,7 @@ class _Writing:
             elif (option := options.option(entry)) is not None:
                 self.option(entry, option)
             elif entry.key.lower() not in BY_ROW:
-                why = "a rule file has 'description' and 'owner' only, and of AWS's options those of docs/dqdl.md"
+                why = "a rule file has 'description' and 'owner' only"
                 self.lose(entry.at, f"Metadata {flow(entry.key)}", why, demand=False)
         for entry in self.document.data_sources:
             why = (
