@@ -150,23 +150,13 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument(*forms, metavar=metavar, help=help, **how)
 
     several: dict[str, Any] = {"action": "append", "default": []}
-    add(
-        "rules",
-        "FILES",
-        "rule files: paths, names among --files, s3:// or other URIs; comma list or repeated",
-        **several,
-    )
+    add("rules", "FILES", "rule files: paths, names among --files, URIs; comma list or repeated", **several)
     add("batch", "IDS", "the batches to run, one by one; comma list or repeated", **several)
     add("var", "NAME=VALUE", "values for the files' vars; comma list or repeated", **several)
     add("input", "PATH", "read this instead of the file's input")
     add("root", "URI", "keep results here instead of the file's outputs.root")
     add("dataset", "ID", "the data set, instead of the file's; a .dqdl file names none")
-    add(
-        "reference",
-        "NAME=PATH",
-        "where other data sets lie, which a .dqdl file only names; comma list or repeated",
-        **several,
-    )
+    add("reference", "NAME=PATH", "where other data sets lie, instead of the file's; comma list or repeated", **several)
     # without a value it means true, as people write it on a command line
     add("force", "true|false", "run although nothing changed since the last run", nargs="?", const="true")
     add("engine", "NAME", "auto, deequ, deequ-runner or spark", default="auto")
