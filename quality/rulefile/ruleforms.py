@@ -405,14 +405,7 @@ def _modifier(word: str, node: Node, value: Any) -> dict[str, Any]:
 
 
 #: What a modifier is when it is not written: then it is not in the canonical form either.
-_UNSAID = {
-    "where": "",
-    "group_by": (),
-    "tolerance": Tolerance(),
-    "nulls": Nulls.PASS,
-    "nan": False,
-    "min_history": None,
-}
+_UNSAID = {"where": "", "group_by": (), "tolerance": Tolerance(), "nulls": Nulls.PASS, "nan": False, "min_history": None}  # fmt: skip
 
 
 def _judging(values: Mapping[str, Any], severity: Severity, on_fail: OnFail) -> dict[str, Any]:
