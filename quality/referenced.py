@@ -2,7 +2,8 @@
 
 How evenly values occur (entropy, the share that occurs once) and the share of the most frequent shape are told by the batch
 itself. The share of values, of shapes of texts, and of sets of NULL columns that no earlier batch had; the share of numbers beyond
-those of all earlier ones; the distance of a column from the last batches together. No Spark: sketches merge in memory.
+those of all earlier ones; the distance of a column from the last batches together; the share of rows with values of two columns
+that were never seen together, in the sampled rows. No Spark: sketches merge in memory.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from math import log
 
+from quality import row_samples
 from quality.anomaly import drift
+from quality.anomaly.pairs import Pairs
 from quality.anomaly.values import Batch, Point, Series
 from quality.profiles import read_bins, read_counts
 
@@ -27,14 +30,26 @@ def with_references(batches: Sequence[Batch]) -> list[Batch]:
     """The batches, in their order, each with the metrics that those before it make possible. One without sketches stays as
     it is; what a sketch does not hold in full (more than a thousand values) has no share of new ones."""
     seen: dict[Series, _Seen] = {}
+    pairs = Pairs()
     found = []
     for batch in batches:
-        points: dict[Series, Point] = {}
+        points = _of_pairs(pairs, batch)
         for series, content in batch.sketches.items():
             read = _counts(series, content)
             if read is not None:
                 points |= seen.setdefault(series, _Seen()).judge(series, *read)
         found.append(replace(batch, points={**batch.points, **points}) if points else batch)
+    return found
+
+
+def _of_pairs(pairs: Pairs, batch: Batch) -> dict[Series, Point]:
+    """The share of new pairs of a batch, which then is an earlier one."""
+    content = batch.sketches.get(Series("RowSample"))
+    if content is None:
+        return {}
+    rows = row_samples.read(content)
+    found = {Series("UnseenPairRatio", f"{a},{b}"): Point(value) for (a, b), value in pairs.of(rows).items()}
+    pairs.learn(rows)
     return found
 
 
@@ -122,9 +137,13 @@ def _counts(series: Series, content: bytes) -> tuple[_Counts, bool] | None:
     return found.counts, found.whole
 
 
+#: Formats with the version that is known of each.
+_READABLE = (("top", 1), ("bins", 1), ("nulls", 1), ("rows", 1))
+
+
 def readable(sketch: Mapping[str, object] | None) -> bytes | None:
     """The bytes of a sketch of the table of metrics, when they are of a format known here."""
-    if not sketch or (sketch["format"], sketch["version"]) not in (("top", 1), ("bins", 1), ("nulls", 1)):
+    if not sketch or (sketch["format"], sketch["version"]) not in _READABLE:
         return None
     content = sketch["bytes"]
     return bytes(content) if isinstance(content, bytes | bytearray) else None
