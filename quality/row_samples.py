@@ -6,8 +6,8 @@ tell it, with a standard error of sqrt(share / rows in the sample): 0.1 to 0.16 
 to NULL here, minus zero to zero, and values of nested columns count; only maps must have their keys in one order.
 
 The sketch holds 32 bits of each value of fewer rows (up to 2,048), of columns that are no identifiers. Sensitive columns are not
-in it: a hash tells a value that can be guessed. Two sketches merge when the rows of the one with the lower level are left
-out whose hash does not end in as many zero bits as the level of the other.
+in it: a hash tells a value that can be guessed, and so would that of a whole row. Of the latter the sketch says only in how many
+zero bits it ends, which is what merging takes: rows that end in fewer than the higher level of the two are left out.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def doubled(counts: Iterable[int]) -> tuple[int, int]:
 
 def write(sample: RowSample, names: Sequence[str], kept: Iterable[str]) -> bytes:
     """The sketch (format `rows`, version 1) of a sample with the columns `names`, of which `kept` are kept: deflated, a line of
-    JSON with the level, the number of rows and the columns, each with how many different values it has; then 32 bits of
-    each row's hash, its count, and for each column its different values and which of them each row has."""
+    JSON with the level, the number of rows and the columns, each with how many different values it has; then of each row in how
+    many zero bits its hash ends and its count, and of each column its different values and which of them each row has."""
     wanted, parts, columns = set(kept), [], []
     for place, name in enumerate(names[: sample.values.shape[1]]):
         if name in wanted:
@@ -45,7 +45,7 @@ def write(sample: RowSample, names: Sequence[str], kept: Iterable[str]) -> bytes
             columns.append([name, len(values)])
             parts += [values.astype(">u4").tobytes(), codes.reshape(-1).astype(">u2").tobytes()]
     head = json.dumps({"level": sample.level, "rows": len(sample.counts), "columns": columns}, ensure_ascii=False)
-    rows = [sample.hashes.astype(np.uint64).astype(">u4").tobytes(), sample.counts.astype(">i8").tobytes()]
+    rows = [_zeros(sample.hashes).tobytes(), sample.counts.astype(">i8").tobytes()]
     return zlib.compress(_HEAD.pack(len(head.encode())) + head.encode() + b"".join([*rows, *parts]))
 
 
@@ -63,13 +63,19 @@ def read(content: bytes) -> Rows:
         place += found.nbytes
         return found
 
-    take(">u4", count)
+    take(">u1", count)
     times = take(">i8", count).astype(np.int64)
     columns = {}
     for name, different in head["columns"]:
         values = take(">u4", different).astype(np.uint32)
         columns[str(name)] = values[take(">u2", count)]
     return Rows(columns, times)
+
+
+def _zeros(hashes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """In how many zero bits each ends."""
+    last = (hashes & -hashes).astype(np.uint64)
+    return np.where(last == 0, 64, np.log2(np.maximum(last, 1).astype(np.float64))).astype(np.uint8)
 
 
 def kept(distinct: int | None, *, sensitive: bool) -> bool:

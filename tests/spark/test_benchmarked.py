@@ -35,7 +35,7 @@ def measured(spark, tmp_path_factory):
     days = [batch for _, batch in daily.load("flights")[:DAYS]]
     rng = np.random.default_rng(1)
     for fault, share in (("case_change", 0.05), ("swap_text", 0.1), ("duplicates", 0.03)):
-        days[-1] = faults.inject(days[-1], fault, share, rng)[0]
+        days[-1], _ = faults.inject(days[-1], fault, share, rng) or ({}, ())
     place = Place(tmp_path_factory.mktemp("benchmarked"), spark)
     (place.directory / "in").mkdir()
     for n, day in enumerate(days):

@@ -71,7 +71,8 @@ def a_day(swapped=0, size=300):
 def test_a_new_pair_of_values_is_one_that_no_earlier_batch_had():
     days = [a_day() for _ in range(FIRST + 3)] + [a_day(swapped=40)]
     days[-2] = {name: values for name, values in days[-2].items() if name != "gate"}
-    pairs, known = Pairs(), {pair: set() for pair in combinations(days[0], 2)}
+    pairs = Pairs()
+    known: dict[tuple[str, str], set[tuple[int, int]]] = {pair: set() for pair in combinations(days[0], 2)}
     for place, day in enumerate(days):
         times = DRAW.integers(1, 4, len(day["origin"]))
         rows = Rows({name: values.astype(np.uint32) for name, values in day.items()}, times)
