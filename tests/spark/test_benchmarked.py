@@ -13,9 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import quality
+from quality import anomalies
 from quality.anomaly.values import Series
 from quality.backfill import backfill
 from quality.referenced import with_references
+from quality.rulefile import load
+from quality.storage.store import LocalStore
 from tests.written import Place
 
 DAYS = 9
@@ -41,16 +44,17 @@ def measured(spark, tmp_path_factory):
     for n, day in enumerate(days):
         table = pa.table({name: pa.array(values, from_pandas=True) for name, values in day.items()})
         pq.write_table(table, place.directory / "in" / f"2013-01-{n + 1:02}.parquet")
-    backfill(place.rules(path="{{ batch }}.parquet", format="parquet", top="profile: true"), spark=spark)
+    rules = place.rules(path="{{ batch }}.parquet", format="parquet", top="profile: true\nanomalies: {}")
+    backfill(rules, spark=spark)
     found = with_references(quality.History(str(place.root), "d").batches())
     profile = daily.Profile(days[0])
     for day in days[:-1]:
         profile.learn(day)
-    return found, profile.of(days[-1]), [pd.DataFrame(day) for day in days]
+    return found, profile.of(days[-1]), [pd.DataFrame(day) for day in days], rules
 
 
 def test_the_metrics_of_the_benchmark_are_those_of_the_product(measured):
-    found, benchmark, _ = measured
+    found, benchmark, _, _ = measured
     points = found[-1].points
     assert {one.name for one in benchmark} >= {"DuplicateRatio", "UnseenPairRatio", "LetterShare", "Shapes"}
     assert [str(one) for one in benchmark if one not in points and one.name != "ApproxQuantile"] == []
@@ -64,7 +68,7 @@ def test_the_metrics_of_the_benchmark_are_those_of_the_product(measured):
 
 
 def test_copies_signs_and_new_pairs_are_those_of_pandas(measured):
-    found, _, days = measured
+    found, _, days, _ = measured
     points, last, earlier = found[-1].points, days[-1], pd.concat(days[:-1])
     copies = points[Series("DuplicateRatio")]
     assert (copies.numerator, copies.denominator) == (last.duplicated().sum(), len(last))
@@ -82,8 +86,20 @@ def test_copies_signs_and_new_pairs_are_those_of_pandas(measured):
     assert all("UnseenPairRatio" not in {one.name for one in batch.points} for batch in found[:7])
 
 
+def test_a_run_sees_in_its_batch_what_the_history_shows_of_it(spark, measured):
+    """What earlier batches make possible (new values, pairs, shapes, drift) takes part in the judgement of the run itself."""
+    *_, rules = measured
+    settings = load(rules).anomalies
+    assert settings
+    made = quality.run(rules, f"2013-01-{DAYS:02}", spark=spark)
+    store = LocalStore(str(rules.parent / "out"))
+    _, judgement = anomalies.judge_stored(store, "d", f"2013-01-{DAYS:02}", settings)
+    assert made.data["anomalies"] == [one.to_dict() for one in judgement.anomalies]
+    assert {one["metric"] for one in made.data["anomalies"]} & {"NewValueRatio", "NewPatternRatio", "UnseenPairRatio"}
+
+
 def test_a_day_like_the_others_has_few_of_them(measured):
-    found, _, _ = measured
+    found, *_ = measured
     day = found[-2].points
     assert day[Series("DuplicateRatio")].value == 0
     assert max(point.value for one, point in day.items() if one.name == "UnseenPairRatio") < 0.1
