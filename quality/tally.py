@@ -317,7 +317,9 @@ def _null_patterns(source: _Source, columns: int) -> tuple[dict[tuple[int, ...],
 
 def _row_sample(source: _Source, width: int) -> RowSample:
     level, size = source.read_int(), source.read_int()
-    hashes, counts = source.read_longs(size), source.read_longs(size)
+    hashes, counts = source.read_longs(size), np.ones(size, np.int64)
+    places, times = source.read_longs(2 * source.read_int()).reshape(-1, 2).T
+    counts[places] = times
     values = np.frombuffer(source.take(4 * size * width), dtype=">u4").astype(np.uint32)
     return RowSample(level, hashes, counts, values.reshape(size, width))
 

@@ -7,9 +7,12 @@ import java.io.IOException;
 /**
  * A sample of rows that has all copies of each of its rows: those whose hash ends in `level` zero bits, counted (adaptive sampling,
  * Flajolet 1990). Whenever it has more different rows than `most`, the level rises and half of them go. Which rows are
- * left does not depend on how the batch was divided. With a width, each row has so many numbers beside it.
+ * left does not depend on how the batch was divided, unless into more than FEW_TASKS parts of very unlike sizes. With a width, each
+ * row has so many numbers beside it.
  */
 final class RowSample {
+  /** Tasks up to which each hands on all it has; of more the driver could not hold what all of them have. */
+  private static final int FEW_TASKS = 64, LEAST = 8;
   private final int most;
   private final int width;
   private int level;
@@ -87,12 +90,27 @@ final class RowSample {
     }
   }
 
-  /** Level, number of rows, their hashes, their counts, and their values row by row. */
+  /** Makes do with this task's part of what all tasks together need, or with an eighth of it where rows may lie unevenly. */
+  void shrink(int tasks) {
+    int few = tasks <= FEW_TASKS ? most : Math.max(most / LEAST, (int) ((long) most * FEW_TASKS / tasks));
+    while (size > few) { raise(level + 1); }
+  }
+
+  /** Level, number of rows, their hashes, the places and counts of those that occur more than once, and values row by row. */
   void write(DataOutputStream out) throws IOException {
     out.writeInt(level);
     out.writeInt(size);
     for (int i = 0; i < counts.length; i++) { if (counts[i] != 0) { out.writeLong(hashes[i]); } }
-    for (int i = 0; i < counts.length; i++) { if (counts[i] != 0) { out.writeLong(counts[i]); } }
+    int doubled = 0, place = 0;
+    for (int i = 0; i < counts.length; i++) { if (counts[i] > 1) { doubled++; } }
+    out.writeInt(doubled);
+    for (int i = 0; i < counts.length; i++) {
+      if (counts[i] > 1) {
+        out.writeLong(place);
+        out.writeLong(counts[i]);
+      }
+      if (counts[i] != 0) { place++; }
+    }
     for (int i = 0; width > 0 && i < counts.length; i++) {
       for (int j = 0; counts[i] != 0 && j < width; j++) { out.writeInt(values[i][j]); }
     }
@@ -103,7 +121,11 @@ final class RowSample {
     int rows = in.readInt();
     long[] of = new long[rows], times = new long[rows];
     for (int i = 0; i < rows; i++) { of[i] = in.readLong(); }
-    for (int i = 0; i < rows; i++) { times[i] = in.readLong(); }
+    java.util.Arrays.fill(times, 1L);
+    for (int doubled = in.readInt(); doubled > 0; doubled--) {
+      int place = (int) in.readLong();
+      times[place] = in.readLong();
+    }
     for (int i = 0; i < rows; i++) {
       int[] beside = width == 0 ? null : new int[width];
       for (int j = 0; j < width; j++) { beside[j] = in.readInt(); }

@@ -5,6 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import org.apache.spark.TaskContext;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.types.DataType;
 
@@ -121,6 +122,10 @@ final class TallyState {
 
   byte[] toBytes() {
     try {
+      TaskContext task = TaskContext.get();
+      int tasks = task == null ? 1 : task.numPartitions();
+      counted.shrink(tasks);
+      kept.shrink(tasks);
       ByteArrayOutputStream bytes = new ByteArrayOutputStream();
       DataOutputStream out = new DataOutputStream(bytes);
       out.writeLong(rows);
