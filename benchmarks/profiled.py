@@ -32,6 +32,7 @@ from quality.tally import read
 _START = datetime(2013, 1, 1, tzinfo=timezone.utc)
 #: Batches that go through one aggregate: each takes some megabytes of memory.
 _TOGETHER = 200
+_SETTINGS = {"spark.driver.memory": "4g", "spark.sql.shuffle.partitions": "4"}
 _NUMBER = "the number of the batch"
 
 
@@ -67,7 +68,7 @@ def daily(name: str, *, every: int = 1, first: int = 7, seed: int = 7) -> Daily:
 
 
 def _profiled(batches: Sequence[Columns]) -> list[Batch]:
-    with tempfile.TemporaryDirectory() as folder, session(extra={"spark.driver.memory": "4g"}) as own:
+    with tempfile.TemporaryDirectory() as folder, session(extra=_SETTINGS) as own:
         found = []
         for start in range(0, len(batches), _TOGETHER):
             found += _through(own.spark, Path(folder) / f"{start}.parquet", batches[start : start + _TOGETHER])

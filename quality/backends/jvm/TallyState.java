@@ -120,12 +120,17 @@ final class TallyState {
     kept.merge(other.kept);
   }
 
+  /** What a task hands on. */
+  byte[] part() {
+    TaskContext task = TaskContext.get();
+    int tasks = task == null ? 1 : task.numPartitions();
+    counted.shrink(tasks);
+    kept.shrink(tasks);
+    return toBytes();
+  }
+
   byte[] toBytes() {
     try {
-      TaskContext task = TaskContext.get();
-      int tasks = task == null ? 1 : task.numPartitions();
-      counted.shrink(tasks);
-      kept.shrink(tasks);
       ByteArrayOutputStream bytes = new ByteArrayOutputStream();
       DataOutputStream out = new DataOutputStream(bytes);
       out.writeLong(rows);
