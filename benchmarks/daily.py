@@ -21,6 +21,7 @@ from faults import FAULTS, LATER, SHARES, inject, is_text, rows_of
 from quality.anomaly import drift
 from quality.anomaly.pairs import Pairs, Rows
 from quality.anomaly.values import Series
+from quality.referenced import MOST_VALUES
 from quality.tally import letter_shares
 
 Columns = dict[str, Any]
@@ -180,9 +181,10 @@ class Profile:
             earlier = self._earlier.get(name) or drift.merged(self._counts[name])
             self._earlier[name] = earlier
             measure, bins = ("js", counts) if text else ("ks", _bins(known))
-            found[Series("Drift", name, parameters=(("measure", measure),))] = (
-                drift.MEASURES[measure](bins, earlier) or 0.0
-            )
+            if not text or len(earlier) <= MOST_VALUES:
+                found[Series("Drift", name, parameters=(("measure", measure),))] = (
+                    drift.MEASURES[measure](bins, earlier) or 0.0
+                )
             if not text:
                 low, high = self._range[name]
                 found[Series("OutOfRangeRatio", name)] = float(((known < low) | (known > high)).mean())
