@@ -46,7 +46,7 @@ from quality.errors import InputError, QualityError, StorageError, UsageError, d
 from quality.localise import QUARANTINED
 from quality.model import Column, Location, RowCounts, RuleResult
 from quality.planner import Plan
-from quality.profiles import CARRIERS, with_profile
+from quality.profiles import with_profile
 from quality.references import References
 from quality.results import Context, Progress, RunResult
 from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
@@ -314,7 +314,7 @@ def judged(
     whole = not (folded.rows or rule_set.input.where) and bool(references.questions)
     publishing.check_conservation(rows, stored_rows(context.spark, batch) if whole else None)
     measured = with_profile((metric for verdict in verdicts for metric in verdict.metrics), findings.profile)
-    odd = anomalies.of_run(context, (metric for metric in measured if metric.key.name not in CARRIERS), rows.input)
+    odd = anomalies.of_run(context, measured, rows.input)
     clues = (
         culprits.of_run(context, verdicts, rows, written.files, written.slices.get(QUARANTINED))
         if verification.too_many(rows, rule_set.quarantined_above)
