@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from quality.backends import class_archive as archives
-from quality.backends.class_archive import class_archive
+from quality.backends.class_archive import ClassArchive, class_archive
 from quality.backends.java import Java, find_java
 
 
@@ -29,24 +29,38 @@ def java(tmp_path, monkeypatch):
     return Java(tmp_path / "java", "17.0.9", "a test")
 
 
-def made(java: Java, text: str = "classes") -> Path:
-    archive = class_archive(java, "", keep=True)
-    archive.part.write_text(text)
+def started(java: Java, *, keep: bool) -> ClassArchive:
+    """The archive of a start that has one."""
+    archive = class_archive(java, "", keep=keep)
+    assert archive is not None
+    return archive
+
+
+def part(archive: ClassArchive) -> Path:
+    """Where a start keeps classes."""
+    assert archive.part is not None
+    return archive.part
+
+
+def made(java: Java) -> Path:
+    """The archive that a start made."""
+    archive = started(java, keep=True)
+    part(archive).write_text("classes")
     archive.ended(whole=True)
     return archive.path
 
 
 def test_the_first_brief_start_makes_what_all_later_ones_use(java):
     assert class_archive(java, "", keep=False) is None
-    first = class_archive(java, "", keep=True)
-    assert f"-XX:ArchiveClassesAtExit={first.part}" in first.options
+    first = started(java, keep=True)
+    assert f"-XX:ArchiveClassesAtExit={part(first)}" in first.options
     assert not first.path.exists()
-    first.part.write_text("classes")
+    part(first).write_text("classes")
     first.ended(whole=True)
     assert first.path.read_text() == "classes"
     assert [file.name for file in first.path.parent.iterdir()] == [first.path.name]
     for keep in (True, False):
-        later = class_archive(java, "", keep=keep)
+        later = started(java, keep=keep)
         assert later.part is None
         assert f"-XX:SharedArchiveFile={first.path}" in later.java_options
         later.ended(whole=True)
@@ -54,22 +68,22 @@ def test_the_first_brief_start_makes_what_all_later_ones_use(java):
 
 
 def test_what_a_killed_jvm_wrote_is_used_by_nobody(java):
-    first = class_archive(java, "", keep=True)
-    first.part.write_text("half of the cla")
+    first = started(java, keep=True)
+    part(first).write_text("half of the cla")
     first.ended(whole=False)
     assert list(first.path.parent.iterdir()) == []
-    assert class_archive(java, "", keep=True).part
+    assert started(java, keep=True).part
 
 
 def test_one_at_a_time_makes_it_and_one_that_died_is_in_nobodys_way(java):
-    first = class_archive(java, "", keep=True)
+    first = started(java, keep=True)
     assert class_archive(java, "", keep=True) is None
     mark, long_ago = first.path.with_suffix(".making"), time.time() - 3600
-    first.part.write_text("half")
-    for file in (mark, first.part):
+    part(first).write_text("half")
+    for file in (mark, part(first)):
         os.utime(file, (long_ago, long_ago))
-    assert class_archive(java, "", keep=True).part
-    assert not first.part.exists()
+    assert started(java, keep=True).part
+    assert not part(first).exists()
 
 
 @pytest.mark.parametrize(
@@ -82,10 +96,10 @@ def test_what_the_user_says_of_it_counts(java, said):
 
 def test_another_java_or_spark_has_another(java, tmp_path):
     first = made(java)
-    assert class_archive(Java(java.home, "17.0.10", "a test"), "", keep=True).path != first
+    assert started(Java(java.home, "17.0.10", "a test"), keep=True).path != first
     jar = tmp_path / "spark" / "jars" / "spark.jar"
     jar.write_text("a later one")
-    assert class_archive(java, "", keep=True).path != first
+    assert started(java, keep=True).path != first
 
 
 def test_a_java_that_cannot_keep_classes_does_without(java):
@@ -123,7 +137,7 @@ def test_archives_that_nobody_uses_are_removed(java):
 def test_a_place_with_blanks_is_one_option(java, monkeypatch, tmp_path):
     monkeypatch.setenv("QUALITY_CACHE", str(tmp_path / "a cache"))
     path = made(java)
-    assert f'"-XX:SharedArchiveFile={path}"' in class_archive(java, "", keep=False).java_options
+    assert f'"-XX:SharedArchiveFile={path}"' in started(java, keep=False).java_options
 
 
 def test_a_real_java_takes_what_it_made(java):
@@ -136,11 +150,11 @@ def test_a_real_java_takes_what_it_made(java):
         command = [str(real.home / "bin" / "java"), *options, "-version"]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
-    first = class_archive(real, "", keep=True)
+    first = started(real, keep=True)
     done = start(first.options)
     assert (done.returncode, done.stdout) == (0, "")
     first.ended(whole=True)
-    later = class_archive(real, "", keep=False)
+    later = started(real, keep=False)
     # -Xshare:on: a Java that cannot use the archive does not start
     done = start((*later.options, "-Xshare:on"))
     assert done.returncode == 0, done.stdout + done.stderr
