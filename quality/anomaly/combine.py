@@ -16,6 +16,7 @@ WILD = 6.0
 UNKNOWN = 6.0
 #: The spread of residuals in standard deviations before any is known, and the batches that this is worth.
 _USUAL, _PRIOR = 0.8, 8.0
+PRIOR_EXCESS, PRIOR_N, MEDIAN = 0.5, 5.0, 0.5
 
 
 class Conditional:
@@ -81,8 +82,8 @@ class Level:
         over = known[known > self._start] - self._start
         mean = float(over.mean()) if len(over) else 0.0
         # half by the median: a few odd batches make the tail no wider than it is
-        mean = 0.5 * mean + 0.5 * min(mean, float(np.median(over)) / np.log(2) if len(over) else 0.0)
-        self._excess = (len(over) * mean + 5 * 0.5) / (len(over) + 5)
+        mean = (1 - MEDIAN) * mean + MEDIAN * min(mean, float(np.median(over)) / np.log(2) if len(over) else 0.0)
+        self._excess = (len(over) * mean + PRIOR_N * PRIOR_EXCESS) / (len(over) + PRIOR_N)
 
     def threshold(self, alpha: float) -> float:
         """The score that one good batch in 1/alpha exceeds."""

@@ -15,6 +15,7 @@ from quality.anomaly.forecast import SEASON_FROM, Forecast
 from quality.anomaly.kinds import SHARES
 from quality.anomaly.neighbours import Neighbours
 from quality.anomaly.rare import RareCounts
+from quality.anomaly.recurring import Recurring
 from quality.anomaly.rows import SHARE, RowCount
 from quality.anomaly.table import FIRST, Bools, Columns, Floats, Ints, evened, units
 
@@ -35,6 +36,9 @@ LEAST, ENOUGH = 12, 8
 #: How many batches before a new level tell how much a metric varies on it.
 RECENT = 10
 _EXACT = 1e-9
+RECUR, ODD_METRIC = True, 2.0
+CAUTION_FIRST, COLD = 0.3, 60
+PLUS = 0.3
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,13 @@ class Walk:
         present = np.isin(np.arange(len(SHARES)), columns.group_says)
         shares = np.where(present, SHARES, 0.0)
         self._shares = tuple(float(share) for share in shares / max(shares.sum(), 1e-9))
-        self._spent = alpha * (1 - SHARE) * CAUTION
-        #: What one good batch in so many exceeds, -log10 of a chance as the scores are.
-        self.threshold = float(-np.log10(self._spent))
         self._own_scores = np.full((count, len(self._shares)), np.nan)
         #: What each metric was off what the others made likely, told when the batch was new.
         self._residuals_of_others = np.full((count, metrics), np.nan)
         self.overs = np.full(count, np.nan)
         self._wild = np.zeros((count, metrics), bool)
+        self._recurring = Recurring(self.evened)
+        self._states = np.zeros((count, metrics), bool)
         names = np.array([one.name for one in columns.series])
         self._names, self._name = np.unique(names, return_inverse=True)
         self._moved, self._constants = np.zeros(len(self._names)), np.zeros(len(self._names))
@@ -105,9 +108,16 @@ class Walk:
         self._rare = np.flatnonzero(columns.rare)
         self._known = np.zeros(metrics, int)
         self._kept: list[int] = []
+        self._spend()
         self._conditional: combine.Conditional | None = None
         self._usual_residuals: combine.Usual | None = None
         self.t = 0
+
+    def _spend(self) -> None:
+        known = min(max(len(self._kept) - FIRST, 0) / COLD, 1.0)
+        self._spent = self.alpha * (1 - SHARE) * CAUTION_FIRST ** (1 - known) * CAUTION**known
+        #: What one good batch in so many exceeds, -log10 of a chance as the scores are.
+        self.threshold = float(-np.log10(self._spent))
 
     @property
     def usable(self) -> int:
@@ -141,6 +151,8 @@ class Walk:
         if self._conditional is not None and self._usual_residuals is not None:
             own = 0.5 * (own + self._usual_residuals.surprise(self._conditional.residual(deviation)))
         own = np.minimum(own, self._most(y))
+        if True:
+            own = np.minimum(own, self._recurring.most(y, self._base, self._kept[-PAST:]))
         own = np.where(self._known >= 4, np.maximum(own, 0), 0)
         special = bool(self._special[self.t])
         if special:
@@ -198,6 +210,9 @@ class Walk:
         self.counts = RareCounts(
             self._usual[np.ix_(np.array(kept), self._rare)], self.rows[kept], self.columns.complement[self._rare]
         )
+        rate = np.where(self.columns.complement[self._rare], 1 - self.counts.rate, self.counts.rate)
+        self._base = self.forecast.copy()
+        self._base[self._rare] = np.where(self.counts.applies, np.arcsin(np.sqrt(rate)), self._base[self._rare])
         settled = self._settled()
         self.tails = tails.tails(self.deviations[settled])
         recent = past[-CONSTANT:]
@@ -210,6 +225,7 @@ class Walk:
         if len(seen := seen[np.isfinite(seen).any(axis=1)]) >= ENOUGH:
             self._usual_residuals = combine.Usual(seen)
         self._neighbours.fit(past[-PAST:])
+        self._spend()
         self._levels = [combine.Level(self._own_scores[settled, k]) for k in range(len(self._shares))]
         if len(self.columns.size):
             self._row_count.fit(self.evened[kept, self.columns.size[0]], phases, ~self._special[kept])
@@ -270,8 +286,10 @@ class Walk:
             self._note(t, scores)
             self.overs[t] = scores.over[0]
         self._accept(t, value)
-        measured, tame = value, self._tame(value, deviation, scores)
-        value = np.where(tame, value, self.forecast)
+        wild = self._wild_ones(t, value, deviation, scores)
+        learned = ~wild | self._usual_again(wild)
+        measured, value = value, np.where(learned, value, self.forecast)
+        tame = ~wild
         self._usual[t] = np.where(tame, self._usual[t], np.nan)
         if self.constant.any():
             moved = np.abs(value - self.learned[self._kept[-1]]) > _EXACT
@@ -283,7 +301,8 @@ class Walk:
             self.raw[t] = deviation
             self.deviations[t] = np.where(tame, deviation, np.nan)
             if self._conditional is not None:
-                self._residuals_of_others[t] = self._conditional.residual(deviation[None])[0]
+                residual = self._conditional.residual(deviation[None])[0]
+                self._residuals_of_others[t] = np.where(tame, residual, np.nan)
             self._forecast.learn(value, self._candidates, 8 * self.scale + _EXACT)
         last = self._level[self._kept[-1]]
         self.learned[t] = value
@@ -297,7 +316,7 @@ class Walk:
         for k, (level, share) in enumerate(zip(self._levels, self._shares, strict=True)):
             if share:
                 most, score = level.threshold(self._spent * share), float(scores.sorts[0, k])
-                self._own_scores[t, k] = min(score, most + 0.3) if score <= most + ODD else np.nan
+                self._own_scores[t, k] = min(score, most + PLUS) if score <= most + ODD else np.nan
 
     def _begin(self, t: int) -> None:
         """A metric that is measured for the first time has been so all along, for all we know."""
@@ -308,17 +327,27 @@ class Walk:
             self._level[rows] = self.evened[t, new]
             self._prepare()
 
-    def _tame(self, value: Floats, deviation: Floats, scores: Scores) -> Bools:
-        """The metrics of a batch that are learned as they are: of one that alarms, not the wild ones, unless they often are.
+    def _wild_ones(self, t: int, value: Floats, deviation: Floats, scores: Scores) -> Bools:
+        """The metrics of a batch that tell nothing of how much is usual: of one that alarms, those that are wild, and those in
+        a state that comes and goes. Three wild ones in a row are a new level: the past is lifted to it."""
+        if len(self._kept) < 2 * FIRST:
+            return np.zeros(len(deviation), bool)
+        far, alarms = np.abs(deviation) > WILD, bool(scores.over[0] > 0)
+        odd = alarms & (scores.surprises[0] > ODD_METRIC)
+        known = self._recurring.learn(t, self._base, odd, self._kept)
+        self._wild[t] = far & (odd | known)
+        self._states[t] = known
+        recent = [*self._kept, t][-PATIENCE:]
+        level = self._wild[recent].all(axis=0) & ~self._states[recent].any(axis=0)
+        if level.any():
+            self._recurring.left(level, self._base, value - self._base, self._kept)
+        self._rebase(level, value)
+        # what is there on most days is what is usual
+        mostly = self._wild[[*self._kept, t][-OFTEN:]].sum(axis=0) > OFTEN / 2
+        return self._wild[t] & ~level & ~mostly
 
-        Three in a row are a new level: the past is lifted to it. Three in three weeks (every Saturday) are learned.
-        """
-        if scores.over[0] > 0 and len(self._kept) >= 2 * FIRST:
-            self._wild[self.t] = (np.abs(deviation) > WILD) & (scores.surprises[0] > 2)
-        wild = self._wild[self.t]
-        recent = self._wild[[*self._kept, self.t]][-OFTEN:]
-        self._rebase(recent[-PATIENCE:].sum(axis=0) == PATIENCE, value)
-        return np.asarray(~wild | (recent.sum(axis=0) >= PATIENCE))
+    def _usual_again(self, wild: Bools) -> Bools:
+        return np.asarray((self._wild[[*self._kept, self.t]][-OFTEN:].sum(axis=0) >= PATIENCE) & wild)
 
     def _accept(self, t: int, value: Floats) -> None:
         """A person said that the batch is the new normal."""
