@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from quality.anomaly.scales import quantiles
-from quality.anomaly.table import Columns, Floats
+from quality.anomaly.table import Columns, Floats, Ints
 from quality.anomaly.tails import START, tails
 
 #: Past scores that a level rests on, and where its tail begins.
@@ -16,6 +18,7 @@ WILD = 6.0
 UNKNOWN = 6.0
 #: The spread of residuals in standard deviations before any is known, and the batches that this is worth.
 _USUAL, _PRIOR = 0.8, 8.0
+BLOCKS = True
 PRIOR_EXCESS, PRIOR_N, MEDIAN = 0.5, 5.0, 0.5
 
 
@@ -26,7 +29,7 @@ class Conditional:
     batches it was made of too well: what a residual is worth is told by those of batches that it had not seen (`Usual`).
     """
 
-    def __init__(self, past: Floats) -> None:
+    def __init__(self, past: Floats, apart: Sequence[tuple[Ints, Ints]] = ()) -> None:
         past = past[np.isfinite(past).any(axis=1)]
         clipped = np.clip(np.where(np.isfinite(past), past, 0.0), -4, 4)
         count, metrics = clipped.shape
@@ -37,12 +40,32 @@ class Conditional:
         together[np.diag_indices(metrics)] += shrink * (own + 0.05)
         precision = np.linalg.inv(together)
         self._rest = precision / np.diag(precision)
+        for own_ones, touched in apart if BLOCKS else ():
+            # given all but `touched`, from the precision of all: inverse of its block, times its rows
+            solved = np.linalg.solve(precision[np.ix_(touched, touched)], precision[touched])
+            self._rest[:, own_ones] = solved[np.searchsorted(touched, own_ones)].T
 
     def residual(self, deviation: Floats) -> Floats:
         """Each metric's deviation less what the others make of it. However wild, none makes much of the others: that few
         batches do not tell."""
         own, tamed = np.clip(deviation, -40, 40), np.clip(deviation, -WILD, WILD)
         return np.asarray(own + tamed @ self._rest - tamed)
+
+
+def apart(columns: Columns) -> list[tuple[Ints, Ints]]:
+    """For each column the places of its metrics, and of all that a fault in it may move: these, those of pairs with it, and
+    those of the table but its number of rows. What a column's metrics say to each other is no excuse for it."""
+    names = [one.instance for one in columns.series]
+    of_table = {j for j, one in enumerate(columns.series) if one.instance == "*" and one.name != "Size"}
+    single = sorted({name for name in names if name != "*"})
+    found = []
+    for name in single:
+        parts = {name, *name.split(",")}
+        own = [j for j, other in enumerate(names) if other == name]
+        touched = {j for j, other in enumerate(names) if parts & {other, *other.split(",")}}
+        found.append((np.array(own, np.intp), np.array(sorted(touched | of_table), np.intp)))
+    table = np.array(sorted(of_table), np.intp)
+    return [*found, (table, table)] if len(table) else found
 
 
 class Usual:

@@ -106,6 +106,7 @@ class Walk:
         self._neighbours = Neighbours(count)
         self._row_count = RowCount(columns, count, alpha)
         self._rare = np.flatnonzero(columns.rare)
+        self._apart = combine.apart(columns)
         self._known = np.zeros(metrics, int)
         self._kept: list[int] = []
         self._spend()
@@ -220,7 +221,7 @@ class Walk:
         together = (self._moved.sum() + 0.4) / (self._constants.sum() + 200)
         self._hazard = ((self._moved + 200 * together) / (self._constants + 200))[self._name]
         if len(kept) >= LEAST and (self._conditional is None or len(kept) % 4 == 0):
-            self._conditional = combine.Conditional(self.deviations[settled])
+            self._conditional = combine.Conditional(self.deviations[settled], self._apart)
         seen = self._residuals_of_others[settled]
         if len(seen := seen[np.isfinite(seen).any(axis=1)]) >= ENOUGH:
             self._usual_residuals = combine.Usual(seen)
