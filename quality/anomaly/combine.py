@@ -57,12 +57,12 @@ def apart(columns: Columns) -> list[tuple[Ints, Ints]]:
     those of the table but its number of rows. What a column's metrics say to each other is no excuse for it."""
     names = [one.instance for one in columns.series]
     of_table = {j for j, one in enumerate(columns.series) if one.instance == "*" and one.name != "Size"}
-    single = sorted({name for name in names if name != "*"})
+    single = sorted({*names} - {"*"})
+    parts = {name: {name, *(pair if {*(pair := name.split(","))} <= {*single} else ())} for name in single}
     found = []
     for name in single:
-        parts = {name, *name.split(",")}
         own = [j for j, other in enumerate(names) if other == name]
-        touched = {j for j, other in enumerate(names) if parts & {other, *other.split(",")}}
+        touched = {j for j, other in enumerate(names) if other != "*" and parts[name] & parts[other]}
         found.append((np.array(own, np.intp), np.array(sorted(touched | of_table), np.intp)))
     table = np.array(sorted(of_table), np.intp)
     return [*found, (table, table)] if len(table) else found

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quality.anomaly import combine, scales, tails
+from quality.anomaly import combine, recurring, scales, tails
 from quality.anomaly.forecast import SEASON_FROM, Forecast
 from quality.anomaly.kinds import SHARES
 from quality.anomaly.neighbours import Neighbours
 from quality.anomaly.rare import RareCounts
-from quality.anomaly.recurring import Recurring
+from quality.anomaly.recurring import Learned, Recurring
 from quality.anomaly.rows import SHARE, RowCount
 from quality.anomaly.table import FIRST, Bools, Columns, Floats, Ints, evened, units
 
@@ -23,10 +23,6 @@ from quality.anomaly.table import FIRST, Bools, Columns, Floats, Ints, evened, u
 SCALES, PAST = 120, 180
 #: A metric that has not moved in so many batches is taken for a constant of the data's structure.
 CONSTANT = 90
-#: Deviations from which on what a batch that alarms shows of a metric is not taken for usual.
-WILD = 5.0
-#: So many wild batches in a row are a new level; so many among so many recent ones are usual.
-PATIENCE, OFTEN = 3, 21
 #: So far above the threshold a batch is bad whatever the threshold should have been.
 ODD = 1.5
 #: What is aimed at below the level asked for: tails are longer than exponential, and batches to come differ more than the past did.
@@ -36,7 +32,7 @@ LEAST, ENOUGH = 12, 8
 #: How many batches before a new level tell how much a metric varies on it.
 RECENT = 10
 _EXACT = 1e-9
-RECUR, ODD_METRIC = True, 2.0
+WILD_FROM = 14
 CAUTION_FIRST, COLD = 0.3, 60
 PLUS = 0.3
 
@@ -96,9 +92,7 @@ class Walk:
         #: What each metric was off what the others made likely, told when the batch was new.
         self._residuals_of_others = np.full((count, metrics), np.nan)
         self.overs = np.full(count, np.nan)
-        self._wild = np.zeros((count, metrics), bool)
         self._recurring = Recurring(self.evened)
-        self._states = np.zeros((count, metrics), bool)
         names = np.array([one.name for one in columns.series])
         self._names, self._name = np.unique(names, return_inverse=True)
         self._moved, self._constants = np.zeros(len(self._names)), np.zeros(len(self._names))
@@ -152,8 +146,7 @@ class Walk:
         if self._conditional is not None and self._usual_residuals is not None:
             own = 0.5 * (own + self._usual_residuals.surprise(self._conditional.residual(deviation)))
         own = np.minimum(own, self._most(y))
-        if True:
-            own = np.minimum(own, self._recurring.most(y, self._base, self._kept[-PAST:]))
+        own = np.minimum(own, self._recurring.most(y, self._base, self._kept[-PAST:]))
         own = np.where(self._known >= 4, np.maximum(own, 0), 0)
         special = bool(self._special[self.t])
         if special:
@@ -287,10 +280,9 @@ class Walk:
             self._note(t, scores)
             self.overs[t] = scores.over[0]
         self._accept(t, value)
-        wild = self._wild_ones(t, value, deviation, scores)
-        learned = ~wild | self._usual_again(wild)
-        measured, value = value, np.where(learned, value, self.forecast)
-        tame = ~wild
+        learned = self._of_odd_ones(t, value, deviation, scores)
+        measured, tame = value, learned.usual
+        value = np.where(learned.known, value, self.forecast)
         self._usual[t] = np.where(tame, self._usual[t], np.nan)
         if self.constant.any():
             moved = np.abs(value - self.learned[self._kept[-1]]) > _EXACT
@@ -328,27 +320,14 @@ class Walk:
             self._level[rows] = self.evened[t, new]
             self._prepare()
 
-    def _wild_ones(self, t: int, value: Floats, deviation: Floats, scores: Scores) -> Bools:
-        """The metrics of a batch that tell nothing of how much is usual: of one that alarms, those that are wild, and those in
-        a state that comes and goes. Three wild ones in a row are a new level: the past is lifted to it."""
-        if len(self._kept) < 2 * FIRST:
-            return np.zeros(len(deviation), bool)
-        far, alarms = np.abs(deviation) > WILD, bool(scores.over[0] > 0)
-        odd = alarms & (scores.surprises[0] > ODD_METRIC)
-        known = self._recurring.learn(t, self._base, odd, self._kept)
-        self._wild[t] = far & (odd | known)
-        self._states[t] = known
-        recent = [*self._kept, t][-PATIENCE:]
-        level = self._wild[recent].all(axis=0) & ~self._states[recent].any(axis=0)
-        if level.any():
-            self._recurring.left(level, self._base, value - self._base, self._kept)
-        self._rebase(level, value)
-        # what is there on most days is what is usual
-        mostly = self._wild[[*self._kept, t][-OFTEN:]].sum(axis=0) > OFTEN / 2
-        return self._wild[t] & ~level & ~mostly
-
-    def _usual_again(self, wild: Bools) -> Bools:
-        return np.asarray((self._wild[[*self._kept, self.t]][-OFTEN:].sum(axis=0) >= PATIENCE) & wild)
+    def _of_odd_ones(self, t: int, value: Floats, deviation: Floats, scores: Scores) -> Learned:
+        """What is learned of the batch. What is wild in the first weeks may be what is usual."""
+        if len(self._kept) < WILD_FROM:
+            return Learned(np.zeros(len(value), bool), np.ones(len(value), bool), np.ones(len(value), bool))
+        odd = (scores.over[0] > 0) & (scores.surprises[0] > recurring.ODD)
+        learned = self._recurring.learn(t, self._base, np.abs(deviation) > recurring.WILD, odd, self._kept)
+        self._rebase(learned.level, value)
+        return learned
 
     def _accept(self, t: int, value: Floats) -> None:
         """A person said that the batch is the new normal."""
