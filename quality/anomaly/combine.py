@@ -18,7 +18,7 @@ WILD = 6.0
 UNKNOWN = 6.0
 #: The spread of residuals in standard deviations before any is known, and the batches that this is worth.
 _USUAL, _PRIOR = 0.8, 8.0
-BLOCKS = True
+BLOCKS = False
 PRIOR_EXCESS, PRIOR_N, MEDIAN = 0.5, 5.0, 0.5
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quality.anomaly.table import Bools, Floats
+from quality.anomaly.table import Bools, Floats, Ints
 
 #: Deviations from which on, and surprises from which on what a batch that alarms shows of a metric is not taken for usual.
 WILD, ODD = 5.0, 2.0
@@ -36,8 +36,9 @@ class Recurring:
     """For each metric and side the batches that were odd to it, and how far off those were. `numbers` are those of all
     batches, evened; `base`, below, is what would be no deviation."""
 
-    def __init__(self, numbers: Floats) -> None:
-        self._numbers = numbers
+    def __init__(self, numbers: Floats, column: Ints) -> None:
+        self._numbers, self.column = numbers, column
+        self._blamed = np.zeros((len(numbers), int(column.max(initial=0)) + 1), bool)
         self._odd = np.zeros((2, *numbers.shape), bool)
         self._reach = np.full((2, numbers.shape[1]), np.nan)
         self._last = np.full((2, numbers.shape[1]), -np.inf)
@@ -48,13 +49,16 @@ class Recurring:
         found = np.full(numbers.shape, np.inf)
         for side in range(2):
             if np.isfinite(self._reach[side]).any():
-                times = np.maximum(self._odd[side][list(kept)].sum(axis=0), 1)
+                times = np.maximum(self._odd[side][list(kept)].sum(axis=0), PATIENCE)
                 within = self._within(side, numbers, base, len(kept))
                 found = np.where(within, np.log10((len(kept) + 1) / times), found)
         return found
 
-    def learn(self, t: int, base: Floats, far: Bools, odd: Bools, kept: Sequence[int]) -> Learned:
-        """Note which metrics of a batch were `far` off, and which `odd`: of a batch that alarmed, and surprising."""
+    def learn(self, t: int, base: Floats, far: Bools, odd: Bools, blamed: Ints, kept: Sequence[int]) -> Learned:
+        """Note which metrics of a batch were `far` off, which `odd` (of a batch that alarmed, and surprising), and the columns
+        that were `blamed`."""
+        self._blamed[t, blamed] = True
+        self._change(t, kept)
         self._again[t] = self._note(t, base, odd, kept)
         self._wild[t] = far & (odd | self._again[t])
         recent = [*kept, t]
@@ -80,6 +84,15 @@ class Recurring:
             self._last[side] = np.where(state | again, len(kept), self._last[side])
             known |= again
         return known
+
+    def _change(self, t: int, kept: Sequence[int]) -> None:
+        """A column that was blamed so often is changing, other metrics of it each day: what it was lately is no news."""
+        recent = [*kept[-OFTEN + 1 :], t]
+        changing = (self._blamed[recent].sum(axis=0) >= PATIENCE)[self.column]
+        if changing.any():
+            numbers = self._numbers[recent][:, changing]
+            self._reach[0, changing], self._reach[1, changing] = np.nanmax(numbers, axis=0), np.nanmin(numbers, axis=0)
+            self._last[:, changing] = len(kept)
 
     def _leave(self, level: Bools, t: int, base: Floats, kept: Sequence[int]) -> None:
         """A level that is left unasked is a state: to go back to what was usual last week is no news."""

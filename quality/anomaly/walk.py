@@ -12,7 +12,7 @@ import numpy as np
 
 from quality.anomaly import combine, recurring, scales, tails
 from quality.anomaly.forecast import SEASON_FROM, Forecast
-from quality.anomaly.kinds import SHARES
+from quality.anomaly.kinds import SHARES, group_of
 from quality.anomaly.neighbours import Neighbours
 from quality.anomaly.rare import RareCounts
 from quality.anomaly.recurring import Learned, Recurring
@@ -33,6 +33,7 @@ LEAST, ENOUGH = 12, 8
 RECENT = 10
 _EXACT = 1e-9
 WILD_FROM = 14
+MEASURED, NEED, CHANGING = True, 4, True
 CAUTION_FIRST, COLD = 0.3, 60
 PLUS = 0.3
 
@@ -92,7 +93,8 @@ class Walk:
         #: What each metric was off what the others made likely, told when the batch was new.
         self._residuals_of_others = np.full((count, metrics), np.nan)
         self.overs = np.full(count, np.nan)
-        self._recurring = Recurring(self.evened)
+        instances = np.array([group_of(one) for one in columns.series])
+        self._recurring = Recurring(self.evened, np.unique(instances, return_inverse=True)[1])
         names = np.array([one.name for one in columns.series])
         self._names, self._name = np.unique(names, return_inverse=True)
         self._moved, self._constants = np.zeros(len(self._names)), np.zeros(len(self._names))
@@ -147,7 +149,7 @@ class Walk:
             own = 0.5 * (own + self._usual_residuals.surprise(self._conditional.residual(deviation)))
         own = np.minimum(own, self._most(y))
         own = np.minimum(own, self._recurring.most(y, self._base, self._kept[-PAST:]))
-        own = np.where(self._known >= 4, np.maximum(own, 0), 0)
+        own = np.where(self._known >= (4 if len(self._kept) <= FIRST else NEED), np.maximum(own, 0), 0)
         special = bool(self._special[self.t])
         if special:
             own[:, self.columns.size] = 0.0
@@ -281,9 +283,9 @@ class Walk:
             self.overs[t] = scores.over[0]
         self._accept(t, value)
         learned = self._of_odd_ones(t, value, deviation, scores)
-        measured, tame = value, learned.usual
+        measured, tame = value, learned.usual & (np.isfinite(self.evened[t]) if MEASURED else True)
         value = np.where(learned.known, value, self.forecast)
-        self._usual[t] = np.where(tame, self._usual[t], np.nan)
+        self._usual[t] = np.where(learned.usual, self._usual[t], np.nan)
         if self.constant.any():
             moved = np.abs(value - self.learned[self._kept[-1]]) > _EXACT
             count = len(self._names)
@@ -325,9 +327,14 @@ class Walk:
         if len(self._kept) < WILD_FROM:
             return Learned(np.zeros(len(value), bool), np.ones(len(value), bool), np.ones(len(value), bool))
         odd = (scores.over[0] > 0) & (scores.surprises[0] > recurring.ODD)
-        learned = self._recurring.learn(t, self._base, np.abs(deviation) > recurring.WILD, odd, self._kept)
+        learned = self._recurring.learn(t, self._base, np.abs(deviation) > recurring.WILD, odd, self._to_blame(scores) if CHANGING else np.zeros(0, np.intp), self._kept)
         self._rebase(learned.level, value)
         return learned
+
+    def _to_blame(self, scores: Scores) -> Ints:
+        """The columns that make a batch alarm."""
+        over = scores.groups[0] > self.threshold
+        return np.unique(self._recurring.column[over[self.columns.group]])
 
     def _accept(self, t: int, value: Floats) -> None:
         """A person said that the batch is the new normal."""
