@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from quality.anomaly.scales import quantiles
-from quality.anomaly.table import Columns, Floats, Ints
+from quality.anomaly.table import Columns, Floats
 from quality.anomaly.tails import START, tails
 
 #: Past scores that a level rests on, and where its tail begins.
@@ -18,8 +16,6 @@ WILD = 6.0
 UNKNOWN = 6.0
 #: The spread of residuals in standard deviations before any is known, and the batches that this is worth.
 _USUAL, _PRIOR = 0.8, 8.0
-BLOCKS = False
-PRIOR_EXCESS, PRIOR_N, MEDIAN = 0.5, 5.0, 0.5
 
 
 class Conditional:
@@ -29,7 +25,7 @@ class Conditional:
     batches it was made of too well: what a residual is worth is told by those of batches that it had not seen (`Usual`).
     """
 
-    def __init__(self, past: Floats, apart: Sequence[tuple[Ints, Ints]] = ()) -> None:
+    def __init__(self, past: Floats) -> None:
         past = past[np.isfinite(past).any(axis=1)]
         clipped = np.clip(np.where(np.isfinite(past), past, 0.0), -4, 4)
         count, metrics = clipped.shape
@@ -40,32 +36,12 @@ class Conditional:
         together[np.diag_indices(metrics)] += shrink * (own + 0.05)
         precision = np.linalg.inv(together)
         self._rest = precision / np.diag(precision)
-        for own_ones, touched in apart if BLOCKS else ():
-            # given all but `touched`, from the precision of all: inverse of its block, times its rows
-            solved = np.linalg.solve(precision[np.ix_(touched, touched)], precision[touched])
-            self._rest[:, own_ones] = solved[np.searchsorted(touched, own_ones)].T
 
     def residual(self, deviation: Floats) -> Floats:
         """Each metric's deviation less what the others make of it. However wild, none makes much of the others: that few
         batches do not tell."""
         own, tamed = np.clip(deviation, -40, 40), np.clip(deviation, -WILD, WILD)
         return np.asarray(own + tamed @ self._rest - tamed)
-
-
-def apart(columns: Columns) -> list[tuple[Ints, Ints]]:
-    """For each column the places of its metrics, and of all that a fault in it may move: these, those of pairs with it, and
-    those of the table but its number of rows. What a column's metrics say to each other is no excuse for it."""
-    names = [one.instance for one in columns.series]
-    of_table = {j for j, one in enumerate(columns.series) if one.instance == "*" and one.name != "Size"}
-    single = sorted({*names} - {"*"})
-    parts = {name: {name, *(pair if {*(pair := name.split(","))} <= {*single} else ())} for name in single}
-    found = []
-    for name in single:
-        own = [j for j, other in enumerate(names) if other == name]
-        touched = {j for j, other in enumerate(names) if other != "*" and parts[name] & parts[other]}
-        found.append((np.array(own, np.intp), np.array(sorted(touched | of_table), np.intp)))
-    table = np.array(sorted(of_table), np.intp)
-    return [*found, (table, table)] if len(table) else found
 
 
 class Usual:
@@ -105,8 +81,8 @@ class Level:
         over = known[known > self._start] - self._start
         mean = float(over.mean()) if len(over) else 0.0
         # half by the median: a few odd batches make the tail no wider than it is
-        mean = (1 - MEDIAN) * mean + MEDIAN * min(mean, float(np.median(over)) / np.log(2) if len(over) else 0.0)
-        self._excess = (len(over) * mean + PRIOR_N * PRIOR_EXCESS) / (len(over) + PRIOR_N)
+        mean = 0.5 * mean + 0.5 * min(mean, float(np.median(over)) / np.log(2) if len(over) else 0.0)
+        self._excess = (len(over) * mean + 5 * 0.5) / (len(over) + 5)
 
     def threshold(self, alpha: float) -> float:
         """The score that one good batch in 1/alpha exceeds."""

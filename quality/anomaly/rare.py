@@ -11,7 +11,6 @@ from quality.anomaly.table import Bools, Floats
 
 #: Batches looked back at, how fast they are forgotten, and the rate above which a ratio is judged as any other.
 WINDOW, MEMORY, SELDOM = 60, 0.97, 0.02
-TRIM, TRIM_FROM = 0.0, 5.0
 
 
 class RareCounts:
@@ -24,10 +23,6 @@ class RareCounts:
         known = np.isfinite(counted)
         weight = MEMORY ** np.arange(len(window))[::-1][:, None] * known
         counted = np.where(known, counted, 0.0)
-        if TRIM:
-            out = self._outliers(counted, window, known)
-            weight, known = weight * ~out, known & ~out
-            counted = np.where(known, counted, 0.0)
         self.seen = (window * weight).sum(axis=0)
         self.rate = ((counted * weight).sum(axis=0) + 0.5) / (self.seen + 1)
         usual = window * self.rate
@@ -35,27 +30,8 @@ class RareCounts:
             1, np.where(known, (counted - usual) ** 2 / (usual + 0.5), 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         )
         self.applies = self.rate < SELDOM
-
-    @staticmethod
-    def _outliers(counted: Floats, window: Floats, known: Bools) -> Bools:
-        """The few batches that the others make most unlikely: unnoticed faults."""
-        share = np.where(known, counted / np.maximum(window, 1), -1.0)
-        places = np.argsort(-share, axis=0, kind="stable")
-        out = np.zeros(known.shape, bool)
-        most = np.floor(TRIM * known.sum(axis=0)).astype(int)
-        for n in range(int(most.max(initial=0))):
-            place = places[n]
-            columns = np.arange(known.shape[1])
-            rest = known & ~out
-            rest[place, columns] = False
-            rate = ((counted * rest).sum(axis=0) + 0.5) / ((window * rest).sum(axis=0) + 1)
-            usual = window * rate
-            spread = np.maximum(1, np.where(rest, (counted - usual) ** 2 / (usual + 0.5), 0).sum(axis=0) / np.maximum(rest.sum(axis=0), 1))
-            c, u = counted[place, columns], usual[place, columns]
-            deviance = 2 * (np.where(c > 0, c * np.log(np.maximum(c, 1e-9) / u), 0.0) - (c - u))
-            wild = (c > u) & (np.sqrt(np.maximum(deviance, 0) / spread) > TRIM_FROM) & (n < most)
-            out[place, columns] |= wild
-        return out
+        #: The usual rate as the metric tells it.
+        self.ratio = np.where(complement, 1 - self.rate, self.rate)
 
     def counts(self, ratios: Floats, rows: Floats) -> Floats:
         """Ratios as counts of what should not occur."""

@@ -1,8 +1,8 @@
 """What is learned of odd batches: nothing at first; three in a row are a new level, and three in three weeks a state that comes
 and goes (a column that is empty on some days from now on), which is no news any more as far as it went.
 
-Until then a fault that comes again is as odd as it was, and so is ever after one that goes farther, to the other side, or is
-of another metric: what is usual is not learned from the state.
+Until then a fault that comes again is as odd as it was, and so is ever after one that goes much farther, to the other side, or
+is of another column: what is usual is not learned from the state.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Learned(NamedTuple):
 
 class Recurring:
     """For each metric and side the batches that were odd to it, and how far off those were. `numbers` are those of all
-    batches, evened; `base`, below, is what would be no deviation."""
+    batches, evened; `column` tells which metrics are of one column (or are one metric of the table). `base`, below, is what
+    would be no deviation; `kept` are the batches learned from."""
 
     def __init__(self, numbers: Floats, column: Ints) -> None:
         self._numbers, self.column = numbers, column
@@ -91,7 +92,9 @@ class Recurring:
         changing = (self._blamed[recent].sum(axis=0) >= PATIENCE)[self.column]
         if changing.any():
             numbers = self._numbers[recent][:, changing]
-            self._reach[0, changing], self._reach[1, changing] = np.nanmax(numbers, axis=0), np.nanmin(numbers, axis=0)
+            high, low = np.fmax.reduce(numbers, axis=0), np.fmin.reduce(numbers, axis=0)
+            more = FARTHER * (high - low)
+            self._reach[0, changing], self._reach[1, changing] = high + more, low - more
             self._last[:, changing] = len(kept)
 
     def _leave(self, level: Bools, t: int, base: Floats, kept: Sequence[int]) -> None:

@@ -13,7 +13,6 @@ from quality.anomaly.table import Floats
 #: Where the tail begins, in standard deviations; the prior's weight in batches; the shape of the tail.
 START, PRIOR, SHAPE = 1.645, 8.0, 0.15
 _MEAN_EXCESS = 0.6
-POOL = np.inf
 
 
 @dataclass(frozen=True)
@@ -24,9 +23,8 @@ class Side:
     excess: npt.NDArray[np.float64]
 
 
-def side(deviations: Floats, known: Floats, usual: tuple[float, float] = (0.05, _MEAN_EXCESS)) -> Side:
-    """The tail of past deviations to one side; `known` is how many are known of each metric. `usual` are the chance and the
-    mean excess that are taken for likely before."""
+def side(deviations: Floats, known: Floats) -> Side:
+    """The tail of past deviations to one side; `known` is how many are known of each metric."""
     beyond = deviations > START
     count = beyond.sum(axis=0)
     excess = np.where(beyond, deviations - START, 0.0)
@@ -41,8 +39,8 @@ def side(deviations: Floats, known: Floats, usual: tuple[float, float] = (0.05, 
     )
     middle = np.where(count % 2 == 1, np.where(count > 0, ordered[np.minimum(low, rows), places], 0.0), middle)
     mean = 0.5 * mean + 0.5 * np.minimum(np.where(np.isfinite(middle), middle, 0.0) / np.log(2), mean)
-    chance = (count + PRIOR * usual[0]) / (known + PRIOR)
-    wide = (count * mean + PRIOR * 0.5 * usual[1]) / (count + PRIOR * 0.5)
+    chance = (count + PRIOR * 0.05) / (known + PRIOR)
+    wide = (count * mean + PRIOR * 0.5 * _MEAN_EXCESS) / (count + PRIOR * 0.5)
     return Side(np.clip(chance, 0.003, 0.4), np.maximum(wide, 0.2))
 
 
@@ -70,15 +68,7 @@ def tails(past: Floats) -> Tails:
     """The tails of past deviations (rows are batches, NaN is not known)."""
     known = np.isfinite(past).sum(axis=0).astype(float)
     filled = np.where(np.isfinite(past), past, 0.0)
-    usual = (0.05, _MEAN_EXCESS) if POOL == np.inf else _together(np.abs(filled), 2 * float(known.sum()))
-    return Tails(side(filled, known, usual), side(-filled, known, usual))
-
-
-def _together(deviations: Floats, known: float) -> tuple[float, float]:
-    """The chance and the mean excess of a side over all metrics."""
-    beyond = deviations > START
-    count, over = float(beyond.sum()), float(np.where(beyond, np.minimum(deviations, 6) - START, 0.0).sum())
-    return (count + 0.05 * POOL) / (known + POOL), (over + 0.05 * POOL * _MEAN_EXCESS) / (count + 0.05 * POOL)
+    return Tails(side(filled, known), side(-filled, known))
 
 
 def surprise(deviation: Floats, chance: Floats | float, excess: Floats | float) -> Floats:

@@ -32,10 +32,6 @@ LEAST, ENOUGH = 12, 8
 #: How many batches before a new level tell how much a metric varies on it.
 RECENT = 10
 _EXACT = 1e-9
-WILD_FROM = 14
-MEASURED, NEED, CHANGING = True, 4, True
-CAUTION_FIRST, COLD = 0.3, 60
-PLUS = 0.3
 
 
 @dataclass(frozen=True)
@@ -89,6 +85,9 @@ class Walk:
         present = np.isin(np.arange(len(SHARES)), columns.group_says)
         shares = np.where(present, SHARES, 0.0)
         self._shares = tuple(float(share) for share in shares / max(shares.sum(), 1e-9))
+        self._spent = alpha * (1 - SHARE) * CAUTION
+        #: What one good batch in so many exceeds, -log10 of a chance as the scores are.
+        self.threshold = float(-np.log10(self._spent))
         self._own_scores = np.full((count, len(self._shares)), np.nan)
         #: What each metric was off what the others made likely, told when the batch was new.
         self._residuals_of_others = np.full((count, metrics), np.nan)
@@ -102,19 +101,11 @@ class Walk:
         self._neighbours = Neighbours(count)
         self._row_count = RowCount(columns, count, alpha)
         self._rare = np.flatnonzero(columns.rare)
-        self._apart = combine.apart(columns)
         self._known = np.zeros(metrics, int)
         self._kept: list[int] = []
-        self._spend()
         self._conditional: combine.Conditional | None = None
         self._usual_residuals: combine.Usual | None = None
         self.t = 0
-
-    def _spend(self) -> None:
-        known = min(max(len(self._kept) - FIRST, 0) / COLD, 1.0)
-        self._spent = self.alpha * (1 - SHARE) * CAUTION_FIRST ** (1 - known) * CAUTION**known
-        #: What one good batch in so many exceeds, -log10 of a chance as the scores are.
-        self.threshold = float(-np.log10(self._spent))
 
     @property
     def usable(self) -> int:
@@ -147,9 +138,8 @@ class Walk:
         own = self._of_constants(y, deviation, own)
         if self._conditional is not None and self._usual_residuals is not None:
             own = 0.5 * (own + self._usual_residuals.surprise(self._conditional.residual(deviation)))
-        own = np.minimum(own, self._most(y))
-        own = np.minimum(own, self._recurring.most(y, self._base, self._kept[-PAST:]))
-        own = np.where(self._known >= (4 if len(self._kept) <= FIRST else NEED), np.maximum(own, 0), 0)
+        own = np.minimum(own, np.minimum(self._most(y), self._recurring.most(y, self._base, self._kept[-PAST:])))
+        own = np.where(self._known >= 4, np.maximum(own, 0), 0)
         special = bool(self._special[self.t])
         if special:
             own[:, self.columns.size] = 0.0
@@ -206,9 +196,10 @@ class Walk:
         self.counts = RareCounts(
             self._usual[np.ix_(np.array(kept), self._rare)], self.rows[kept], self.columns.complement[self._rare]
         )
-        rate = np.where(self.columns.complement[self._rare], 1 - self.counts.rate, self.counts.rate)
+        #: What would be no deviation: the forecast, or the usual rate of what hardly ever occurs.
         self._base = self.forecast.copy()
-        self._base[self._rare] = np.where(self.counts.applies, np.arcsin(np.sqrt(rate)), self._base[self._rare])
+        usual = np.arcsin(np.sqrt(np.clip(self.counts.ratio, 0, 1)))
+        self._base[self._rare] = np.where(self.counts.applies, usual, self._base[self._rare])
         settled = self._settled()
         self.tails = tails.tails(self.deviations[settled])
         recent = past[-CONSTANT:]
@@ -216,12 +207,11 @@ class Walk:
         together = (self._moved.sum() + 0.4) / (self._constants.sum() + 200)
         self._hazard = ((self._moved + 200 * together) / (self._constants + 200))[self._name]
         if len(kept) >= LEAST and (self._conditional is None or len(kept) % 4 == 0):
-            self._conditional = combine.Conditional(self.deviations[settled], self._apart)
+            self._conditional = combine.Conditional(self.deviations[settled])
         seen = self._residuals_of_others[settled]
         if len(seen := seen[np.isfinite(seen).any(axis=1)]) >= ENOUGH:
             self._usual_residuals = combine.Usual(seen)
         self._neighbours.fit(past[-PAST:])
-        self._spend()
         self._levels = [combine.Level(self._own_scores[settled, k]) for k in range(len(self._shares))]
         if len(self.columns.size):
             self._row_count.fit(self.evened[kept, self.columns.size[0]], phases, ~self._special[kept])
@@ -283,7 +273,8 @@ class Walk:
             self.overs[t] = scores.over[0]
         self._accept(t, value)
         learned = self._of_odd_ones(t, value, deviation, scores)
-        measured, tame = value, learned.usual & (np.isfinite(self.evened[t]) if MEASURED else True)
+        # what was not measured was not just as forecast
+        measured, tame = value, learned.usual & np.isfinite(self.evened[t])
         value = np.where(learned.known, value, self.forecast)
         self._usual[t] = np.where(learned.usual, self._usual[t], np.nan)
         if self.constant.any():
@@ -297,7 +288,9 @@ class Walk:
             self.deviations[t] = np.where(tame, deviation, np.nan)
             if self._conditional is not None:
                 residual = self._conditional.residual(deviation[None])[0]
-                self._residuals_of_others[t] = np.where(tame, residual, np.nan)
+                # how far off a fault was is not what good batches are
+                tamed = np.clip(residual, -recurring.WILD, recurring.WILD)
+                self._residuals_of_others[t] = np.where(learned.usual, residual, tamed)
             self._forecast.learn(value, self._candidates, 8 * self.scale + _EXACT)
         last = self._level[self._kept[-1]]
         self.learned[t] = value
@@ -311,7 +304,7 @@ class Walk:
         for k, (level, share) in enumerate(zip(self._levels, self._shares, strict=True)):
             if share:
                 most, score = level.threshold(self._spent * share), float(scores.sorts[0, k])
-                self._own_scores[t, k] = min(score, most + PLUS) if score <= most + ODD else np.nan
+                self._own_scores[t, k] = min(score, most + 0.3) if score <= most + ODD else np.nan
 
     def _begin(self, t: int) -> None:
         """A metric that is measured for the first time has been so all along, for all we know."""
@@ -324,10 +317,11 @@ class Walk:
 
     def _of_odd_ones(self, t: int, value: Floats, deviation: Floats, scores: Scores) -> Learned:
         """What is learned of the batch. What is wild in the first weeks may be what is usual."""
-        if len(self._kept) < WILD_FROM:
+        if len(self._kept) < 2 * FIRST:
             return Learned(np.zeros(len(value), bool), np.ones(len(value), bool), np.ones(len(value), bool))
         odd = (scores.over[0] > 0) & (scores.surprises[0] > recurring.ODD)
-        learned = self._recurring.learn(t, self._base, np.abs(deviation) > recurring.WILD, odd, self._to_blame(scores) if CHANGING else np.zeros(0, np.intp), self._kept)
+        far, blamed = np.abs(deviation) > recurring.WILD, self._to_blame(scores)
+        learned = self._recurring.learn(t, self._base, far, odd, blamed, self._kept)
         self._rebase(learned.level, value)
         return learned
 
