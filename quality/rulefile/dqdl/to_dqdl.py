@@ -11,6 +11,7 @@ from quality.rule_types.rules import RuleSet, default_on_fail
 from quality.rule_types.schema import Malformed
 from quality.rule_types.verdicts import Term, Verdict
 from quality.rulefile.dqdl import printer
+from quality.rulefile.dqdl.denied import joined, turned
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
 from quality.rulefile.dqdl.rules_of_dqdl import Theirs, export, templates_of
 from quality.rulefile.dqdl.signatures import ANALYZERS, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS
@@ -86,9 +87,17 @@ class _Writing:
             return made[0] if len(made) == 1 else Composite("and", tuple(made))
         word, terms = term
         if word == "not":
-            raise Lost("a composite of DQDL denies nothing")
-        parts = tuple(self.composite(part, rules) for part in terms)
-        return parts[0] if len(parts) == 1 else Composite({"all": "and", "any": "or"}[word], parts)
+            return joined("and", [self.denied(part, rules) for part in terms])
+        return joined({"all": "and", "any": "or"}[word], [self.composite(part, rules) for part in terms])
+
+    def denied(self, term: Term, rules: Mapping[str, OurRule]) -> Theirs:
+        """What holds when a term of a verdict does not: DQDL has no word for it, and shares of rows have other bounds. Raises Lost."""
+        if isinstance(term, str):
+            return turned(self.composite(term, rules))
+        word, terms = term
+        if word == "not":
+            return joined("or", [self.composite(part, rules) for part in terms])
+        return joined("or" if word == "all" else "and", [self.denied(part, rules) for part in terms])
 
     def labels(self, rule: OurRule) -> tuple[Label, ...]:
         """The labels that DQDL takes."""
