@@ -246,7 +246,10 @@ GROUPS: dict[str, bool] = {
 SINGULAR: dict[str, bool] = {
     "select id from {{ ref('t') }} where v > 90": not any(v > 90 for v in column("v")),
     "select id, v from {{ ref('t') }} where v >= 90;": not any(v >= 90 for v in column("v")),
-    "{{ config(error_if='>1') }} select id from {{ ref('t') }} where v >= 90": sum(v >= 90 for v in column("v")) <= 1,
+    "{{ config(error_if='>1', warn_if='>1') }} select id from {{ ref('t') }} where v >= 90": sum(
+        v >= 90 for v in column("v")
+    )
+    <= 1,
     "with t as (select g, count(*) as n from {{ ref('t') }} group by g)\nselect * from t where n <> 6": {
         len(part) for part in groups("g")
     }

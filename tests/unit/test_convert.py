@@ -820,11 +820,11 @@ def test_functions_of_the_history_carry_over_with_a_difference(ours, theirs, fol
 
 def test_nearness_to_the_history_becomes_two_rules_of_one(theirs):
     found, losses = theirs("rules: [{row_count: {within: 10% of median(last 7)}}]")
-    assert ([format_rule(rule) for rule in found], losses) == (
+    assert ([format_rule(rule) for rule in found], [loss.kept for loss in losses]) == (
         [
             "(RowCount >= median(last(7)) - 0.1 * abs(median(last(7)))) and (RowCount <= median(last(7)) + 0.1 * abs(median(last(7))))"
         ],
-        [],
+        [True],
     )
 
 
@@ -898,3 +898,48 @@ def test_a_denied_metric_that_may_have_no_value_is_named(theirs):
     )
     rules, _ = theirs(head + "{verdict: {not: [{any: [n, {not: n}]}]}, id: v}]")
     assert format_rule(rules[-1]) == "(RowCount <= 1) and (RowCount > 1)"
+
+
+def test_what_waits_for_its_history_is_told_unless_nothing_waits(theirs):
+    body = "rules: [{row_count: {above: mean(last 5)}%s}]"
+    for words, waits in (("", True), (", min_history: 3", True), (", min_history: 0", False)):
+        rules, losses = theirs(body % words)
+        assert [format_rule(rule) for rule in rules] == ["RowCount > avg(last(5))"]
+        assert [(loss.kept, "Glue takes 0" in loss.why) for loss in losses] == [(True, True)] * waits
+
+
+SECTIONS: dict[str, tuple[list[str], list[str]]] = {
+    "anomalies: {metrics: [Size, MinLength(c), Completeness(c), CustomSQL(q)], severity: error}": (
+        ['DetectAnomalies "RowCount"', 'DetectAnomalies "ColumnLength" "c"', 'DetectAnomalies "Completeness" "c"',
+         'DetectAnomalies "CustomSQL" "select max(a) from primary"'], [],
+    ),
+    "anomalies: {metrics: [Completeness, Kurtosis(c), CustomSQL(z)], season: weekly}": (
+        [], ["DetectAnomalies of Completeness names its columns", "DetectAnomalies does not know the metric Kurtosis", "'z' is no query of this file",
+             "DQDL has no place for: season, severity warning"],
+    ),
+    "anomalies: {severity: error}": ([], ["DQDL names each metric of which an anomaly fails the batch"]),
+    "anomalies: {severity: info}": ([], []),
+    "hold: {quarantined_above: 0.1}": ([], ["DQDL has no place for it"]),
+    "columns: {c: {sensitive: hash}}": ([], ["DQDL has no place for it"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "found"), SECTIONS.items())
+def test_sections_beside_the_rules_are_written_or_named(theirs, folder, section, found):
+    rules, losses = theirs(f"{section}\nrules: [{{sql: {{query: select max(a) from this, below: 9}}, id: q}}]")
+    assert [format_rule(rule) for rule in rules[1:]] == found[0]
+    assert [loss.why for loss in losses] == found[1]
+
+
+@pytest.mark.parametrize("text", (
+    'Rules = [ DetectAnomalies "RowCount", DetectAnomalies "ColumnLength" "c", DetectAnomalies "CustomSQL" "select max(a) from primary" ]',
+    'Metadata = { "observations.scope": "ALL" }\nRules = [ RowCount > 1 ]', 'Rules = [ RowCount > 1 ]\nAnalyzers = [ Distribution "c", Mean "c" ]',
+))  # fmt: skip
+def test_anomalies_and_profiles_come_back(folder, text):
+    path = folder / "sections.yml"
+    first = to_yaml(parse(text), "a.dqdl", dataset="a", input_path="a.parquet").text
+    path.write_text(first, encoding="utf-8")
+    again = to_yaml(parse(to_dqdl(load(path)).text), "a.dqdl", dataset="a", input_path="a.parquet").text
+    parts = [yaml.safe_load(one) for one in (first, again)]
+    assert parts[0].get("anomalies") == parts[1].get("anomalies")
+    assert parts[0].get("profile") == parts[1].get("profile")

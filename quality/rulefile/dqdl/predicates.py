@@ -34,7 +34,7 @@ def test_of(rule: Rule, rules: RuleSet) -> str:
     if any(hasattr(one, "as_of") for one in _leaves(check)):
         raise Lost("it depends on the time of the run")
     names = tuple(dict.fromkeys(check.columns()))
-    declared = {name.lower(): kind for name, kind in rules.columns if kind}
+    declared = rules.declared_types
     known = [declared.get(name.lower(), "") for name in names]
     if known.count("") > _MOST:
         raise Lost(_DEPENDS.format(check.type))
