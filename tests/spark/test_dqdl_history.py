@@ -57,15 +57,15 @@ CONDITIONS: dict[str, Any] = {
     "not in [index(last(2), 1), sum(last(2))]": lambda v, p: v not in (p[1], sum(p)),
     "<= abs(median(last(2)) - 2 * std(last(2))) + 0.1": lambda v, p: v <= abs(statistics.median(p) - 2 * statistics.pstdev(p)) + 0.1,
 }  # fmt: skip
-#: Forms that take a pass over the batch for every rule: without --full each is asked with one condition, and others with two.
-OWN_PASS = {"CustomSql", "DatasetMatch", "ReferentialIntegrity", *SHARES}
+#: Forms that are asked with every condition; others with one, since many take a pass over the batch for every rule, and with --full with all.
+ALL_CONDITIONS = ("RowCount", "ColumnCount", "Completeness", "Sum")
 
 
 def asked(full):
     """The rules, each with its form and its condition."""
     found, turn = [], cycle(CONDITIONS)
     for form, names in {**FORMS, **SHARES}.items():
-        chosen = list(CONDITIONS) if full else [next(turn) for _ in range(1 if form in OWN_PASS else 2)]
+        chosen = list(CONDITIONS) if full or form in ALL_CONDITIONS else [next(turn)]
         found += [(f"{form.split()[0]} {names} {condition}", form, condition) for condition in chosen]
     return found
 
