@@ -46,7 +46,7 @@ from quality.errors import InputError, QualityError, StorageError, UsageError, d
 from quality.localise import QUARANTINED
 from quality.model import Column, Location, RowCounts, RuleResult
 from quality.planner import Plan
-from quality.profiles import CARRIERS, with_profile
+from quality.profiles import with_profile
 from quality.references import References
 from quality.results import Context, Progress, RunResult
 from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
@@ -140,6 +140,8 @@ def run_batches(
             rule_set = load(path, batch=batch, run_time=run_time, references=references, **given)
             prefix = f"{batch}: " if len(pairs) > 1 else ""
             found.append(_run(rule_set, connected, run_time, Wishes(force, max_scans), _prefixed(told, prefix)))
+        if own.keeps:
+            told("keeping Spark's classes: it starts quicker from now on")
         return found
 
 
@@ -305,13 +307,14 @@ def judged(
         found = replace(findings.measured, files=measured_files)
         verdicts = _with_slices(verification.judge(findings.plan, found, batch.columns), written.slices)
         checks = tuple(_without_values(context.engine.checks(findings, context.dataset), verdicts))
-        _warn_of_misspelt(rule_set, batch)
+        for warning in rule_set.sensitive.warnings(rule_set.file, [column.name for column in batch.columns]):
+            LOG.warning(warning)
     rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
     # beside answers to rules rows are counted after joins
     whole = not (folded.rows or rule_set.input.where) and bool(references.questions)
     publishing.check_conservation(rows, stored_rows(context.spark, batch) if whole else None)
     measured = with_profile((metric for verdict in verdicts for metric in verdict.metrics), findings.profile)
-    odd = anomalies.of_run(context, (metric for metric in measured if metric.key.name not in CARRIERS), rows.input)
+    odd = anomalies.of_run(context, measured, rows.input)
     clues = (
         culprits.of_run(context, verdicts, rows, written.files, written.slices.get(QUARANTINED))
         if verification.too_many(rows, rule_set.quarantined_above)
@@ -436,14 +439,6 @@ def _without_values(checks: Iterable[CheckOutcome], verdicts: Iterable[RuleResul
             replace(one, message=MASKED) if one.rule in secret and one.message else one for one in check.constraints
         )
         yield replace(check, constraints=tuple(told)) if secret else check
-
-
-def _warn_of_misspelt(rule_set: RuleSet, batch: Batch) -> None:
-    names = [column.name for column in batch.columns]
-    for name in rule_set.sensitive.missing(names):
-        LOG.warning(
-            "%s: column '%s' is sensitive, and is not in the data; %s", rule_set.file, name, did_you_mean(name, names)
-        )
 
 
 def _refuse_moved(reader: Reader, batch: Batch) -> None:
