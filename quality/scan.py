@@ -129,7 +129,7 @@ class Scan:
         analyzer = check.analyzer
         if self.by_deequ(check) and self.deequ:
             value = self.deequ.value(self.deequ.from_row(self.deequ.real(analyzer), row, start))
-            return Metric(analyzer.key, value)
+            return analyzer.metric(value)
         return metric_of(analyzer, self.batch.row.type(analyzer.columns[0]), row.get(start))
 
 

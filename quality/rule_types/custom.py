@@ -141,6 +141,10 @@ class RowsReturned(CustomSql):
         return f"{self.bounds}; {self.untold}"
 
 
+# as the steward wrote it; the type is registered by its own class alone
+RowsReturned.type = SqlRows.type
+
+
 def asked_by(query: str) -> tuple[Relation, ...]:
     """The references that a query reads, each once."""
     return tuple(Relation(name) for name in dict.fromkeys(r.name for r in relations(query) if not r.is_batch))

@@ -168,6 +168,8 @@ class RuleReader:
 
     def __init__(self, problems: Problems, defaults: Node | None) -> None:
         self.problems = problems
+        #: Rules with a mistake that is told, for who looks for more.
+        self.refused: list[Rule] = []
         self.defaults: dict[str, Any] = {}
         if defaults is not None and defaults.value is not None:
             self._read_defaults(defaults)
@@ -281,6 +283,7 @@ class RuleReader:
         check, canonical = self._check(kind, given, at)
         values = self._modifiers(type(check) if check else kind, modifiers)
         if check is None or len(self.problems.found) > before:
+            self.refused += [] if check is None else [self._rule(check, values, canonical, at)]
             return []
         values, wrong = with_min_history(check, values, given=modifiers)
         if wrong:
@@ -321,7 +324,11 @@ class RuleReader:
                 if not _misspelt(given, named, names):
                     self._note_missing(kind, word, argument, at)
                 continue
+            before = len(self.problems.found)
             value = self.problems.parsed(node, _label(kind, word), argument.metadata["kind"].parse, None)
+            if len(self.problems.found) > before and argument.metadata["kind"].role in ("sql", "query"):
+                # what stands beside it may be wrong as well, and is told with it
+                value = str(node.plain())
             values[argument.name] = value
             if is_required(argument) or node.waits or value != argument.default:
                 canonical[word] = node.plain(canonical=True) if node.waits else plain(value)
