@@ -122,7 +122,7 @@ SPARKS = [
 ]
 
 
-@pytest.mark.parametrize("query", [*NAMED, *CONDITIONS, *READ, *NO_CONDITION[:9], *SPARKS])
+@pytest.mark.parametrize("query", (*NAMED, *CONDITIONS, *READ, *NO_CONDITION[:9], *SPARKS))
 def test_lint_takes_what_spark_takes(query):
     rule = Rule("r", CustomSql(query, Bounds((("at_least", 0),))), Location("rules.yml", 1))
     assert (syntax_problems([rule]), doubts([rule])) == ([], [])
