@@ -168,8 +168,7 @@ class RuleReader:
 
     def __init__(self, problems: Problems, defaults: Node | None) -> None:
         self.problems = problems
-        #: Rules with a mistake that is told, for who looks for more.
-        self.refused: list[Rule] = []
+        self.refused: list[Rule] = []  # with a mistake that is told, for who looks for more
         self.defaults: dict[str, Any] = {}
         if defaults is not None and defaults.value is not None:
             self._read_defaults(defaults)
@@ -324,11 +323,9 @@ class RuleReader:
                 if not _misspelt(given, named, names):
                     self._note_missing(kind, word, argument, at)
                 continue
-            before = len(self.problems.found)
-            value = self.problems.parsed(node, _label(kind, word), argument.metadata["kind"].parse, None)
-            if len(self.problems.found) > before and argument.metadata["kind"].role in ("sql", "query"):
-                # what stands beside it may be wrong as well, and is told with it
-                value = str(node.plain())
+            # beside SQL that is wrong something else may be wrong as well, and is told with it
+            unread = str(node.plain()) if argument.metadata["kind"].role in ("sql", "query") else None
+            value = self.problems.parsed(node, _label(kind, word), argument.metadata["kind"].parse, unread)
             values[argument.name] = value
             if is_required(argument) or node.waits or value != argument.default:
                 canonical[word] = node.plain(canonical=True) if node.waits else plain(value)
