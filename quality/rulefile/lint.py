@@ -11,7 +11,7 @@ import yaml
 
 from quality.errors import Problem, RuleFileError, UsageError
 from quality.rule_types.args import arguments, yaml_name
-from quality.rule_types.custom import SqlRows
+from quality.rule_types.custom import ComplianceBounds, SqlRows
 from quality.rule_types.rules import Rule, RuleSet
 from quality.rulefile.interpret import interpret
 from quality.rulefile.loader import Source, read
@@ -77,7 +77,7 @@ def _warnings(rule_set: RuleSet) -> list[Problem]:
     found = doubts(rule_set.rules)
     for rule in rule_set.rules:
         # a row that a query returns is one of which the condition is true
-        for text in () if isinstance(rule.check, SqlRows) else rule.check.expressions():
+        for text in () if isinstance(rule.check, (SqlRows, ComplianceBounds)) else rule.check.expressions():
             if "cast(" in text.lower():
                 found.append(
                     _at(

@@ -297,6 +297,7 @@ METRIC_RULES: list[dict[str, Any]] = [
         for up, down in (("i", "dec"), ("f", "i"), ("n", "i"), ("i", "n"), ("dec", "st.f"))
     ),
     {"duplicate_rows": {"at_most": 6}},
+    *({"compliance": {"that": text, "between": [0.3, 0.6]}} for text in ("i <= l", "i is not null or b", "d is null or d = d", "false")),
     *(
         {"freshness": {"column": column, "at_most": age, "as_of": as_of}}
         for column, age, as_of in (
@@ -881,6 +882,7 @@ def test_any_name_of_a_column_can_be_demanded_of(spark, tmp_path):
 
 EMPTY_RULES = numbered(
     [
+        {"compliance": {"that": "i >= 0", "equals": 1}},
         rows_of("required", "i"),
         rows_of("between", "d", range=[0, 1]),
         {"unique": {"column": "s"}},
@@ -946,6 +948,7 @@ GENERATED_RULES = numbered(
         *({word: {"column": "day", "above": "1000-01-01"}} for word in ("min", "max")),
         {"quantile": {"column": "i", "q": 0.5, "at_most": 0}},
         {"completeness": {"column": "s", "at_least": 0.5}, "where": "g = 'a'"},
+        {"compliance": {"that": "i >= 0", "at_least": 0.5}, "where": "g = 'a'"},
         {"min_length": {"column": "s", "at_least": 1}},
     ]
 )
