@@ -18,6 +18,7 @@ from quality.rulefile.loader import Source, read
 from quality.rulefile.nodes import core_scalar, parse
 from quality.rulefile.ruleforms import JUDGING
 from quality.rulefile.syntax import doubts, syntax_problems
+from quality.rulefile.windowed import of_windows
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def mistakes(text: str, file: str = "rules.yml") -> tuple[Problem, ...]:
 
 
 def _warnings(rule_set: RuleSet) -> list[Problem]:
-    found = doubts(rule_set.rules)
+    found = [*doubts(rule_set.rules), *of_windows(rule_set)]
     for rule in rule_set.rules:
         # a row that a query returns is one of which the condition is true
         for text in () if isinstance(rule.check, (SqlRows, ComplianceBounds)) else rule.check.expressions():
