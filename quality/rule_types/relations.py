@@ -197,6 +197,7 @@ class SchemaMatch(_Match):
     types: str = arg(choice("fail", "allow"), "a column of both has two types", "fail")
 
     type = "schema_match"
+    unfiltered = "does not go with it: it is about columns, which are those of all rows"
     main = "reference"
     example = "schema_match: {reference: airports, types: allow, at_least: 0.9}"
 

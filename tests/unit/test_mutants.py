@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from math import gcd
+from typing import Any
 
 import pytest
 
@@ -95,7 +96,7 @@ rules:
 
 def test_examples_make_rows_that_hold_one_of_each_rule_as_far_as_they_agree(rule_file, capsys):
     rules = load(rule_file(FEW)).rules
-    every = [{"a": 1, "g": "x"}, {"a": 1, "g": "y"}, {"a": 2, "g": "x"}, {"g": "y"}]
+    every: list[dict[str, Any]] = [{"a": 1, "g": "x"}, {"a": 1, "g": "y"}, {"a": 2, "g": "x"}, {"g": "y"}]
     found = rows(rules, 1)
     assert sorted(repr(sorted(row.items())) for row in found) == sorted(repr(sorted(row.items())) for row in every)
     assert rows(rules, 1) == found
