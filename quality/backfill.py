@@ -70,6 +70,7 @@ def backfill(
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
     dataset: str | None = None,
+    references: Mapping[str, str] | None = None,
     spark: SparkSession | None = None,
     allow_env: frozenset[str] = frozenset(),
     progress: Callable[[str], None] | None = None,
@@ -80,7 +81,8 @@ def backfill(
     the last by name. A batch that cannot be read is told and keeps no other from being measured. `told` gets each as it is done.
 
     Raises UsageError before anything is read, InputError when there is no batch."""
-    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root, "dataset": dataset}
+    given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
+    given |= {"dataset": dataset, "references": references}
     whole = load(rules, **given)
     refuse_topic(whole)
     if whole.input.table or not any(_BATCH.search(path) for path in whole.input.path):

@@ -66,6 +66,7 @@ class Options:
     input: str | None = None
     root: str | None = None
     dataset: str | None = None
+    references: Mapping[str, str] = field(default_factory=dict)
     force: bool = False
     engine: str = "auto"
     max_scans: int | None = None
@@ -149,17 +150,13 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument(*forms, metavar=metavar, help=help, **how)
 
     several: dict[str, Any] = {"action": "append", "default": []}
-    add(
-        "rules",
-        "FILES",
-        "rule files: paths, names among --files, s3:// or other URIs; comma list or repeated",
-        **several,
-    )
+    add("rules", "FILES", "rule files: paths, names among --files, URIs; comma list or repeated", **several)
     add("batch", "IDS", "the batches to run, one by one; comma list or repeated", **several)
     add("var", "NAME=VALUE", "values for the files' vars; comma list or repeated", **several)
     add("input", "PATH", "read this instead of the file's input")
     add("root", "URI", "keep results here instead of the file's outputs.root")
     add("dataset", "ID", "the data set, instead of the file's; a .dqdl file names none")
+    add("reference", "NAME=PATH", "where other data sets lie, instead of the file's; comma list or repeated", **several)
     # without a value it means true, as people write it on a command line
     add("force", "true|false", "run although nothing changed since the last run", nargs="?", const="true")
     add("engine", "NAME", "auto, deequ, deequ-runner or spark", default="auto")
@@ -181,11 +178,12 @@ def parse(argv: Sequence[str]) -> Options:
     options = Options(
         rules=_words(found.rules),
         batches=_words(found.batch),
-        variables=_variables(found.var),
+        variables=_pairs("var", "VALUE", found.var),
         # a scheduler that has no value for an argument gives an empty one
         input=found.input or None,
         root=found.root or None,
         dataset=found.dataset or None,
+        references=_pairs("reference", "PATH", found.reference),
         force=_truth("force", found.force or "false"),
         engine=found.engine or "auto",
         max_scans=_number("max-scans", found.max_scans),
@@ -226,12 +224,12 @@ def _words(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if word))
 
 
-def _variables(texts: Sequence[str]) -> dict[str, str]:
+def _pairs(word: str, what: str, texts: Sequence[str]) -> dict[str, str]:
     # a comma separates only where a name follows, so that a value may hold commas
     pairs = [pair.partition("=") for text in texts for pair in re.split(r",\s*(?=[A-Za-z_]\w*=)", text) if pair.strip()]
     for name, sign, _ in pairs:
         if not sign or not name.strip():
-            raise UsageError(f"--var takes NAME=VALUE, got '{name}'")
+            raise UsageError(f"--{word} takes NAME={what}, got '{name}'")
     return {name.strip(): value for name, _, value in pairs}
 
 
@@ -277,6 +275,7 @@ def run_job(options: Options, argv: Sequence[str] = ()) -> list[RunResult]:
             }
             return job_stream.run(spark, files.find(options.rules[0]), options.stream, more, options.result)
         given |= {"dataset": options.dataset} if options.dataset else {}
+        given |= {"references": options.references} if options.references else {}
         work = _loaded(options, files, given)
         results = []
         for path, batch, dataset in work:

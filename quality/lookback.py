@@ -179,14 +179,19 @@ class _Reckoned:
     unsure: str = ""
 
 
-def _reckoned(bounds: Bounds, key: MetricKey, min_history: int, past: Past, what: str = "this metric") -> _Reckoned:
+def _reckoned(
+    bounds: Bounds, key: MetricKey, min_history: int | None, past: Past, what: str = "this metric"
+) -> _Reckoned:
     asked = bounds.batches
     values = past.values(key)[:asked]
     known = [value for value in values if value is not None]
-    least = min(min_history or asked, asked)
+    least = asked if min_history is None else min(min_history, asked)
     if len(known) < least:
         return _Reckoned(waiting=_waiting(least, len(values), len(known), what))
     try:
+        if not known:
+            # asked for, as on Glue: what is not there is 0
+            return _Reckoned(bounds.resolved([0.0] * asked), f"0 for {what} of earlier batches, of which none has it")
         numbers = bounds.resolved(values)
         parts = [part for _, term in bounds.past for part in term.parts()]
         told = ", ".join(f"{part} = {number_text(part.value(values))}" for part in dict.fromkeys(parts))

@@ -1,8 +1,8 @@
 """The statistical profile of a batch: what a tally kept of each column, as numbers for people and as metrics for the history.
 
-Metrics bear Deequ's names where Deequ has them. Three kinds of sketches go with them, each mergeable without Spark:
-`hll` (the registers of HyperLogLog over the values as text), `bins` (counts in logarithmic bins for numbers and lengths, in even
-ones for dates and moments) and `top` (frequent values with their counts).
+Metrics bear Deequ's names where Deequ has them. Sketches go with them, each mergeable without Spark: `hll` (the registers of
+HyperLogLog over the values as text), `bins` (counts in logarithmic bins for numbers and lengths, in even ones for dates and
+moments), `top` (frequent values with their counts), `nulls` (columns that are NULL together) and `rows` (`row_samples`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from quality import row_samples
 from quality.analyzers import INTEGRAL, base_type
 from quality.model import Column, Metric, MetricKey, Sketch, number_text
 from quality.sensitive import FEW, NOTHING, Hiding, Sensitive, hidden, is_value
 from quality.tally import Bins, ColumnTally, Tallied, distinct
 
 #: Metrics that are there for their sketch: their own number says little.
-CARRIERS = frozenset({"ApproxQuantiles", "Histogram", "Lengths", "NullPatterns", "Shapes"})
+CARRIERS = frozenset({"ApproxQuantiles", "Histogram", "Lengths", "NullPatterns", "RowSample", "Shapes"})
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Frequent values that are kept of a column that has more of them than were counted exactly, and the share they must have.
 _FREQUENT = 100
@@ -114,30 +115,52 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class Profile:
-    """The profile of a batch. `null_patterns`: the columns that are NULL together, and in how many rows just these are."""
+    """The profile of a batch. `null_patterns`: the columns that are NULL together, and in how many rows just these are.
+    `doubled`: rows that are copies of another, and the rows they were looked for in, of which `row_samples` says how many; `sample` is
+    the sketch `rows`. Both None where they were not asked for."""
 
     rows: int
     columns: tuple[ColumnProfile, ...]
     null_patterns: tuple[tuple[tuple[str, ...], int], ...]
+    doubled: tuple[int, int] | None = None
+    sample: bytes | None = None
+
+    @property
+    def duplicate_ratio(self) -> float | None:
+        """The share of the rows that are copies of another one; None without rows."""
+        copies, rows = self.doubled or (0, 0)
+        return copies / rows if rows else None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         patterns = [{"columns": list(names), "rows": rows} for names, rows in self.null_patterns]
-        return {"rows": self.rows, "columns": [column.to_dict() for column in self.columns], "null_patterns": patterns}
+        columns = [column.to_dict() for column in self.columns]
+        found = {"rows": self.rows, "columns": columns, "null_patterns": patterns}
+        return {**found, "duplicate_ratio": self.duplicate_ratio}
 
 
 def profile(tallied: Tallied, columns: Sequence[Column], place: int = 0, sensitive: Sensitive = NOTHING) -> Profile:
     """The profile of the columns whose tallies begin at a place, less the values of sensitive ones."""
     found = tallied.columns[place : place + len(columns)]
     patterns = sorted(tallied.null_patterns.items(), key=lambda pair: (-pair[1], pair[0]))
+    made = tuple(
+        _column(column, tally, tallied.rows, sensitive.how(column.name))
+        for column, tally in zip(columns, found, strict=True)
+    )
     return Profile(
         tallied.rows,
-        tuple(
-            _column(column, tally, tallied.rows, sensitive.how(column.name))
-            for column, tally in zip(columns, found, strict=True)
-        ),
+        made,
         tuple((tuple(columns[index - place].name for index in places), rows) for places, rows in patterns),
+        row_samples.doubled(tallied.counted.counts.tolist()) if tallied.counted else None,
+        _sample(tallied, made),
     )
+
+
+def _sample(tallied: Tallied, columns: Sequence[ColumnProfile]) -> bytes | None:
+    if tallied.kept is None:
+        return None
+    kept = (one.name for one in columns if row_samples.kept(one.distinct, sensitive=one.hiding is not None))
+    return row_samples.write(tallied.kept, [one.name for one in columns], kept)
 
 
 def _column(column: Column, tally: ColumnTally, rows: int, hiding: Hiding | None) -> ColumnProfile:
@@ -196,9 +219,19 @@ def _exact_quantiles(values: Iterable[tuple[str, int]]) -> dict[float, float]:
 
 def metrics(found: Profile) -> list[Metric]:
     """What the history keeps of a profile."""
-    return [Metric(MetricKey("Dataset", "Size", "*"), found.rows), *_patterns(found)] + [
-        metric for column in found.columns for metric in metrics_of_column(column)
-    ]
+    size = Metric(MetricKey("Dataset", "Size", "*"), found.rows)
+    of_columns = [metric for column in found.columns for metric in metrics_of_column(column)]
+    return [size, *_patterns(found), *_rows(found), *of_columns]
+
+
+def _rows(found: Profile) -> list[Metric]:
+    """DuplicateRatio with the copies and the rows they were looked for in, and the sample."""
+    if not found.doubled or not found.sample or not found.rows:
+        return []
+    copies, rows = found.doubled
+    ratio = Metric(MetricKey("Dataset", "DuplicateRatio", "*"), copies / rows, numerator=copies, denominator=rows)
+    sample = Metric(MetricKey("Dataset", "RowSample", "*"), None, sketch=Sketch("rows", 1, found.sample))
+    return [ratio, sample]
 
 
 def _patterns(found: Profile) -> list[Metric]:
@@ -251,6 +284,7 @@ def metrics_of_column(column: ColumnProfile) -> list[Metric]:
             metric("Shapes", len(texts.shapes), sketch=_shapes(texts.shapes, texts.other_shapes)),
             metric("Lengths", None, sketch=_sketch(texts.lengths)),
         ]  # fmt: skip
+        made += [metric("LetterShare", part, of=(("kind", kind),)) for kind, part in texts.letter_shares.items()]
         made += [share("DataType", count, tally.present, (("type", kind),)) for kind, count in texts.kinds.items()]
     made += [metric("ApproxQuantile", value, of=(("q", repr(q)),)) for q, value in column.quantiles.items()]
     if column.hiding:

@@ -55,6 +55,7 @@ def redrive(
     root: str | None = None,
     input: str | None = None,
     dataset: str | None = None,
+    references: Mapping[str, str] | None = None,
     variables: Mapping[str, Any] | None = None,
     allow_env: frozenset[str] = frozenset(),
     by: str | None = None,
@@ -68,13 +69,14 @@ def redrive(
     """Re-drive the open quarantined rows of these batches (of all when none is named), one batch after another.
 
     `rule`: only rows that failed it; `since`: only batches about that time or later; `corrected`: only the rows of this
-    file, as they are there, of the one batch that is named; `input` and `dataset` take the place of what the file says, which a
+    file, as they are there, of the one batch that is named; `input`, `dataset` and `references` take the place of what the file says, which a
     .dqdl file does not. UsageError before anything is judged; whatever happens to one
     batch is in its result and keeps the next from nothing.
     """
     if corrected and len(batches) != 1:
         raise UsageError("--corrected goes with one --batch: a row id says which row of a batch is meant")
-    given: Any = {"variables": variables, "allow_env": allow_env, "root": root, "input_path": input, "dataset": dataset}
+    given: Any = {"variables": variables, "allow_env": allow_env, "root": root, "input_path": input}
+    given |= {"dataset": dataset, "references": references}
     whole = load(rules, **given)
     if mentions_file(whole):
         raise UsageError(

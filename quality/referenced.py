@@ -2,7 +2,8 @@
 
 How evenly values occur (entropy, the share that occurs once) and the share of the most frequent shape are told by the batch
 itself. The share of values, of shapes of texts, and of sets of NULL columns that no earlier batch had; the share of numbers beyond
-those of all earlier ones; the distance of a column from the last batches together. No Spark: sketches merge in memory.
+those of all earlier ones; the distance of a column from the last batches together; the share of rows with values of two columns
+that were never seen together, in the sampled rows. No Spark: sketches merge in memory.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from math import log
 
+from quality import row_samples
 from quality.anomaly import drift
+from quality.anomaly.pairs import Pairs, Rows
 from quality.anomaly.values import Batch, Point, Series
 from quality.profiles import read_bins, read_counts
 
@@ -20,22 +23,56 @@ WINDOW = 28
 #: A column that took more values than this in those batches is an identifier rather than a category.
 MOST_VALUES = 2000
 _NEW = {"Histogram": "NewValueRatio", "Shapes": "NewPatternRatio", "NullPatterns": "UnseenNullPatternRatio"}
+_ROWS = Series("RowSample")
 _Counts = dict[Hashable, float]
+_Read = tuple[Series, Rows | tuple[_Counts, bool]]
 
 
 def with_references(batches: Sequence[Batch]) -> list[Batch]:
     """The batches, in their order, each with the metrics that those before it make possible. One without sketches stays as
     it is; what a sketch does not hold in full (more than a thousand values) has no share of new ones."""
-    seen: dict[Series, _Seen] = {}
+    earlier = Earlier()
     found = []
     for batch in batches:
-        points: dict[Series, Point] = {}
-        for series, content in batch.sketches.items():
-            read = _counts(series, content)
-            if read is not None:
-                points |= seen.setdefault(series, _Seen()).judge(series, *read)
+        points = earlier.of(batch)
+        earlier.learn(batch)
         found.append(replace(batch, points={**batch.points, **points}) if points else batch)
     return found
+
+
+class Earlier:
+    """What the batches before one held."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Series, _Seen] = {}
+        self._pairs = Pairs()
+        self._last: tuple[Batch | None, list[_Read]] = (None, [])
+
+    def _read(self, batch: Batch) -> list[_Read]:
+        """Its sketches, read once for both that ask for them."""
+        if self._last[0] is not batch:
+            read = ((series, _content(series, content)) for series, content in batch.sketches.items())
+            self._last = batch, [(series, one) for series, one in read if one is not None]
+        return self._last[1]
+
+    def of(self, batch: Batch) -> dict[Series, Point]:
+        """The metrics that these batches make possible."""
+        points: dict[Series, Point] = {}
+        for series, read in self._read(batch):
+            if isinstance(read, Rows):
+                found = self._pairs.of(read)
+                points |= {Series("UnseenPairRatio", f"{a},{b}"): Point(value) for (a, b), value in found.items()}
+            else:
+                points |= self._seen.get(series, _Seen()).of(series, *read)
+        return points
+
+    def learn(self, batch: Batch) -> None:
+        """The batch is one of them from now on."""
+        for series, read in self._read(batch):
+            if isinstance(read, Rows):
+                self._pairs.learn(read)
+            else:
+                self._seen.setdefault(series, _Seen()).learn(series, *read)
 
 
 class _Seen:
@@ -48,19 +85,16 @@ class _Seen:
         self._together: _Counts = {}
         self._whole, self._batches = True, 0
 
-    def judge(self, series: Series, counts: _Counts, whole: bool) -> dict[Series, Point]:
-        """The metrics of a batch, which then is an earlier one."""
-        found = self._of(series, counts) if self._batches and counts else {}
+    def of(self, series: Series, counts: _Counts, whole: bool) -> dict[Series, Point]:
+        """The metrics of a batch."""
+        found = self._beside(series, counts) if self._batches and counts else {}
         if whole and counts:
             found |= _of_itself(series, counts)
         if not (whole and self._whole) and series.name in _NEW:
             found = {one: point for one, point in found.items() if one.name != _NEW[series.name]}
-        self._learn(series, counts)
-        self._whole = self._whole and whole
-        self._batches += 1
         return found
 
-    def _of(self, series: Series, counts: _Counts) -> dict[Series, Point]:
+    def _beside(self, series: Series, counts: _Counts) -> dict[Series, Point]:
         def named(name: str, value: float | None, **parameters: str) -> dict[Series, Point]:
             one = Series(name, series.instance, series.filter, series.segment, tuple(sorted(parameters.items())))
             return {} if value is None else {one: Point(value)}
@@ -73,7 +107,10 @@ class _Seen:
             found |= named("Drift", drift.js(counts, self._together), measure="js")
         return found
 
-    def _learn(self, series: Series, counts: _Counts) -> None:
+    def learn(self, series: Series, counts: _Counts, whole: bool) -> None:
+        """The batch is an earlier one from now on."""
+        self._whole = self._whole and whole
+        self._batches += 1
         if series.name != "ApproxQuantiles":
             self._known.update(counts)
         elif counts:
@@ -112,6 +149,10 @@ def _of_itself(series: Series, counts: _Counts) -> dict[Series, Point]:
 _FORMATS = {"ApproxQuantiles": "bins", "NullPatterns": "nulls", "Histogram": "top", "Shapes": "top"}
 
 
+def _content(series: Series, content: bytes) -> Rows | tuple[_Counts, bool] | None:
+    return row_samples.read(content) if series == _ROWS else _counts(series, content)
+
+
 def _counts(series: Series, content: bytes) -> tuple[_Counts, bool] | None:
     """The counts of a sketch, and whether they are all; None for one that is of no use here: bins of dates and moments, which
     are new every day, and kinds that a later version may write."""
@@ -122,9 +163,13 @@ def _counts(series: Series, content: bytes) -> tuple[_Counts, bool] | None:
     return found.counts, found.whole
 
 
+#: Formats with the version that is known of each.
+_READABLE = (("top", 1), ("bins", 1), ("nulls", 1), ("rows", 1))
+
+
 def readable(sketch: Mapping[str, object] | None) -> bytes | None:
     """The bytes of a sketch of the table of metrics, when they are of a format known here."""
-    if not sketch or (sketch["format"], sketch["version"]) not in (("top", 1), ("bins", 1), ("nulls", 1)):
+    if not sketch or (sketch["format"], sketch["version"]) not in _READABLE:
         return None
     content = sketch["bytes"]
     return bytes(content) if isinstance(content, bytes | bytearray) else None

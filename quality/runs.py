@@ -46,7 +46,7 @@ from quality.errors import InputError, QualityError, StorageError, UsageError, d
 from quality.localise import QUARANTINED
 from quality.model import Column, Location, RowCounts, RuleResult
 from quality.planner import Plan
-from quality.profiles import CARRIERS, with_profile
+from quality.profiles import with_profile
 from quality.references import References
 from quality.results import Context, Progress, RunResult
 from quality.rule_types.base import FILE_COLUMN, epoch_micros, parse_moment
@@ -74,6 +74,7 @@ def run(
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
     dataset: str | None = None,
+    references: Mapping[str, str] | None = None,
     spark: SparkSession | None = None,
     force: bool = False,
     engine: str = "auto",
@@ -83,11 +84,11 @@ def run(
 ) -> RunResult:
     """Run a rule file on one batch.
 
-    `input`, `root` and `dataset` take the place of what the file says; `variables` override its `vars:`. A given `spark` is left as
-    it was found. A plan that reads the batch more than `max_scans` times is not run. Raises UsageError (RuleFileError for a
-    rule file) before anything is read; whatever happens after that is in the result: see its `exit_code`.
-    """
-    given: Any = {"input": input, "variables": variables, "root": root, "dataset": dataset, "allow_env": allow_env}
+    `input`, `root`, `dataset` and `references` (name: place) take the place of what the file says; `variables` override its
+    `vars:`. A given `spark` is left as it was found. A plan that reads the batch more than `max_scans` times is not run. Raises
+    UsageError before anything is read; whatever happens after that is in the result: see its `exit_code`."""
+    given: Any = {"input": input, "variables": variables, "root": root, "allow_env": allow_env}
+    given |= {"dataset": dataset, "references": references}
     how: Any = {"force": force, "engine": engine, "max_scans": max_scans, "progress": progress}
     return run_batches([rules], [batch], spark=spark, **how, **given)[0]
 
@@ -100,6 +101,7 @@ def run_batches(
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
     dataset: str | None = None,
+    references: Mapping[str, str] | None = None,
     spark: SparkSession | None = None,
     force: bool = False,
     engine: str = "auto",
@@ -119,7 +121,7 @@ def run_batches(
     if max_scans is not None and max_scans < 1:
         raise UsageError(f"'max_scans' must be at least 1, got {max_scans}")
     pairs = [(path, layout.check_batch(batch)) for path in rules for batch in batches]
-    rule_sets = [load(path, batch=batch, **given) for path, batch in pairs]
+    rule_sets = [load(path, batch=batch, references=references, **given) for path, batch in pairs]
     for rule_set in rule_sets:
         refuse_topic(rule_set)
         resolve_batch_time(rule_set, datetime.now(timezone.utc))
@@ -135,9 +137,11 @@ def run_batches(
         found = []
         for path, batch in pairs:
             run_time = datetime.now(timezone.utc)
-            rule_set = load(path, batch=batch, run_time=run_time, **given)
+            rule_set = load(path, batch=batch, run_time=run_time, references=references, **given)
             prefix = f"{batch}: " if len(pairs) > 1 else ""
             found.append(_run(rule_set, connected, run_time, Wishes(force, max_scans), _prefixed(told, prefix)))
+        if own.keeps:
+            told("keeping Spark's classes: it starts quicker from now on")
         return found
 
 
@@ -303,13 +307,14 @@ def judged(
         found = replace(findings.measured, files=measured_files)
         verdicts = _with_slices(verification.judge(findings.plan, found, batch.columns), written.slices)
         checks = tuple(_without_values(context.engine.checks(findings, context.dataset), verdicts))
-        _warn_of_misspelt(rule_set, batch)
+        for warning in rule_set.sensitive.warnings(rule_set.file, [column.name for column in batch.columns]):
+            LOG.warning(warning)
     rows = RowCounts(findings.measured.rows, *(sum(file.rows for file in written.files[side]) for side in layout.SIDES))
     # beside answers to rules rows are counted after joins
     whole = not (folded.rows or rule_set.input.where) and bool(references.questions)
     publishing.check_conservation(rows, stored_rows(context.spark, batch) if whole else None)
     measured = with_profile((metric for verdict in verdicts for metric in verdict.metrics), findings.profile)
-    odd = anomalies.of_run(context, (metric for metric in measured if metric.key.name not in CARRIERS), rows.input)
+    odd = anomalies.of_run(context, measured, rows.input)
     clues = (
         culprits.of_run(context, verdicts, rows, written.files, written.slices.get(QUARANTINED))
         if verification.too_many(rows, rule_set.quarantined_above)
@@ -436,14 +441,6 @@ def _without_values(checks: Iterable[CheckOutcome], verdicts: Iterable[RuleResul
         yield replace(check, constraints=tuple(told)) if secret else check
 
 
-def _warn_of_misspelt(rule_set: RuleSet, batch: Batch) -> None:
-    names = [column.name for column in batch.columns]
-    for name in rule_set.sensitive.missing(names):
-        LOG.warning(
-            "%s: column '%s' is sensitive, and is not in the data; %s", rule_set.file, name, did_you_mean(name, names)
-        )
-
-
 def _refuse_moved(reader: Reader, batch: Batch) -> None:
     """Raise InputError when the files of the batch are not what they were at the start."""
     if batch.snapshot:
@@ -473,16 +470,16 @@ def describe(
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
     dataset: str | None = None,
+    references: Mapping[str, str] | None = None,
     spark: SparkSession | None = None,
     allow_env: frozenset[str] = frozenset(),
     max_scans: int | None = None,
     conf: Mapping[str, str] | None = None,
 ) -> Plan:
     """What a run would do. Nothing is read but the schema of the batch, nothing is written. Raises what `run` raises,
-    InputError when there is no batch, and EngineError when it would be read more than `max_scans` times. `conf` are settings
-    for a Spark that is started here."""
+    InputError when there is no batch, EngineError when it would be read more than `max_scans` times. `conf` is for a Spark started here."""
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root, "dataset": dataset}
-    rule_set = load(rules, batch=layout.check_batch(batch), **given)
+    rule_set = load(rules, batch=layout.check_batch(batch), references=references, **given)
     refuse_topic(rule_set)
     with withholding(rule_set.sensitive), session(spark, extra=conf, needs=needs([rule_set], conf)) as own:
         refuse_unparsable(own.spark, rule_set)
@@ -491,9 +488,8 @@ def describe(
         reader = Reader(own.spark, rule_set.input, types, mentions_file(rule_set))
         found = reader.read(reader.pin())
         engine = Engine(own.spark)
-        references = References(engine, store, rule_set)
-        references.pin()
-        with sized(own.spark, references.attach(found, counting=False)) as fitted:
+        (others := References(engine, store, rule_set)).pin()
+        with sized(own.spark, others.attach(found, counting=False)) as fitted:
             plan = engine.analyse(fitted.frame, planned(engine, store, rule_set, fitted, pinned))
         planner.refuse_over_budget(plan, max_scans)
         return plan

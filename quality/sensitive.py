@@ -13,12 +13,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
+from quality.errors import did_you_mean
 from quality.model import Metric, Word
 from quality.sql import literal
 
@@ -95,6 +96,13 @@ class Sensitive:
         """The sensitive columns that are none of these: a misspelt one hides nothing."""
         known = {name.lower() for name in names}
         return [name for name, _ in self.columns if not {name.lower(), name.lower().partition(".")[0]} & known]
+
+    def warnings(self, file: str, names: Sequence[str]) -> list[str]:
+        """What is to be told of misspelt columns of a rule file."""
+        return [
+            f"{file}: column '{name}' is sensitive, and is not in the data; {did_you_mean(name, names)}"
+            for name in self.missing(names)
+        ]
 
 
 def _part_of(name: str, whole: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,10 @@ from quality.analyzers import FRACTIONAL, INTEGRAL, TEMPORAL, TEXTUAL, base_type
 
 #: Bits of a double below those that number its bin: see `Bins.java`.
 _LINE = 52 - 6
+#: The kinds of signs that are counted; all else is another.
+SIGNS = ("digit", "upper", "lower")
+#: Columns whose values are kept of sampled rows: `TallyState.java` says the same.
+KEPT_COLUMNS = 64
 #: The inferred kinds of texts, in the order they are counted.
 KINDS = ("Text", "Integral", "Fractional", "Boolean", "Date", "Timestamp")
 
@@ -151,7 +155,8 @@ class Temporal:
 @dataclass(frozen=True)
 class Texts:
     """Texts of a column: lengths in characters; `kinds` by the type the texts would have; `shapes` such as `A{2}-9{4}`, of
-    which `other_shapes` texts have none of those listed."""
+    which `other_shapes` texts have none of those listed; `signs` are the digits and the letters A to Z and a to z in all of
+    them, by kind."""
 
     total_length: int
     empty: int
@@ -162,6 +167,21 @@ class Texts:
     kinds: Mapping[str, int]
     shapes: Mapping[str, int]
     other_shapes: int
+    signs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def letter_shares(self) -> dict[str, float]:
+        """See `letter_shares`."""
+        return letter_shares(self.signs, self.total_length)
+
+
+def letter_shares(signs: Mapping[str, int], total: int) -> dict[str, float]:
+    """The share of each kind among all signs of all texts: `upper` (A to Z), `lower` (a to z), `digit` (0 to 9) and `other`, letters
+    of other alphabets among them. Nothing where there are no signs."""
+    if not total or not signs:
+        return {}
+    rest = total - sum(signs.values())
+    return {kind: count / total for kind, count in (*signs.items(), ("other", rest))}
 
 
 @dataclass(frozen=True)
@@ -189,15 +209,30 @@ class ColumnTally:
 
 
 @dataclass(frozen=True)
+class RowSample:
+    """Rows whose hash ends in `level` zero bits, each once, and all copies of each in `counts`. `values` has 32 bits of each
+    value, a row for each sampled one and a column for each of the first columns that are profiled; 0 is NULL. Level 0: these are
+    all rows there are."""
+
+    level: int
+    hashes: np.ndarray[Any, Any]
+    counts: np.ndarray[Any, Any]
+    values: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
 class Tallied:
     """A tally as read. `bits` by input word; `null_patterns`: how many rows have just these columns (by place among the
-    profiled) NULL, `other_patterns` those of further sets; `columns` in the order of the inputs."""
+    profiled) NULL, `other_patterns` those of further sets; `columns` in the order of the inputs. Of what is profiled
+    `counted` samples rows, without values, and `kept` fewer with them."""
 
     rows: int
     bits: tuple[tuple[int, ...], ...]
     null_patterns: Mapping[tuple[int, ...], int]
     other_patterns: int
     columns: tuple[ColumnTally, ...]
+    counted: RowSample | None = None
+    kept: RowSample | None = None
 
 
 def read(content: bytes, roles: str, types: Sequence[str]) -> Tallied:
@@ -207,8 +242,11 @@ def read(content: bytes, roles: str, types: Sequence[str]) -> Tallied:
     rows = source.read_long()
     bits = tuple(tuple(source.read_longs(64).tolist()) for _ in range(words))
     columns, profiled = len(types), "p" in roles
-    patterns, others = _null_patterns(source, columns) if profiled else ({}, 0)
-    return Tallied(rows, bits, patterns, others, tuple(_column(source, kind) for kind in types))
+    if not profiled:
+        return Tallied(rows, bits, {}, 0, tuple(_column(source, kind) for kind in types))
+    patterns, others = _null_patterns(source, columns)
+    counted, kept = _row_sample(source, 0), _row_sample(source, min(roles.count("p"), KEPT_COLUMNS))
+    return Tallied(rows, bits, patterns, others, tuple(_column(source, kind) for kind in types), counted, kept)
 
 
 @dataclass(frozen=True)
@@ -277,6 +315,15 @@ def _null_patterns(source: _Source, columns: int) -> tuple[dict[tuple[int, ...],
     return patterns, others
 
 
+def _row_sample(source: _Source, width: int) -> RowSample:
+    level, size = source.read_int(), source.read_int()
+    hashes, counts = source.read_longs(size), np.ones(size, np.int64)
+    places, times = source.read_longs(2 * source.read_int()).reshape(-1, 2).T
+    counts[places] = times
+    values = np.frombuffer(source.take(4 * size * width), dtype=">u4").astype(np.uint32)
+    return RowSample(level, hashes, counts, values.reshape(size, width))
+
+
 def _column(source: _Source, kind: str) -> ColumnTally:
     base, present = base_type(kind), source.read_long()
     if base == "boolean":
@@ -331,6 +378,7 @@ def _texts(source: _Source, present: int) -> Texts:
     shortest, longest = source.read_int(), source.read_int()
     lengths = _bins(source, relative=True)
     kinds = dict(zip(KINDS, source.read_longs(len(KINDS)).tolist(), strict=True))
+    signs = dict(zip(SIGNS, source.read_longs(len(SIGNS)).tolist(), strict=True))
     others = source.read_long()
     shapes: dict[str, int] = {}
     for _ in range(source.read_int()):
@@ -340,7 +388,7 @@ def _texts(source: _Source, present: int) -> Texts:
         shape = source.read_utf()
         shapes[shape] = shapes.get(shape, 0) + count
     least, most = (shortest, longest) if present else (None, None)
-    return Texts(total, empty, blank, least, most, lengths, kinds, shapes, others)
+    return Texts(total, empty, blank, least, most, lengths, kinds, shapes, others, signs)
 
 
 def distinct(registers: bytes | None) -> float:

@@ -23,6 +23,7 @@ from quality import targets
 from quality.errors import StorageError, UsageError, did_you_mean
 from quality.model import BatchStatus, Decision
 from quality.rulefile import load
+from quality.rulefile.references import UNREAD
 from quality.storage import commit, readers
 from quality.storage.commit import PUBLISH, ROLLBACK, CommitRecord, utc_text
 from quality.storage.layout import SIDES, check_batch, check_dataset
@@ -435,7 +436,7 @@ def is_rule_file(what: str | Path) -> bool:
 
 def unread_input(what: str | Path) -> str | None:
     """What stands for the input where nothing is read: a .dqdl file names none."""
-    return "unread.parquet" if str(what).lower().endswith(".dqdl") else None
+    return UNREAD if str(what).lower().endswith(".dqdl") else None
 
 
 @contextlib.contextmanager

@@ -36,6 +36,8 @@ _SHARE = Kind(RATIO)
 _FLAW = Kind(RATIO, rare=True, says=FLAW)
 _NEW = Kind(RATIO, rare=True, says=NEW)
 _WHOLE = Kind(RATIO, rare=True, complement=True, says=FLAW)
+#: Shares of something that are no shares of rows: no sampling error to be told from the number of rows.
+_PLAIN = Kind(PLAIN)
 _FLAWS = Kind(RATIO, rare=True, says=FLAW, counts=True)
 
 KINDS: Mapping[str, Kind] = {
@@ -70,13 +72,12 @@ KINDS: Mapping[str, Kind] = {
     "MaxLength": Kind(LOG),
     "MeanLength": Kind(LOG),
     "Drift": Kind(LOG),
+    "LetterShare": _PLAIN,
     "Mean": Kind(PLACE),
     "ApproxQuantile": Kind(PLACE),
     "Minimum": Kind(EXTREME),
     "Maximum": Kind(EXTREME),
 }
-#: Shares of something that are no shares of rows: no sampling error to be told from the number of rows.
-_PLAIN = Kind(PLAIN)
 #: Metrics of the whole table that are tested alone and count more.
 TABLE = ("Size", "DuplicateRatio", "UnseenNullPatternRatio")
 

@@ -42,7 +42,7 @@ class Batch:
     time: datetime
     rows: int
     points: Mapping[Series, Point] = field(default_factory=dict)
-    #: The content of the metrics' sketches: formats top, bins and nulls.
+    #: The content of the metrics' sketches: formats top, bins, nulls and rows.
     sketches: Mapping[Series, bytes] = field(default_factory=dict, repr=False)
 
 

@@ -29,6 +29,7 @@ from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from quality import jars
+from quality.backends.class_archive import ClassArchive, class_archive
 from quality.backends.java import find_java
 from quality.backends.needs import merged, settings
 from quality.errors import EngineError
@@ -68,16 +69,21 @@ SESSION_CONF: Mapping[str, str] = {
 #: Set by whatever starts Python beside a JVM that is there already, or with a cluster's configuration.
 _CLUSTER_SIGNS = ("PYSPARK_GATEWAY_PORT", "SPARK_ENV_LOADED", "DATABRICKS_RUNTIME_VERSION", "GLUE_VERSION")
 
+#: How long a JVM may take to end, and one that keeps its classes for later starts.
+_ENDING_SECONDS, _KEEPING_SECONDS = 20, 120
+
 _LOG_CONFIGURATION = Path(__file__).with_name("log4j2.properties")
 
 
 @dataclass
 class Session:
-    """A session to work in, and what has to be undone after. `owned`: Spark was started by us and ends with `close`."""
+    """A session to work in, and what has to be undone after. `owned`: Spark was started by us and ends with `close`;
+    `keeps`: that takes some seconds, as its classes are kept for later starts."""
 
     spark: SparkSession
     owned: bool
     _undo: Callable[[], None]
+    keeps: bool = False
     _closed: bool = False
 
     def close(self) -> None:
@@ -112,7 +118,7 @@ def session(
         return _lent(SparkSession.builder.getOrCreate())
     if on_cluster():
         return _started_on_cluster(app_name, extra or {})
-    return _started_here(app_name, master, merged(settings(needs), extra or {}))
+    return _started_here(app_name, master, merged(settings(needs), extra or {}), brief="haste" in needs)
 
 
 def on_cluster() -> bool:
@@ -129,7 +135,7 @@ def own_session(
 ) -> SparkSession:
     """A new Spark in a JVM of its own, for a laptop (default `local[*]`); the first start fetches the Deequ jar.
     `extra` settings win. Prefer `session`, whose `close` also ends the JVM and removes its scratch files."""
-    return _launch(app_name, master, extra or {}, _scratch(), deequ=deequ)
+    return _launch(app_name, master, extra or {}, _scratch(), deequ=deequ)[0]
 
 
 def borrowed_session(spark: SparkSession) -> SparkSession:
@@ -184,19 +190,19 @@ def _started_on_cluster(app_name: str, extra: Mapping[str, str]) -> Session:
     return Session(borrowed_session(platform), owned=True, _undo=lambda: _end(platform))
 
 
-def _started_here(app_name: str, master: str | None, extra: Mapping[str, str]) -> Session:
+def _started_here(app_name: str, master: str | None, extra: Mapping[str, str], *, brief: bool) -> Session:
     scratch = _scratch()
     interrupt = signal.getsignal(signal.SIGINT)
-    spark = _launch(app_name, master, extra, scratch, deequ=True)
+    spark, archive = _launch(app_name, master, extra, scratch, deequ=True, keep=brief)
 
     def undo() -> None:
-        _end(spark)
+        _end(spark, archive)
         shutil.rmtree(scratch, ignore_errors=True)
         # pyspark's handler asks the context it was made for, which is gone, and would swallow the interrupt
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, interrupt)
 
-    return Session(spark, owned=True, _undo=undo)
+    return Session(spark, owned=True, _undo=undo, keeps=bool(archive and archive.part))
 
 
 def _scratch() -> Path:
@@ -206,13 +212,23 @@ def _scratch() -> Path:
     return directory
 
 
-def _launch(app_name: str, master: str | None, extra: Mapping[str, str], scratch: Path, *, deequ: bool) -> SparkSession:
+def _launch(
+    app_name: str,
+    master: str | None,
+    extra: Mapping[str, str],
+    scratch: Path,
+    *,
+    deequ: bool,
+    keep: bool = False,
+) -> tuple[SparkSession, ClassArchive | None]:
     if SparkContext._active_spark_context is not None:
         raise EngineError("Spark runs in this process already; a second one cannot be started beside it")
     announce_spark_version()
     java = find_java()
     conf = {**_local_conf(scratch), **SESSION_CONF, **extra}
-    conf["spark.driver.extraJavaOptions"] = _joined(" ", _java_options(), extra.get("spark.driver.extraJavaOptions"))
+    said = extra.get("spark.driver.extraJavaOptions", "")
+    archive = class_archive(java, said, keep=keep)
+    conf["spark.driver.extraJavaOptions"] = _joined(" ", archive.java_options if archive else "", _java_options(), said)
     if deequ:
         conf["spark.jars"] = _joined(",", jars.fetch().as_uri(), extra.get("spark.jars"))
     builder = SparkSession.builder.appName(app_name).master(master or "local[*]")
@@ -220,9 +236,11 @@ def _launch(app_name: str, master: str | None, extra: Mapping[str, str], scratch
         builder = builder.config(key, value)
     with _environment(JAVA_HOME=str(java.home), PYSPARK_PYTHON=sys.executable):
         try:
-            return builder.getOrCreate()
+            return builder.getOrCreate(), archive
         except Exception as error:
             _end_jvm()
+            if archive:
+                archive.ended(whole=False)
             raise EngineError(f"Spark could not be started with {java}: {error}") from error
 
 
@@ -260,8 +278,8 @@ def _driver_megabytes() -> int:
     return max(1024, min(8192, available // 4 // 2**20))
 
 
-def _joined(separator: str, ours: str, theirs: str | None) -> str:
-    return separator.join(part for part in (ours, theirs) if part)
+def _joined(separator: str, *parts: str | None) -> str:
+    return separator.join(part for part in parts if part)
 
 
 @contextlib.contextmanager
@@ -279,7 +297,7 @@ def _environment(**changes: str) -> Iterator[None]:
                 os.environ[key] = value
 
 
-def _end(spark: SparkSession) -> None:
+def _end(spark: SparkSession, archive: ClassArchive | None = None) -> None:
     """Stops Spark, and the JVM when it is a child of ours."""
     try:
         if _jvm_died():
@@ -289,7 +307,9 @@ def _end(spark: SparkSession) -> None:
     except (Py4JError, OSError):
         _forget(spark)  # it died in this moment
     finally:
-        _end_jvm()
+        whole = _end_jvm(_KEEPING_SECONDS if archive and archive.part else _ENDING_SECONDS)
+        if archive:
+            archive.ended(whole=whole)
 
 
 def _jvm_died() -> bool:
@@ -318,16 +338,16 @@ def end_callbacks(gateway: Any) -> None:
     gateway.shutdown_callback_server()
 
 
-def _end_jvm() -> None:
-    """Without this the JVM and its memory live as long as this Python process, and a callback server, if pydeequ started
+def _end_jvm(patience: float = _ENDING_SECONDS) -> bool:
+    """Whether the JVM was a child of ours and ended by itself. Without this the JVM and its memory live as long as this Python process, and a callback server, if pydeequ started
     one, keeps the process from ending at all. A JVM that spark-submit started is left to spark-submit."""
     gateway = cast("Any", SparkContext._gateway)
     if gateway is None:
-        return
+        return False
     process: subprocess.Popen[bytes] | None = getattr(gateway, "proc", None)
     if process is None:
         end_callbacks(gateway)
-        return
+        return False
     SparkContext._gateway = None
     SparkContext._jvm = None
     with contextlib.suppress(Py4JError, OSError):
@@ -337,7 +357,8 @@ def _end_jvm() -> None:
         with contextlib.suppress(OSError):
             process.stdin.close()
     try:
-        process.wait(timeout=20)
+        process.wait(timeout=patience)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    return process.returncode == 0

@@ -44,6 +44,21 @@ def add_dataset(parser: Any) -> None:
     parser.add_argument("--dataset", metavar="ID", help="the data set, instead of the file's; a .dqdl file names none")
 
 
+def add_references(parser: Any) -> None:
+    """The option of the commands that judge by a rule file in DQDL, which names other data sets and not where they are."""
+    words = "where another data set lies, instead of the file's 'references:'; also NAME=table:ID and NAME=dataset:ID"
+    parser.add_argument("--reference", action="append", default=[], metavar="NAME=PATH", help=words)
+
+
+def references(options: argparse.Namespace) -> dict[str, str]:
+    """What --reference gives. Raises UsageError."""
+    pairs = [text.partition("=") for text in options.reference]
+    for name, _, place in pairs:
+        if not name or not place:
+            raise UsageError(f"--reference takes NAME=PATH, got '{name}'")
+    return {name: place for name, _, place in pairs}
+
+
 def variables(options: argparse.Namespace) -> dict[str, str]:
     """What --var gives. Raises UsageError."""
     pairs = [text.partition("=") for text in options.var]

@@ -7,7 +7,16 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from quality.commands.common import add_conf, add_dataset, add_rule_arguments, command, rule_options, settings
+from quality.commands.common import (
+    add_conf,
+    add_dataset,
+    add_references,
+    add_rule_arguments,
+    command,
+    references,
+    rule_options,
+    settings,
+)
 
 if TYPE_CHECKING:
     from quality.backfill import Backfilled
@@ -29,6 +38,7 @@ def add_history_backfill(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
     add_rule_arguments(parser)
     add_dataset(parser)
+    add_references(parser)
     add_conf(parser)
 
 
@@ -47,6 +57,7 @@ def _backfill(options: argparse.Namespace) -> int:
             since=options.since,
             until=options.until,
             dataset=options.dataset,
+            references=references(options),
             conf=settings(options),
             progress=progress.told,
             told=told,

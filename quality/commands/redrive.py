@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from quality.commands.common import add_conf, add_dataset, command, settings, variables
+from quality.commands.common import add_conf, add_dataset, add_references, command, references, settings, variables
 from quality.model import gravest_exit
 
 
@@ -40,6 +40,7 @@ def add_redrive(commands: Any) -> None:
     parser.add_argument("--input", metavar="PATH", help="take this for the file's input")
     parser.add_argument("--root", metavar="PATH", help="keep results here instead of the file's outputs.root")
     add_dataset(parser)
+    add_references(parser)
     add_conf(parser)
     parser.add_argument("--json", action="store_true", help="print what was done as JSON")
 
@@ -53,7 +54,7 @@ def _redrive(options: argparse.Namespace) -> int:
     with Progress(sys.stderr, quiet=options.json) as progress:
         found = redrive(
             options.rules, batches=tuple(options.batch), rule=options.rule, since=options.since, root=options.root,
-            input=options.input, dataset=options.dataset,
+            input=options.input, dataset=options.dataset, references=references(options),
             corrected=options.corrected, by=options.by, reason=options.reason, dry_run=options.dry_run, conf=conf,
             progress=progress.told, variables=given_variables, allow_env=frozenset(options.allow_env),
         )  # fmt: skip

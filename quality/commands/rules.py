@@ -12,8 +12,10 @@ from quality.commands.common import (
     add_conf,
     add_dataset,
     add_max_scans,
+    add_references,
     add_rule_arguments,
     command,
+    references,
     rule_options,
     settings,
 )
@@ -37,6 +39,7 @@ def add_lint(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
     add_rule_arguments(parser)
     add_dataset(parser)
+    add_references(parser)
 
 
 def _lint(options: argparse.Namespace) -> int:
@@ -44,7 +47,7 @@ def _lint(options: argparse.Namespace) -> int:
     from quality.rulefile.syntax import note
 
     given = rule_options(options)
-    given |= {"input_path": given.pop("input"), "dataset": options.dataset}
+    given |= {"input_path": given.pop("input"), "dataset": options.dataset, "references": references(options)}
     if options.expand and (len(options.rules) > 1 or options.json):
         raise UsageError("--expand prints one rule file as YAML")
     reports = [_with_views(lint(path, options.batch, **given)) for path in options.rules]
@@ -91,6 +94,7 @@ def add_plan(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     add_rule_arguments(parser)
     add_dataset(parser)
+    add_references(parser)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -101,6 +105,7 @@ def _plan(options: argparse.Namespace) -> int:
     with Progress(sys.stderr, quiet=options.json) as progress:
         progress.told("reading the schema")
         more: Any = {"dataset": options.dataset, "max_scans": options.max_scans, "conf": settings(options)}
+        more |= {"references": references(options)}
         plan: Plan = describe(options.rules, options.batch, **rule_options(options), **more)
     print(json.dumps(plans.to_dict(plan), ensure_ascii=False, indent=1) if options.json else plans.render(plan))
     return 0

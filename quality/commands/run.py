@@ -13,8 +13,10 @@ from quality.commands.common import (
     add_conf,
     add_dataset,
     add_max_scans,
+    add_references,
     add_rule_arguments,
     command,
+    references,
     rule_options,
     settings,
 )
@@ -30,6 +32,7 @@ def add_run(commands: Any) -> None:
     parser.add_argument("--batch", action="append", required=True, help="the batch to run; several are run one by one")
     add_rule_arguments(parser)
     add_dataset(parser)
+    add_references(parser)
     parser.add_argument("--force", action="store_true", help="run although nothing changed since the last run")
     add_conf(parser)
     add_max_scans(parser)
@@ -43,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     from quality.progress import Progress
     from quality.report import junit, terminal
 
-    given = {**rule_options(options), "dataset": options.dataset}
+    given = {**rule_options(options), "dataset": options.dataset, "references": references(options)}
     _refuse_mistakes(options, given)
     conf = settings(options)
     from quality.runs import run_batches
@@ -95,6 +98,7 @@ def _refuse_mistakes(options: argparse.Namespace, given: dict[str, Any]) -> None
                     input_path=given["input"],
                     root=given["root"],
                     dataset=given["dataset"],
+                    references=given["references"],
                 )
             except RuleFileError as error:
                 problems += error.problems

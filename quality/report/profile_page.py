@@ -25,6 +25,7 @@ def render(found: Profile, title: str) -> str:
     return _template().render(
         title=clean(title, 300),
         rows=found.rows,
+        copies=found.duplicate_ratio,
         columns=[_column(column) for column in found.columns],
         patterns=found.null_patterns[:_PATTERNS],
         more_patterns=max(len(found.null_patterns) - _PATTERNS, 0),

@@ -20,7 +20,8 @@ def render(found: Profile) -> str:
     rows = [_HEAD, *(_cells(column) for column in found.columns)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
     lines = [_line(row, widths) for row in rows]
-    return "\n".join([f"{found.rows:,} rows, {len(found.columns)} columns", "", *lines])
+    copies = f"; {found.duplicate_ratio:.2%} of the rows are copies of another" if found.duplicate_ratio else ""
+    return "\n".join([f"{found.rows:,} rows, {len(found.columns)} columns{copies}", "", *lines])
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -79,7 +79,8 @@ class Rule:
     on_fail: OnFail = OnFail.QUARANTINE
     nulls: Nulls = Nulls.PASS
     nan_passes: bool = False
-    min_history: int = 0
+    #: How many earlier batches its bounds need, None for all that they ask for.
+    min_history: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     canonical: Mapping[str, Any] = field(default_factory=dict)
     over: Selector | None = None

@@ -14,29 +14,37 @@ from quality.rule_types.names import ColumnCount
 from quality.rule_types.rules import batches_asked
 
 WORD = "min_history"
-MIN_HISTORY_SCHEMA = {"type": "integer", "minimum": 1, "maximum": MOST_BATCHES}
+MIN_HISTORY_SCHEMA = {"type": "integer", "minimum": 0, "maximum": MOST_BATCHES}
 
 
 def parse_min_history(value: Any) -> int:
     """A number of batches."""
     number = parse_number(value)
-    if not isinstance(number, int) or not 1 <= number <= MOST_BATCHES:
-        raise ValueError(f"must be a whole number of batches from 1 to {MOST_BATCHES:,}, got {shown(value)}")
+    if not isinstance(number, int) or not 0 <= number <= MOST_BATCHES:
+        raise ValueError(f"must be a whole number of batches from 0 to {MOST_BATCHES:,}, got {shown(value)}")
     return number
 
 
 def with_min_history(check: RuleType, values: Mapping[str, Any], given: Container[str]) -> tuple[dict[str, Any], str]:
     """The modifiers of a rule, and why its own `min_history` does not go with its bounds. A default that does not is left
     out: it is for the rules it can be for."""
-    asked, least = batches_asked(check), values.get(WORD, 0)
+    asked, least = batches_asked(check), values.get(WORD) or 0
+    unheld = values.get(WORD) == 0 and asked and not _of_formulas(check)
     if WORD in given:
         if not asked:
             return {**values}, "goes with bounds that look at earlier batches, such as 'at_least: 0.8 * median(last 7)'"
         if least > asked:
             return {**values}, f"must be at most {asked}, the number of batches the bounds ask for, got {least}"
-    elif not asked or least > asked:
+        if unheld:
+            return {**values}, "must be at least 1: there is no distribution of no batches"
+    elif not asked or least > asked or unheld:
         return {word: value for word, value in values.items() if word.partition(":")[0] != WORD}, ""
     return {**values}, ""
+
+
+def _of_formulas(check: RuleType) -> bool:
+    """Whether all that looks at earlier batches are formulas, which can have a value without one."""
+    return not any(getattr(part, "batches", 0) for part in (check, *check.metrics()))
 
 
 def misfitting_bound(check: RuleType) -> str:

@@ -21,7 +21,7 @@ from quality.rulefile import sections
 from quality.rulefile.anomalies import read_anomalies
 from quality.rulefile.examples import check_examples
 from quality.rulefile.nodes import Node
-from quality.rulefile.references import canonical_references, read_references, refuse_unknown
+from quality.rulefile.references import UNREAD, canonical_references, read_references, refuse_unknown
 from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
 from quality.rulefile.streams import read_stream
 from quality.sensitive import Sensitive
@@ -63,7 +63,8 @@ def interpret(
     _refuse_sensitive_groups(rules, sensitive, problems)
     anomalies = read_anomalies(tree, problems)
     references = read_references(tree, problems)
-    refuse_unknown(rules, references, problems)
+    if input_path != UNREAD:
+        refuse_unknown(rules, references, problems)
     canonical = _canonical(source, tree, dataset, rules)
     rule_set = RuleSet(
         file=file,

@@ -49,10 +49,11 @@ def lint(
     input_path: str | None = None,
     root: str | None = None,
     dataset: str | None = None,
+    references: Mapping[str, str] | None = None,
 ) -> LintReport:
     """The report on a file; a file that cannot be read is a mistake in line 1."""
     try:
-        how: Any = {"dataset": dataset, "input_path": input_path}
+        how: Any = {"dataset": dataset, "input_path": input_path, "references": references}
         source = read(path, batch=batch, variables=variables, allow_env=allow_env, **how)
         given: Any = {"batch": batch, "input_path": source.input_path, "root": root, "run_time": source.run_time}
         rule_set = interpret(source.tree, path, source.variables, **given, further=syntax_problems)

@@ -17,6 +17,7 @@ from quality.rule_types.rules import RuleSet
 from quality.rulefile.interpret import interpret
 from quality.rulefile.nodes import Node, parse
 from quality.rulefile.plugins import load_plugins
+from quality.rulefile.references import declared_by
 from quality.rulefile.ruleforms import MODIFIERS
 from quality.rulefile.templates import RESERVED, Renderer, environment_reader, is_template
 
@@ -50,15 +51,23 @@ def load(
     input_path: str | None = None,
     root: str | None = None,
     dataset: str | None = None,
+    references: Mapping[str, str] | None = None,
     tree: Node | None = None,
 ) -> RuleSet:
     """The rule set of a file, rendered for one batch; without a batch, what depends on it stays a template.
 
-    `variables` override `vars:`, `input_path`, `root` and `dataset` what the file says of input, outputs and data set.
+    `variables` override `vars:`, `input_path`, `root` and `dataset` what the file says of input, outputs and data set, `references`
+    (name: place, as `--reference` takes it) what it says of those.
     With `tree`, what `parsed` gave, the file is not read again. Raises RuleFileError with every mistake, UsageError when
     the file cannot be read.
     """
-    how: Any = {"run_time": run_time, "dataset": dataset, "tree": tree, "input_path": input_path}
+    how: Any = {
+        "run_time": run_time,
+        "dataset": dataset,
+        "tree": tree,
+        "input_path": input_path,
+        "references": references,
+    }
     source = read(path, batch=batch, variables=variables, allow_env=allow_env, **how)
     given: Any = {"batch": batch, "input_path": source.input_path, "root": root, "run_time": source.run_time}
     return interpret(source.tree, str(path), source.variables, **given)
@@ -74,6 +83,7 @@ def read(
     dataset: str | None = None,
     tree: Node | None = None,
     input_path: str | None = None,
+    references: Mapping[str, str] | None = None,
 ) -> Source:
     """The file as a tree, before its meaning is asked. Arguments and errors as those of `load`."""
     load_plugins(MODIFIERS)
@@ -84,6 +94,8 @@ def read(
     tree = _with_rules_of_dqdl(parsed(path) if tree is None else deepcopy(tree))
     if dataset is not None:
         tree.mapping["dataset"] = Node(dataset, str(path), tree.line)
+    if references:
+        tree.mapping["references"] = declared_by(references, tree)
     env, deferred = environment_reader(allow_env), _deferred(batch, run_time)
     resolved, waiting = _resolve_vars(tree, given, deferred, env)
     renderer = Renderer(resolved, deferred, env, {name: entry["renders"] for name, entry in waiting.items()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,12 +24,31 @@ _URL = re.compile(r"jdbc:[A-Za-z0-9]+:\S+", re.IGNORECASE)
 #: Options of Spark's source that say what the section says.
 _OWN_OPTIONS = ("url", "dbtable", "query", "user", "password", "driver")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: What stands for the input where none is read; references are not asked for there either.
+UNREAD = ".unread/unread.parquet"
+#: What may stand before the place of a reference on a command line.
+_KINDS = ("dataset", "table")
 _DATASET = re.compile(r"[a-z0-9_.-]*[a-z0-9_-][a-z0-9_.-]*")
 
 
 def is_name(text: str) -> bool:
     """Whether a reference can be called so."""
     return _NAME.fullmatch(text) is not None and text.lower() not in RELATIONS
+
+
+def declared_by(places: Mapping[str, str], tree: Node) -> Node:
+    """The section with these places by name: paths, `table:NAME`, `dataset:ID`. What the file says of a reference beside its
+    place stays."""
+    section = tree.mapping.get("references") or Node({}, tree.file, tree.line)
+    entries = dict(section.mapping)
+    for name, place in places.items():
+        word, _, rest = place.partition(":")
+        kind, value = (word, rest) if word in _KINDS and not rest.startswith("/") else ("path", place)
+        known = entries.get(name)
+        beside = {w: node for w, node in known.mapping.items() if w == "where"} if known else {}
+        source = "--reference"
+        entries[name] = Node({kind: Node(value, source, 1), **beside}, source, 1, {kind: 1, **dict.fromkeys(beside, 1)})
+    return replace(section, value=entries)
 
 
 def read_references(tree: Node, problems: Problems) -> tuple[Reference, ...]:
@@ -172,7 +191,11 @@ def refuse_unknown(rules: Iterable[Rule], references: Iterable[Reference], probl
                     f"rule '{rule.id}': the query reads '{name}', which is neither the batch nor a reference; {hint}"
                 )
             else:
-                hint = did_you_mean(name, names, "references") if names else "there is no section 'references:'"
+                hint = (
+                    did_you_mean(name, names, "references")
+                    if names
+                    else f"there is no section 'references:', and no --reference {name}=PATH"
+                )
                 message = f"rule '{rule.id}': reference '{name}' is not declared; {hint}"
             problems.found.append(Problem(rule.location.file, rule.location.line, message))
 

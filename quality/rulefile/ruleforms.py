@@ -395,7 +395,7 @@ class RuleReader:
             on_fail=on_fail,
             nulls=values.get("nulls", Nulls.PASS),
             nan_passes=values.get("nan", False),
-            min_history=values.get("min_history", 0),
+            min_history=values.get("min_history"),
             metadata={word: values[word] for word in METADATA if word in values},
             examples=values.get("examples", ()),
             group_by=values.get("group_by", ()),
@@ -409,7 +409,7 @@ def _modifier(word: str, node: Node, value: Any) -> dict[str, Any]:
 
 
 #: What a modifier is when it is not written: then it is not in the canonical form either.
-_UNSAID = {"where": "", "group_by": (), "tolerance": Tolerance(), "nulls": Nulls.PASS, "nan": False, "min_history": 0}
+_UNSAID = {"where": "", "group_by": (), "tolerance": Tolerance(), "nulls": Nulls.PASS, "nan": False, "min_history": None}  # fmt: skip
 
 
 def _judging(values: Mapping[str, Any], severity: Severity, on_fail: OnFail) -> dict[str, Any]:

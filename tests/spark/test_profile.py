@@ -6,6 +6,7 @@ import json
 import math
 import random
 import statistics
+import string
 from collections import Counter
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import quality
-from quality import profiles
+from quality import profiles, row_samples
 from quality.errors import InputError, UsageError
 from quality.model import Column
 from quality.tally import read
@@ -173,6 +174,9 @@ def test_texts_are_those_of_python(result, name):
     assert texts.blank == sum(v != "" and not v.strip(" \t\n\r\x0b\x0c") for v in values)
     assert sum(texts.kinds.values()) == len(values)
     assert sum(texts.shapes.values()) + texts.other_shapes == len(values)
+    signs = Counter("".join(values))
+    kinds = {"digit": string.digits, "upper": string.ascii_uppercase, "lower": string.ascii_lowercase}
+    assert texts.signs == {kind: sum(signs[sign] for sign in of) for kind, of in kinds.items()}
     if name in KINDS:
         assert {k: n for k, n in texts.kinds.items() if n} == Counter(KINDS[name].get(v, "Text") for v in values)
 
@@ -249,6 +253,54 @@ def test_many_distinct_values_are_estimated(spark):
     assert often.top[0][1] == pytest.approx(rows / 4, rel=0.1)
     numbers = next(one for one in found.columns if one.name == "d")
     assert numbers.quantiles[0.5] == pytest.approx(rows / 14, rel=0.011)
+
+
+#: Rows that are copies of one before, by what Spark takes for equal: NULL and NULL, NaN and NaN, 0 and minus 0.
+DOUBLED = [
+    (row, copies)
+    for row, copies in (
+        ((1, "a", 1.5, [1, 2], {"k": 1}, (1, "x"), b"ab"), 3),
+        ((1, "a", 1.5, [2, 1], {"k": 1}, (1, "x"), b"ab"), 1),
+        ((1, "a", 1.5, [1, 2], {"k": 2}, (1, "x"), b"ab"), 1),
+        ((1, "a", 1.5, [1, 2], {"k": 1}, (1, None), b"ab"), 2),
+        ((1, "a", 1.5, [1, 2], {"k": 1}, (1, "x"), b"ba"), 1),
+        ((None, "", 0.0, None, None, None, None), 1),
+        ((None, "", -0.0, None, None, None, None), 1),
+        ((None, None, NAN, None, None, None, None), 2),
+        ((None, None, None, None, None, None, None), 4),
+        ((0, None, None, None, None, None, None), 1),
+    )
+]
+
+
+@pytest.mark.parametrize("parts", (1, 5))
+def test_rows_that_are_copies_of_another_are_counted(spark, parts):
+    rows = [row for row, copies in DOUBLED for _ in range(copies)]
+    schema = "i int, t string, d double, l array<int>, m map<string,int>, s struct<x:int,y:string>, b binary"
+    found = quality.profile(spark.createDataFrame(rows, schema).repartition(parts))
+    different = len(DOUBLED) - 1
+    assert found.doubled == (len(rows) - different, len(rows))
+    assert found.to_dict()["duplicate_ratio"] == pytest.approx(1 - different / len(rows))
+    assert quality.profile(spark.createDataFrame([], schema)).duplicate_ratio is None
+
+
+def test_copies_among_many_rows_are_told_by_a_sample(spark):
+    rows, again = 200_000, 4_000
+    frame = spark.range(rows).selectExpr("id", "id % 7 as n", "concat('t', id % 9999) as t")
+    whole = frame.union(frame.where(f"id < {again}"))
+    few, many = (quality.profile(whole.repartition(parts)) for parts in (1, 8))
+    # the rows that are sampled are the same however the batch is divided
+    assert few.doubled == many.doubled
+    sampled, alike = (row_samples.read(one.sample or b"") for one in (few, many))
+    assert Counter(sampled.columns["n"].tolist()) == Counter(alike.columns["n"].tolist())
+    assert few.doubled is not None
+    copies, looked_at = few.doubled
+    assert 4_096 <= looked_at - copies <= row_samples.COUNTED
+    share = again / (rows + again)
+    assert few.duplicate_ratio == pytest.approx(share, abs=4 * math.sqrt(share / looked_at))
+    assert 1_024 <= len(sampled.times) <= 2_048
+    assert [*sampled.columns] == ["n"], "an identifier's values are not kept"
+    assert set(Counter(sampled.columns["n"].tolist()).values()) <= {*range(90, 400)}
 
 
 def test_a_thousand_columns_are_profiled(spark, tmp_path):

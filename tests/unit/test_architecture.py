@@ -12,7 +12,7 @@ MODULES = sorted((ROOT / "quality").rglob("*.py"))
 
 #: What stands further down may import what stands above it, never the other way round. What stands in one line is one.
 LAYERS = (
-    "errors", "formulas", "model", "sql", "query_text", "sensitive", "casts", "analyzers anomaly", "matches distributions", "orders", "rule_types", "rulefile", "tally", "profiles", "drifting", "suggesting", "grouping", "passes", "elements", "checks", "planner", "verification",
+    "errors", "formulas", "model", "sql", "query_text", "sensitive", "casts", "analyzers anomaly", "matches distributions", "orders", "rule_types", "rulefile", "tally", "row_samples", "profiles", "drifting", "suggesting", "grouping", "passes", "elements", "checks", "planner", "verification",
     "backends jars",
     "keys", "further", "scan", "element_scan", "group_scan", "queries", "tally_scan", "profiling", "engine", "rows", "storage", "comparing", "totals", "ordering", "references", "corrections", "referenced", "history_reader", "compaction", "suggestion", "lookback", "targets", "history",
     "report", "exploring", "results", "anomalies", "file_groups", "slices", "localise", "culprits", "sides", "publishing", "runs", "backfill", "examples", "windows", "streams", "versions",

@@ -335,6 +335,7 @@ def test_a_text_that_cannot_be_written_is_refused(text):
 # mistakes
 
 BROKEN = {
+    'JobStatus = "SUCCEEDED"': "'JobStatus' is not a rule type; it is about a job of AWS, and rules are about its data",
     'AggregateMatch "sum(a)" >= 1': "'AggregateMatch' takes 2 parameters: two aggregates such as \"sum(a)\" and \"sum(reference.a)\"; got 1",
     'ColumnCorrelation "a" > 0': "'ColumnCorrelation' takes 2 parameters: two columns; got 1",
     'ColumnCount = 1 where "a"': "'ColumnCount' takes no 'where'",
@@ -407,10 +408,11 @@ BROKEN = {
     'ZerosCount "c"': "'ZerosCount' needs a condition, such as '>= 1'",
     'DuplicateRowCount "a"': "'DuplicateRowCount' needs a condition, such as '>= 1'",
     "AllStatistics AllColumns": "'AllStatistics' is not a rule type; it is an analyzer",
-    "JobDuration = 100": "'JobDuration' is not a rule type; rule types: AggregateMatch, ColumnCorrelation, ColumnCount, "
+    "Xyz = 100": "'Xyz' is not a rule type; rule types: AggregateMatch, ColumnCorrelation, ColumnCount, "
     "ColumnDataType, ColumnExists, ColumnLength, ColumnNamesMatchPattern, ColumnValues, Completeness, CustomSql, "
     "DataFreshness, DatasetMatch, DetectAnomalies, DistinctValuesCount, Entropy, FileFreshness, FileMatch, FileSize, "
     "FileUniqueness, IsComplete, ...",
+    "JobDuration = 100": "'JobDuration' is not a rule type; it is about a job of AWS, and rules are about its data",
     '(IsComplete "a") or': "'IsComplete': something is missing behind 'or'; allowed: '('",
     '(IsComplete "a") && (IsComplete "b")': "'IsComplete': '&' cannot stand behind ')'; allowed: and, or, the end",
 }  # fmt: skip

@@ -7,6 +7,8 @@ import pytest
 from quality import cli, entry
 from quality.errors import RuleFileError, UsageError
 from quality.model import Nulls, Severity, Tolerance
+from quality.rule_types.base import MetricRule
+from quality.rule_types.verdicts import Verdict
 from quality.rulefile import load
 from quality.rulefile.dqdl.convert import convert_file
 from quality.rulefile.lint import lint
@@ -87,7 +89,7 @@ def test_defaults_of_a_rule_file_do_not_change_what_dqdl_means(dqdl_file, tmp_pa
 
 
 def test_every_rule_without_an_equal_is_a_mistake_at_its_line(dqdl_file):
-    path = dqdl_file('Rules = [\n RowCount > 1,\n RowCount = NULL,\n (DetectAnomalies "RowCount") or (RowCount > 1) ]')
+    path = dqdl_file("Rules = [\n RowCount > 1,\n RowCount = NULL,\n (RowCount > 1) or (RowCount between 2 and 2) ]")
     found = lint(str(path), input_path="a.parquet")
     assert [(problem.line, problem.file) for problem in found.problems] == [(n, str(path)) for n in (3, 4)]
     assert all("does not carry over: " in problem.message for problem in found.problems)
@@ -126,3 +128,125 @@ def test_every_command_about_a_data_set_takes_a_document_and_an_id(command, dqdl
     words = [*command.split(), str(dqdl_file(TEXT)), *batch, *given, "--root", str(tmp_path), "--dataset", "No Such"]
     assert cli.run_command(words) == 2
     assert "'dataset' must be lower-case letters" in capsys.readouterr().err
+
+
+JOINED = """Metadata = {{ {} }}
+DataSources = {{ "Primary": "orders", "AdditionalDataSources": ["twin", "known"] }}
+Rules = [
+    RowCountMatch "twin" > 0.9,
+    ReferentialIntegrity "id" "known.id" = 1
+]
+"""
+
+
+def test_references_come_from_the_caller(dqdl_file):
+    places = {"twin": "s3://b/twin.csv", "known": "table:glue_catalog.db.known"}
+    found = load(dqdl_file(JOINED.format("")), input_path="a.parquet", references=places)
+    first, second = found.references
+    assert (first.name, first.input.path, first.input.format) == ("twin", ("s3://b/twin.csv",), "csv")
+    assert (second.name, second.input.path, second.input.table) == ("known", (), "glue_catalog.db.known")
+    live = load(dqdl_file(JOINED.format("")), input_path="a.parquet", references={**places, "twin": "dataset:orders"})
+    assert live.references[0].dataset == "orders"
+
+
+def test_a_reference_of_the_caller_goes_before_that_of_a_rule_file(dqdl_file, tmp_path):
+    dqdl_file(JOINED.format(""), "a.dqdl")
+    path = tmp_path / "a.yml"
+    path.write_text(
+        "version: 1\nextends: a.dqdl\ninput: {path: a.parquet}\n"
+        "references: {twin: {path: old.csv, where: id > 0}, known: {path: 'k/{{ batch }}.parquet'}}\n"
+    )
+    twin, known = load(path, batch="b", references={"twin": "new/{{ batch }}.parquet"}).references
+    assert (twin.input.path, twin.input.where, known.input.path) == (
+        ("new/b.parquet",),
+        "id > 0",
+        ("k/b.parquet",),
+    )
+
+
+def test_a_reference_that_nobody_declares_is_told_with_the_option_that_does(dqdl_file, capsys):
+    path = dqdl_file(JOINED.format(""))
+    given = ["lint", str(path), "--input", "a.parquet"]
+    assert cli.run_command([*given, "--reference", "known=k.parquet"]) == 2
+    assert "reference 'twin' is not declared; references: known" in (told := capsys.readouterr().err)
+    assert f"{path}:4: " in told
+    assert cli.run_command(given) == 2
+    assert "there is no section 'references:', and no --reference twin=PATH" in capsys.readouterr().err
+    assert cli.run_command([*given, "--reference", "known=k.parquet", "--reference", "twin=t.parquet"]) == 0
+    assert cli.run_command([*given, "--reference", "known"]) == 2
+    assert "--reference takes NAME=PATH, got 'known'" in capsys.readouterr().err
+
+
+def test_a_job_takes_references_too():
+    words = ["--rules", "a.dqdl", "--batch", "1", "--reference", "twin=s3://b/t.parquet,known=k.csv"]
+    assert entry.parse(words).references == {"twin": "s3://b/t.parquet", "known": "k.csv"}
+    with pytest.raises(UsageError, match="--reference goes with --batch"):
+        entry.parse(["--rules", "a.dqdl", "--stream", "once", "--reference", "a=b"])
+
+
+def test_where_nothing_is_judged_references_are_not_asked_for(dqdl_file, tmp_path, capsys):
+    assert (
+        cli.run_command(["versions", str(dqdl_file(JOINED.format(""))), "--batch", "b", "--root", str(tmp_path)]) != 0
+    )
+    assert "data set 'orders'" in (told := capsys.readouterr().err)
+    assert "reference" not in told
+
+
+OPTIONS = {
+    '"rowLevelConfiguration.filteredRowLabel": "SKIPPED"': "",
+    '"rowLevelConfiguration.filteredRowLabel": "PASSED"': "",
+    '"observations.scope": "NONE"': "",
+    '"observations.scope": "ALL"': "",
+    '"performanceTuning.caching": "CACHE_INPUT"': "the plan decides what is read how often",
+    '"rowLevelConfiguration.ruleWithLabels": "ENABLED"': "the labels of a rule stand in the result",
+    '"StopJobOnFailureOptions.StopJobOnFailureTiming": "Immediate"': "--on-fail says how the job ends",
+}
+
+
+@pytest.mark.parametrize(("option", "why"), OPTIONS.items())
+def test_options_of_a_run_of_aws_hold_or_say_what_holds_in_their_place(dqdl_file, option, why):
+    path = dqdl_file(JOINED.format(option))
+    found = convert_file(path, input_path="a.parquet")
+    told = [loss.why for loss in found.losses if loss.what.startswith("Metadata")]
+    assert [why in one for one in told] == [True] * bool(why)
+    anomalies = load(path, input_path="a.parquet", references={"twin": "t.csv", "known": "k.csv"}).anomalies
+    assert (anomalies is not None and anomalies.severity == Severity.INFO) == ("ALL" in option)
+
+
+def test_an_option_with_a_value_that_means_nothing_is_a_mistake(dqdl_file):
+    path = dqdl_file(JOINED.format('"rowLevelConfiguration.filteredRowLabel": "FAILED"'))
+    (problem,) = lint(str(path), input_path="a.parquet", references={"twin": "t.csv", "known": "k.csv"}).problems
+    assert problem.line == 1
+    assert problem.message.endswith("does not carry over: must be PASSED or SKIPPED, got 'FAILED'")
+
+
+def test_an_anomaly_in_a_composite_is_a_bound_of_earlier_batches(dqdl_file):
+    text = 'Rules = [\n (DetectAnomalies "RowCount") or (DetectAnomalies "ColumnLength" "code") ]'
+    *parts, verdict = load(dqdl_file(text), input_path="a.parquet").rules
+    assert [(rule.check.type, rule.severity, rule.min_history) for rule in parts] == [
+        (word, Severity.INFO, 7) for word in ("row_count", "min_length", "max_length")
+    ]
+    assert isinstance(verdict.check, Verdict)
+    assert verdict.check.term == ("any", ("composite.1", ("all", ("composite.2.1", "composite.2.2"))))
+    # nothing is odd beside itself, and what is beyond everything is
+    past = [float(n) for n in range(100, 130)]
+    held = [rule.check.bounds.resolved(past) for rule in parts if isinstance(rule.check, MetricRule)]
+    assert len(held) == 3
+    assert all(found.accepts(115) and not found.accepts(200) and not found.accepts(20) for found in held)
+
+
+def test_an_anomaly_in_a_composite_by_row_is_refused(dqdl_file):
+    by_row = 'Metadata = { "compositeRuleEvaluation.method": "ROW" }\nRules = [ (DetectAnomalies "RowCount") or (IsComplete "a") ]'
+    (problem,) = lint(str(dqdl_file(by_row)), input_path="a.parquet").problems
+    assert "in no string and in no composite by row" in problem.message
+
+
+def test_zero_for_what_is_not_there_is_asked_for_by_metadata(dqdl_file):
+    text = "Rules = [ RowCount > avg(last(5)) ]"
+    ((asked,), (plain,)) = (
+        load(dqdl_file(head + text), input_path="a.parquet").rules
+        for head in ('Metadata = { "min_history": "0" } ', "")
+    )
+    assert (asked.min_history, plain.min_history) == (0, None)
+    told = convert_file(dqdl_file('Metadata = { "min_history": "0" } ' + text), input_path="a.parquet").losses
+    assert told == ()

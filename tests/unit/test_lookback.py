@@ -82,10 +82,27 @@ def test_a_past_too_short_is_neither_good_nor_bad(rule_file, store, rule, status
         assert found.metric.value == 0.0
 
 
+@pytest.mark.parametrize(("bound", "value", "status"), (
+    ("above: 0.9 * avg(last(10))", 1.0, RuleStatus.PASSED), ("above: 0.9 * avg(last(10))", 0.0, RuleStatus.FAILED),
+    ("equals: max(last(3)) + std(last(3)) + index(last(3), 2)", 0.0, RuleStatus.PASSED), ("at_most: 1 / last", 0.0, RuleStatus.ERROR),
+))  # fmt: skip
+def test_without_any_history_what_is_not_there_is_0_where_that_is_asked_for(rule_file, tmp_path, bound, value, status):
+    nothing = LocalStore(str(tmp_path / "none"))
+    word, _, formula = bound.partition(": ")
+    rule = f"mean: {{column: price, {word}: '{formula}'}}\n  min_history: 0"
+    assert judged(rule_file, nothing, rule, value).status == status
+    assert judged(rule_file, nothing, rule.partition("\n")[0], value).status == RuleStatus.NOT_APPLICABLE
+
+
+def test_with_some_history_functions_are_of_what_is_there(rule_file, store):
+    rule = "mean: {column: price, equals: mean(last 9)}\n  min_history: 0"
+    assert judged(rule_file, store, rule, statistics.fmean(MEANS)).status == RuleStatus.PASSED
+
+
 def test_the_default_of_a_file_reaches_only_rules_it_can_be_for(rule_file):
     body = "- mean: {column: price, at_least: median(last 7)}\n- row_count: {at_least: last}\n- required: {column: price}\n"
     rules = load(rule_file(HEAD.replace("rules:", "defaults: {min_history: 3}\nrules:") + body), batch="b").rules
-    assert [rule.min_history for rule in rules] == [3, 0, 0]
+    assert [rule.min_history for rule in rules] == [3, None, None]
     assert ["min_history" in rule.canonical for rule in rules] == [True, False, False]
 
 
@@ -182,7 +199,7 @@ def test_the_canonical_form_loads_to_the_same_rules(rule_file):
     ("values: {column: price, within: 10% of last}", "'values': takes no formula of earlier batches"),
     ("row_count: {at_least: 5}\n  min_history: 3", "'min_history' of 'row_count': goes with bounds that look at earlier batches"),
     ("row_count: {at_least: median(last 3)}\n  min_history: 4", "must be at most 3, the number of batches the bounds ask for, got 4"),
-    ("row_count: {at_least: last}\n  min_history: 0", "must be a whole number of batches from 1 to 1,000, got 0"),
+    ("row_count: {at_least: last}\n  min_history: -1", "must be a whole number of batches from 0 to 1,000, got -1"),
     ("row_count: {at_least: lsat(7)}", "'at_least' must be a number, got 'lsat(7)'"),
     ("row_count: {at_least: median(last 7}", "needs ')' before the end of 'median(last 7'"),
 ))  # fmt: skip
@@ -218,6 +235,7 @@ def test_dates_have_no_arithmetic_and_say_so_from_the_first_batch_on(rule_file, 
     ("drift: {column: price, at_most: 1, against: last 0}", "must be a number of earlier batches such as 'last 7', at most 1,000"),
     ("{drift: {column: price, at_most: 1, against: last 5}, min_history: 6}", "must be at most 5"),
     ("{drift: {column: price, at_most: 1}, min_history: 8}", "must be at most 7"),
+    ("{drift: {column: price, at_most: 1}, min_history: 0}", "must be at least 1: there is no distribution of no batches"),
     ("drift: {column: price, at_most: 1, reference: old}", "reference 'old' is not declared; there is no section 'references:'"),
     ("drift: {column: price, at_most: 1, against: last 7, reference: old}", "('against') or with a 'reference', not with both"),
     ("drift: {column: price, at_most: 1, reference_column: old}", "'reference_column' needs a 'reference'"),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quality import row_samples
 from quality.model import Column, Metric, MetricKey
 from quality.profiles import metrics, profile, read_bins, with_profile
+from quality.report.profile_page import render as page
 from quality.report.profiles import render
-from quality.tally import Bins, ColumnTally, Numbers, Tallied, Texts, Top, distinct, read_key_runs
+from quality.sensitive import Sensitive
+from quality.tally import Bins, ColumnTally, Numbers, RowSample, Tallied, Texts, Top, distinct, read_key_runs
 
 
 def bins_of(values, *, relative=True, shift=0):
@@ -140,6 +144,23 @@ def test_a_profile_is_shown_a_line_a_column():
     assert shown[3].split() == ["n", "int", "80%", "4", "0", "0", "1", "5", "5"]
     assert shown[5].endswith("false 60%, true 40%")
     assert shown[6].split() == ["x", "binary", "0%"]
+
+
+def test_rows_that_are_copies_are_told_and_kept():
+    counts = np.array([1, 3, 1])
+    sample = RowSample(0, np.arange(3), counts, np.zeros((3, 4), np.uint32))
+    found = profile(replace(tallied(), counted=sample, kept=sample), COLUMNS)
+    assert render(found).startswith("5 rows, 4 columns; 40.00% of the rows are copies of another\n")
+    assert "5 rows, 4 columns; 40.00% of the rows are copies" in page(found, "in/a.csv")
+    kept = {metric.key.name: metric for metric in metrics(found)}
+    ratio = kept["DuplicateRatio"]
+    assert (ratio.value, ratio.numerator, ratio.denominator) == (0.4, 2, 5)
+    assert kept["RowSample"].sketch is not None
+    assert [*row_samples.read(kept["RowSample"].sketch.content).columns] == ["n", "t", "b"], (
+        "bytes are nothing to compare"
+    )
+    hiding = profile(replace(tallied(), counted=sample, kept=sample), COLUMNS, sensitive=Sensitive.of({"t": "mask"}))
+    assert [*row_samples.read(hiding.sample or b"").columns] == ["n", "b"]
 
 
 def test_keys_that_were_not_sorted_tell_nothing():

@@ -21,9 +21,11 @@ import org.apache.spark.sql.types.TimestampNTZType;
 import org.apache.spark.sql.types.TimestampType;
 import org.apache.spark.unsafe.types.UTF8String;
 
-/** What is kept of the values of one column that are not NULL. This one counts them, which is all there is of most nested types. */
+/** What is kept of the values of one column that are not NULL. This one counts them. */
 class ColumnTally {
   protected long count;
+  /** 64 bits that tell the value added last: equal values have equal ones. Of a column that is only counted it is not known. */
+  protected long last;
 
   /** `limit` is how many values are counted by themselves; 0 keeps what a metric needs, and neither distinct nor
    *  frequent values, bins or shapes. */
@@ -38,8 +40,8 @@ class ColumnTally {
     if (type instanceof BooleanType) { return new BooleanTally(); }
     if (type instanceof DateType) { return new DateTally(limit); }
     if (type instanceof TimestampType || type instanceof TimestampNTZType) { return new MomentTally(limit); }
-    if (type instanceof ArrayType || type instanceof MapType) { return new SizeTally(type instanceof MapType, limit); }
-    return new ColumnTally();
+    if (type instanceof ArrayType || type instanceof MapType) { return new SizeTally(type, limit); }
+    return new OtherTally(type);
   }
 
   void add(InternalRow row, int ordinal) { count++; }
@@ -51,12 +53,28 @@ class ColumnTally {
   void read(DataInputStream in) throws IOException { count = in.readLong(); }
 }
 
+/** Structs and bytes are counted, which is all there is of them. */
+final class OtherTally extends ColumnTally {
+  private final DataType type;
+
+  OtherTally(DataType type) { this.type = type; }
+
+  void add(InternalRow row, int ordinal) {
+    count++;
+    last = Hashing.nested(row.get(ordinal, type), type);
+  }
+}
+
 final class BooleanTally extends ColumnTally {
   private long trues;
 
   void add(InternalRow row, int ordinal) {
     count++;
-    if (row.getBoolean(ordinal)) { trues++; }
+    last = 0;
+    if (row.getBoolean(ordinal)) {
+      trues++;
+      last = 1;
+    }
   }
 
   void merge(ColumnTally other) {
@@ -93,6 +111,7 @@ abstract class ValueTally extends ColumnTally {
   /** Counts a value known by 64 bits; its text is made when it has not just been seen. */
   protected final void see(long key) {
     if (lean) { return; }
+    last = key;
     if (memoKeys == null) {
       memoKeys = new long[MEMO];
       memoHashes = new long[MEMO];
@@ -182,11 +201,13 @@ abstract class ValueTally extends ColumnTally {
 
 /** Sizes of arrays or maps, as numbers. */
 final class SizeTally extends NumberTally {
+  private final DataType type;
   private final boolean map;
 
-  SizeTally(boolean map, int limit) {
+  SizeTally(DataType type, int limit) {
     super(limit);
-    this.map = map;
+    this.type = type;
+    map = type instanceof MapType;
   }
 
   void add(InternalRow row, int ordinal) {
@@ -194,6 +215,7 @@ final class SizeTally extends NumberTally {
     count++;
     whole(size);
     see(size);
+    if (!lean) { last = Hashing.nested(row.get(ordinal, type), type); }
   }
 
   int write(long key) { return writeWhole(key); }

@@ -1,6 +1,11 @@
 package org.quality;
 
+import org.apache.spark.sql.catalyst.expressions.UnsafeArrayData;
+import org.apache.spark.sql.catalyst.expressions.UnsafeMapData;
+import org.apache.spark.sql.catalyst.expressions.UnsafeRow;
 import org.apache.spark.sql.catalyst.expressions.XXH64;
+import org.apache.spark.sql.catalyst.expressions.XxHash64Function;
+import org.apache.spark.sql.types.DataType;
 import org.apache.spark.unsafe.Platform;
 
 /** 64-bit hashes of values as text, so that a number counts as the same value whatever type its column has later. */
@@ -14,6 +19,23 @@ final class Hashing {
   }
 
   static long text(Object base, long offset, int length) { return XXH64.hashUnsafeBytes(base, offset, length, SEED); }
+
+  /** Of arrays, maps, structs and bytes. Equal maps whose keys stand in another order differ. */
+  static long nested(Object value, DataType type) {
+    if (value instanceof UnsafeArrayData) {
+      UnsafeArrayData array = (UnsafeArrayData) value;
+      return XXH64.hashUnsafeBytes(array.getBaseObject(), array.getBaseOffset(), array.getSizeInBytes(), SEED);
+    }
+    if (value instanceof UnsafeMapData) {
+      UnsafeMapData map = (UnsafeMapData) value;
+      return XXH64.hashUnsafeBytes(map.getBaseObject(), map.getBaseOffset(), map.getSizeInBytes(), SEED);
+    }
+    if (value instanceof UnsafeRow) {
+      UnsafeRow row = (UnsafeRow) value;
+      return XXH64.hashUnsafeBytes(row.getBaseObject(), row.getBaseOffset(), row.getSizeInBytes(), SEED);
+    }
+    return XxHash64Function.hash(value, type, SEED);
+  }
 
   /** Spreads the bits of a number (the finalizer of MurmurHash3). */
   static long mix(long x) {

@@ -245,6 +245,7 @@ final class DecimalTally extends NumberTally {
       byte[] text = new byte[plain.length()];
       for (int i = 0; i < text.length; i++) { text[i] = (byte) plain.charAt(i); }
       long hash = Hashing.text(text, 0, text.length);
+      last = hash;
       distinct.add(hash);
       if (top.wants() && !top.count(hash)) { top.insert(hash, text); }
     }

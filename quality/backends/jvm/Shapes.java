@@ -6,7 +6,8 @@ import java.io.IOException;
 import org.apache.spark.unsafe.Platform;
 
 /**
- * The shapes of texts: `AB-1234` is `A{2}-9{4}`. The first LIMIT shapes are counted, texts of any other together. How many texts
+ * The shapes of texts: `AB-1234` is `A{2}-9{4}`. The first LIMIT shapes are counted, texts of any other together; signs by their class
+ * in all. How many texts
  * are whole numbers, fractions, truth values, dates or moments is counted for all: a shape tells it once for all its texts.
  */
 final class Shapes {
@@ -28,6 +29,8 @@ final class Shapes {
   private int size;
   private long others;
   private boolean blank;
+  /** Signs by their class. */
+  private final long[] signs = new long[8];
 
   private static byte[] classes() {
     byte[] found = new byte[256];
@@ -48,7 +51,7 @@ final class Shapes {
   /** Counts a text; its length in characters. */
   int add(Object base, long offset, int size) {
     long hash = 1;
-    int length = 0, runs = 0, run = 0, before = -1;
+    int length = 0, runs = 0, run = 0, before = -1, within = 0;
     boolean white = true;
     for (int i = 0; i < size; i++) {
       int x = Platform.getByte(base, offset + i) & 0xFF;
@@ -62,11 +65,14 @@ final class Shapes {
         run++;
       } else {
         if (runs <= RUNS) { hash = (hash ^ (((long) before << 8) + Math.min(run, LONGEST_RUN))) * 0x9E3779B97F4A7C15L; }
+        signs[within] += run;
         runs++;
         run = 1;
         before = sign;
+        within = kind;
       }
     }
+    signs[within] += run;
     if (runs <= RUNS) { hash = (hash ^ (((long) before << 8) + Math.min(run, LONGEST_RUN))) * 0x9E3779B97F4A7C15L; }
     hash ^= hash >>> 32;
     blank = white && size > 0;
@@ -215,6 +221,7 @@ final class Shapes {
 
   void merge(Shapes other) {
     for (int i = 0; i < KINDS; i++) { kinds[i] += other.kinds[i]; }
+    for (int i = 0; i < signs.length; i++) { signs[i] += other.signs[i]; }
     others += other.others;
     for (int i = 0; i < other.hashes.length; i++) {
       if (other.texts[i] == null) { continue; }
@@ -226,6 +233,7 @@ final class Shapes {
 
   void write(DataOutputStream out) throws IOException {
     for (int i = 0; i < KINDS; i++) { out.writeLong(kinds[i]); }
+    for (int i = DIGIT; i <= LOWER; i++) { out.writeLong(signs[i]); }
     out.writeLong(others);
     out.writeInt(size);
     for (int i = 0; i < hashes.length; i++) {
@@ -240,6 +248,7 @@ final class Shapes {
 
   void read(DataInputStream in) throws IOException {
     for (int i = 0; i < KINDS; i++) { kinds[i] = in.readLong(); }
+    for (int i = DIGIT; i <= LOWER; i++) { signs[i] = in.readLong(); }
     others = in.readLong();
     int found = in.readInt();
     for (int i = 0; i < found; i++) {

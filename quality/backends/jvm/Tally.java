@@ -69,9 +69,9 @@ public final class Tally extends TypedImperativeAggregate implements java.io.Ser
     return buffer;
   }
 
-  public Object eval(Object buffer) { return serialize(buffer); }
+  public Object eval(Object buffer) { return ((TallyState) buffer).toBytes(); }
 
-  public byte[] serialize(Object buffer) { return ((TallyState) buffer).toBytes(); }
+  public byte[] serialize(Object buffer) { return ((TallyState) buffer).part(); }
 
   public Object deserialize(byte[] bytes) {
     TallyState state = (TallyState) createAggregationBuffer();

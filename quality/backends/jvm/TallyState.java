@@ -5,12 +5,17 @@ import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
+import org.apache.spark.TaskContext;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.types.DataType;
 
-/** What a Tally holds: rows, the bits of each rule word, which columns are NULL together, and a ColumnTally for each column. */
+/** What a Tally holds: rows, the bits of each rule word, which columns are NULL together, samples of the rows, and a ColumnTally
+ *  for each column. */
 final class TallyState {
   private static final int WIDE = 200, MANY_VALUES = 1000, FEW_VALUES = 100;
+  /** Different rows that tell how many are doubled; and of which values are kept, in so many columns, so many in all. */
+  private static final int COUNTED_ROWS = 8192, KEPT_ROWS = 2048, KEPT_COLUMNS = 64, KEPT_VALUES = 65536;
+  private static final long NULL = 0x9FB21C651E98DF25L, STEP = 0x9E3779B97F4A7C15L;
   int[] ordinals;
   private final int words;
   private final int columns;
@@ -20,6 +25,9 @@ final class TallyState {
   private final ColumnTally[] tallies;
   private final long[] marks;
   private final NullPatterns patterns;
+  private final RowSample counted;
+  private final RowSample kept;
+  private final long[] values;
 
   TallyState(String roles, DataType[] types) {
     int count = 0;
@@ -31,6 +39,11 @@ final class TallyState {
     tallies = new ColumnTally[columns];
     marks = new long[columns];
     patterns = new NullPatterns((columns + 63) / 64);
+    int within = 0;
+    for (int i = 0; i < columns && within < KEPT_COLUMNS; i++) { within += roles.charAt(words + i) == 'p' ? 1 : 0; }
+    values = new long[columns];
+    counted = new RowSample(COUNTED_ROWS, 0);
+    kept = new RowSample(Math.min(KEPT_ROWS, KEPT_VALUES / Math.max(within, 1)), within);
     // a thousand columns must not take a thousand tables of a thousand values
     int limit = columns > WIDE ? FEW_VALUES : MANY_VALUES;
     for (int i = 0; i < columns; i++) {
@@ -51,12 +64,41 @@ final class TallyState {
       }
     }
     if (columns == 0) { return; }
-    long pattern = 0;
+    long pattern = 0, whole = 0;
     for (int i = 0; i < columns; i++) {
       int ordinal = ordinals == null ? words + i : ordinals[words + i];
-      if (row.isNullAt(ordinal)) { pattern ^= marks[i]; } else { tallies[i].add(row, ordinal); }
+      long value = NULL;
+      if (row.isNullAt(ordinal)) {
+        pattern ^= marks[i];
+      } else {
+        tallies[i].add(row, ordinal);
+        value = tallies[i].last;
+      }
+      if (marks[i] != 0) {
+        values[i] = value;
+        whole = (whole ^ value) * STEP;
+        whole ^= whole >>> 29;
+      }
     }
-    if (profiled && !patterns.count(pattern, 1)) { patterns.insert(pattern, nulls(row, ordinals), 1); }
+    if (!profiled) { return; }
+    if (!patterns.count(pattern, 1)) { patterns.insert(pattern, nulls(row, ordinals), 1); }
+    whole = Hashing.mix(whole);
+    counted.add(whole, null);
+    if (kept.wants(whole)) { kept.add(whole, kept.knows(whole) ? null : valuesOf(row, ordinals)); }
+  }
+
+  /** 32 bits of each value that is kept; 0 is NULL. */
+  private int[] valuesOf(InternalRow row, int[] ordinals) {
+    int[] found = new int[kept.width()];
+    int place = 0;
+    for (int i = 0; place < found.length; i++) {
+      if (marks[i] != 0) {
+        boolean missing = row.isNullAt(ordinals == null ? words + i : ordinals[words + i]);
+        int bits = (int) (Hashing.mix(values[i] + STEP) >>> 32);
+        found[place++] = missing ? 0 : bits == 0 ? 1 : bits;
+      }
+    }
+    return found;
   }
 
   private long[] nulls(InternalRow row, int[] ordinals) {
@@ -74,6 +116,17 @@ final class TallyState {
     for (int i = 0; i < bits.length; i++) { bits[i] += other.bits[i]; }
     for (int i = 0; i < columns; i++) { tallies[i].merge(other.tallies[i]); }
     patterns.merge(other.patterns);
+    counted.merge(other.counted);
+    kept.merge(other.kept);
+  }
+
+  /** What a task hands on. */
+  byte[] part() {
+    TaskContext task = TaskContext.get();
+    int tasks = task == null ? 1 : task.numPartitions();
+    counted.shrink(tasks);
+    kept.shrink(tasks);
+    return toBytes();
   }
 
   byte[] toBytes() {
@@ -82,7 +135,11 @@ final class TallyState {
       DataOutputStream out = new DataOutputStream(bytes);
       out.writeLong(rows);
       for (int i = 0; i < bits.length; i++) { out.writeLong(bits[i]); }
-      if (profiled) { patterns.write(out); }
+      if (profiled) {
+        patterns.write(out);
+        counted.write(out);
+        kept.write(out);
+      }
       for (int i = 0; i < columns; i++) { tallies[i].write(out); }
       out.flush();
       return bytes.toByteArray();
@@ -96,7 +153,11 @@ final class TallyState {
       DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes));
       rows = in.readLong();
       for (int i = 0; i < bits.length; i++) { bits[i] = in.readLong(); }
-      if (profiled) { patterns.read(in); }
+      if (profiled) {
+        patterns.read(in);
+        counted.read(in);
+        kept.read(in);
+      }
       for (int i = 0; i < columns; i++) { tallies[i].read(in); }
     } catch (IOException e) {
       throw new IllegalStateException(e);

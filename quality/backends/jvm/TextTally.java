@@ -33,6 +33,7 @@ final class TextTally extends ValueTally {
     lengths.add((double) length);
     if (size == 0) { empty++; } else if (shapes.wasBlank()) { blank++; }
     long hash = Hashing.text(base, offset, size);
+    last = hash;
     distinct.add(hash);
     if (top.wants() && !top.count(hash)) { top.insert(hash, bytes(base, offset, size)); }
   }

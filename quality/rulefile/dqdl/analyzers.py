@@ -71,6 +71,24 @@ def watched(rule: Rule) -> tuple[list[Entry], list[str]]:
     return entries, [f"{name}({instance})" if instance else name for name in names]
 
 
+#: How DetectAnomalies looks in a composite, where a verdict is asked for before the detector has one: by the fences of the
+#: quartiles (J. Tukey, 1977), which a few odd batches do not move. Twice the distance of the quartiles is 3.4 deviations of a
+#: normal distribution, and seven batches are the least that have quartiles worth the name.
+_WINDOW, _LEAST = "last 30", 7
+_LOW, _HIGH = (f"percentile({_WINDOW}, {share}%)" for share in (25, 75))
+FENCED = "in a composite it holds while the metric lies within the quartiles of the last 30 batches, or twice their distance beyond"
+
+
+def fenced(rule: Rule) -> list[Entry]:
+    """The bounds that stand for DetectAnomalies in a composite. Raises Lost."""
+    words = {"at_least": f"{_LOW} - 2 * ({_HIGH} - {_LOW})", "at_most": f"{_HIGH} + 2 * ({_HIGH} - {_LOW})"}
+    beside = {"min_history": _LEAST}
+    return [
+        Entry(entry.type, {w: v for w, v in entry.body.items() if w != "record"} | words, beside, entry.about, FENCED)
+        for entry in watched(rule)[0]
+    ]
+
+
 def _entry(word: str, target: str, names: list[str]) -> Entry:
     about = {"column": names[0] if names else "", "columns": names}.get(target)
     named = {} if about is None else {target: about}

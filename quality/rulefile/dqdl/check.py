@@ -15,6 +15,7 @@ from quality.rulefile.dqdl.signatures import (
     DATA_TYPES,
     FILTERS,
     HASHES,
+    JOBS,
     KEYWORDS,
     MAX_LABEL_KEY,
     MAX_LABEL_VALUE,
@@ -72,6 +73,7 @@ def check_rule(rule: Rule | Composite, tell: Tell) -> None:
     signature = TYPES.get(rule.type)
     if signature is None:
         hint = "it is an analyzer" if rule.type in ANALYZERS else did_you_mean(rule.type, TYPES, "rule types")
+        hint = "it is about a job of AWS, and rules are about its data" if rule.type in JOBS else hint
         tell(rule.at, f"'{rule.type}' is not a rule type; {hint}")
         return
     _Check(rule, signature, tell).whole()

@@ -7,6 +7,7 @@ from typing import Any
 
 from quality.rule_types import REGISTRY
 from quality.rule_types.base import RowRule
+from quality.rulefile.dqdl.analyzers import fenced
 from quality.rulefile.dqdl.entries import Entry, Joined, Made
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.printer import format_rule
@@ -29,9 +30,13 @@ def converted(rule: Rule | Composite, *, by_row: bool = False) -> list[Made]:
 def _joined(rule: Composite) -> Joined:
     parts: list[Made] = []
     for part in rule.rules:
-        found: list[Made] = [_joined(part)] if isinstance(part, Composite) else convert(part)
+        found: list[Made] = [_joined(part)] if isinstance(part, Composite) else _alone(part)
         parts.append(found[0] if len(found) == 1 else Joined("all", tuple(found)))
     return Joined(_WORDS[rule.operator], tuple(parts))
+
+
+def _alone(rule: Rule) -> list[Made]:
+    return [*fenced(rule)] if rule.type == "DetectAnomalies" else convert(rule)
 
 
 def _part(rule: Rule | Composite) -> dict[str, Any]:

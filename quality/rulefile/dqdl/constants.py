@@ -156,7 +156,7 @@ def bounds(condition: Condition) -> list[dict[str, Value]]:
         if low >= high:
             raise Lost(f"no number lies between {low} and {high}: it can never hold")
         return [{"above": low, "below": high}]
-    values = list(dict.fromkeys(number(value) for value in operands(condition)))
+    values = list(dict.fromkeys(_bound(value) for value in operands(condition)))
     if isinstance(condition, Membership) and condition.negated:
         return [{"not_equals": value} for value in values]
     return [{"equals": values[0]}]

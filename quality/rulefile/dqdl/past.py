@@ -11,7 +11,7 @@ from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.printer import expression
 from quality.rulefile.dqdl.tree import Between, Call, Comparison, Condition, Expression, Negative, Number, Operation
 
-DIFFERS = "it does not apply until the history is long enough; Glue takes 0 for what is not there"
+DIFFERS = 'it does not apply until the history is long enough; Glue takes 0 for what is not there, as Metadata "min_history": "0" does here'
 
 
 def formula(value: Expression) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from quality import sql
@@ -23,6 +25,21 @@ def bounded(type: str, named: Mapping[str, Any], condition: Condition, differs: 
     if one_of:
         return [Joined("any", tuple(one_of), default_id(one_of[0]))]
     return [Entry(type, {**named, **words}, differs=differs) for words in bounds(condition)]
+
+
+def of_query(query: str, condition: Condition) -> list[Made]:
+    """Entries about the number of a query. One that looks back is called after its text: its history is that of its id, which
+    another rule before it must not change."""
+    if not looks_back(condition):
+        return bounded("sql", {"query": query}, condition)
+    id = f"sql.{hashlib.sha256(query.encode()).hexdigest()[:8]}"
+    made = bounded("sql", {"query": query}, condition, DIFFERS)
+    return [
+        replace(one, about=id)
+        if isinstance(one, Entry)
+        else replace(one, about=f"{id}.any", parts=tuple(replace(part, about=id) for part in one.parts))
+        for one in made
+    ]
 
 
 def _held(type: str, named: Mapping[str, Any], rule: Rule) -> list[Made]:
@@ -46,12 +63,22 @@ def referential_integrity(rule: Rule) -> list[Made]:
     if len(columns) != len(asked):
         raise Lost("as many columns stand on either side")
     body = {"columns": columns, "reference": found[1], "reference_columns": asked}
+    if looks_back(condition_of(rule)):
+        return of_query(_share_found(columns, found[1], asked), condition_of(rule))
 
     def made(condition: Condition) -> Entry:
         allowed = tolerance(Tag("threshold", condition))
         return Entry("exists_in", body, {"nulls": "fail", **({"tolerance": allowed} if allowed else {})})
 
     return [share(made, condition_of(rule), default_id(Entry("exists_in", body)))]
+
+
+def _share_found(columns: list[str], reference: str, asked: list[str]) -> str:
+    """The share of rows whose key the reference has, as a query for one number: a share with a history."""
+    named = ", ".join(f"{sql.quote(name)} as k{n}" for n, name in enumerate(asked))
+    alike = sql.conjunction(f"p.{sql.quote(name)} = q.k{n}" for n, name in enumerate(columns))
+    known = f"select distinct {named}, true as known from {reference}"
+    return f"select avg(int(q.known is not null)) from primary p left join ({known}) q on {alike}"
 
 
 def share(made: Callable[[Condition], Entry], condition: Condition, about: str = "") -> Made:

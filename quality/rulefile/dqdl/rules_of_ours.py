@@ -39,10 +39,12 @@ from quality.rulefile.dqdl.relations import (
     aggregate_match,
     bounded,
     dataset_match,
+    of_query,
     of_reference,
     referential_integrity,
     share,
 )
+from quality.rulefile.dqdl.shares import share_query
 from quality.rulefile.dqdl.tree import (
     Between,
     Comparison,
@@ -74,8 +76,12 @@ def convert(rule: Rule) -> list[Made]:
     if rule.type not in CONVERTERS:
         raise Lost(MISSING.get(rule.type, "it has no form yet"))
     threshold = next((tag for tag in rule.tags if tag.name == "threshold"), None)
+    plain = replace(rule, tags=tuple(tag for tag in rule.tags if tag is not threshold))
+    if threshold is not None and looks_back(threshold.condition):
+        where = str(_beside(plain).get("where", ""))
+        shares = [share_query(made, where) for made in CONVERTERS[rule.type](plain)]
+        return [made for query in shares for made in of_query(query, threshold.condition)]
     if threshold is not None and not _is_least(threshold.condition):
-        plain = replace(rule, tags=tuple(tag for tag in rule.tags if tag is not threshold))
         return [_of_share(made, threshold.condition) for made in convert(plain)]
     beside = _beside(rule)
     return [_with(made, beside) for made in CONVERTERS[rule.type](rule)]
@@ -157,8 +163,7 @@ def _custom_sql(rule: Rule) -> list[Made]:
     query = rule.parameters[0].value
     if rule.condition is None:
         return [_rows_of_query(query)]
-    differs = DIFFERS if looks_back(rule.condition) else ""
-    return bounded("sql", {"query": query}, rule.condition, differs)
+    return of_query(query, rule.condition)
 
 
 def _rows_of_query(query: str) -> Entry:
@@ -185,7 +190,8 @@ def _column_names(rule: Rule) -> list[Made]:
 
 def _duplicate_row_count(rule: Rule) -> list[Made]:
     named = {"columns": names_of(rule)} if names_of(rule) else {}
-    return bounded("duplicate_rows", named, condition_of(rule))
+    condition = condition_of(rule)
+    return bounded("duplicate_rows", named, condition, DIFFERS if looks_back(condition) else "")
 
 
 def _column_data_type(rule: Rule) -> list[Made]:
@@ -384,7 +390,7 @@ CONVERTERS: dict[str, Converter] = {
 
 #: Why a rule type has no converter.
 MISSING: dict[str, str] = {
-    "DetectAnomalies": "anomalies are looked for by the section 'anomalies:', in no composite and no string",
+    "DetectAnomalies": "anomalies are looked for by the section 'anomalies:', in no string and in no composite by row",
 }  # fmt: skip
 
 

@@ -90,6 +90,9 @@ ANALYZERS: dict[str, Signature] = {
     "Distribution": Signature(1, 1, "the column, or AllColumns", tags=("bins", "rebin")),
 }
 
+#: What was seen in tests of AWS only, and asks nothing of the data.
+JOBS = ("JobStatus", "JobDuration")
+
 #: What DetectAnomalies can look at, with the columns each metric takes.
 ANOMALY_METRICS: dict[str, tuple[int, int | None]] = {
     "RowCount": (0, 0), "Completeness": (1, 1), "Uniqueness": (1, None), "Mean": (1, 1), "Sum": (1, 1),

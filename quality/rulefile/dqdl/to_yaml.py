@@ -7,20 +7,25 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
+from quality.rulefile.dqdl import options
 from quality.rulefile.dqdl.analyzers import FINER, recorded, watched
 from quality.rulefile.dqdl.check import merged
 from quality.rulefile.dqdl.composites import converted
 from quality.rulefile.dqdl.entries import Entry, Joined, Made, default_id, placed, references_of
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
+from quality.rulefile.dqdl.past import DIFFERS
 from quality.rulefile.dqdl.printer import format_rule
 from quality.rulefile.dqdl.resolve import resolved
 from quality.rulefile.dqdl.rules_of_ours import slug
 from quality.rulefile.dqdl.tree import Composite, Document, Label, Position, Rule
+from quality.rulefile.dqdl.tree import Entry as MetadataEntry
 from quality.rulefile.dqdl.yaml_text import Template, flow
 from quality.rulefile.sections import guess_format
 
 #: Metadata that a rule file has a place for.
 _HEAD = ("description", "owner")
+#: Metadata that says how many earlier batches a bound needs that looks at them; with 0 what is not there is 0, as on AWS.
+_MIN_HISTORY = "min_history"
 #: Metadata that says how composites are judged: `ROW` is row by row, else each rule by itself, as AWS's option of that name.
 BY_ROW = ("compositeruleevaluation.method", "compositeruleevaluation")
 
@@ -49,6 +54,10 @@ class _Writing:
         self.kept = 0
         self.profiled = False
         self.watched: list[str] = []
+        #: Whether all metrics are looked at for anomalies, which then are told and decide nothing.
+        self.observed = False
+        #: Whether what the history does not have is 0.
+        self.from_nothing = False
         self.by_row = any(
             entry.key.lower() in BY_ROW and isinstance(entry.value, str) and entry.value.upper() == "ROW"
             for entry in document.metadata
@@ -58,7 +67,8 @@ class _Writing:
         self.references: dict[str, Position] = {}
 
     def lose(self, position: Position, what: str, why: str, *, kept: bool = False, demand: bool = True) -> None:
-        self.losses.append(Loss(self.file, position, what, why, kept, demand))
+        loss = Loss(self.file, position, what, why, kept, demand)
+        self.losses += [] if loss in self.losses else [loss]
 
     def text(self, input_path: str, root: str) -> Converted:
         head = [
@@ -80,6 +90,11 @@ class _Writing:
             # as on AWS, an anomaly fails
             watch = {"metrics": list(dict.fromkeys(self.watched)), "severity": "error"}
             head.append(f"anomalies: {flow(watch)}")
+            if self.observed:
+                why = "the anomalies of the metrics of DetectAnomalies are looked for, and there is one section of them"
+                self.lose(Position(1, 1), "Metadata observations.scope", why, kept=True)
+        elif self.observed:
+            head.append(f"anomalies: {flow({'metrics': 'all', 'severity': 'info'})}")
         outputs = [f"outputs: {flow({'root': root})}"] if root else []
         total = len(asked) + len(document.analyzers or ())
         return Converted(
@@ -94,14 +109,27 @@ class _Writing:
         for entry in self.document.metadata:
             if entry.key.lower() in _HEAD and isinstance(entry.value, str) and entry.value:
                 yield f"{entry.key.lower()}: {flow(entry.value)}"
+            elif entry.key.lower() == _MIN_HISTORY and str(entry.value).isdigit():
+                self.from_nothing = int(str(entry.value)) == 0
+                yield f"defaults: {flow({_MIN_HISTORY: int(str(entry.value))})}"
+            elif (option := options.option(entry)) is not None:
+                self.option(entry, option)
             elif entry.key.lower() not in BY_ROW:
                 why = "a rule file has 'description' and 'owner' only"
                 self.lose(entry.at, f"Metadata {flow(entry.key)}", why, demand=False)
         for entry in self.document.data_sources:
             why = (
-                "'input' says where batches come from" if entry.key == "Primary" else "other data sets have no form yet"
+                "'input' says where batches come from"
+                if entry.key == "Primary"
+                else "'references' (or --reference NAME=PATH) says where those lie that rules name"
             )
             self.lose(entry.at, f"DataSources {flow(entry.key)}", why, demand=False)
+
+    def option(self, entry: MetadataEntry, found: options.Option) -> None:
+        """An option of AWS's runs: that holds here anyway, that the file says, or that has no place in it."""
+        self.observed |= found.observed
+        if found.why:
+            self.lose(entry.at, f"Metadata {flow(entry.key)}", found.why, demand=found.wrong)
 
     def input(self, path: str) -> Iterator[str]:
         if not path:
@@ -171,7 +199,7 @@ class _Writing:
             term, lines = self.joined(made, rule, id)
             yield from lines
             made = Entry("verdict", {made.word: term})
-        elif made.differs:
+        elif made.differs and not (made.differs == DIFFERS and self.from_nothing):
             self.lose(rule.at, f"'{format_rule(replace(rule, labels=()))}'", made.differs, kept=True)
         self.places.append(rule.at)
         for name in references_of({made.type: made.body}):
@@ -191,7 +219,8 @@ class _Writing:
                 terms.append({part.word: inner})
                 lines += more
             else:
-                own = self.unique(own)
+                # the history of a query is that of its id, which its text gives where it looks back
+                own = self.unique(part.about if part.type == "sql" and part.about else own)
                 terms.append(own)
                 lines += self.made(part, rule, {"severity": "info"}, own)
         return terms, lines

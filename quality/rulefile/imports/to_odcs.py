@@ -272,7 +272,9 @@ def _sayable(rule: Rule) -> bool:
     own = rule.id == default_id(rule.check) or rule.id == slug(rule.name) or _STABLE.fullmatch(rule.id) is not None
     metadata = set(rule.metadata) <= {"description", "tags", "dimension"}
     dimension = rule.metadata.get("dimension", _DIMENSIONS[0]) in _DIMENSIONS
-    usual = rule.on_fail == default_on_fail(rule.check, rule.severity) and not rule.nan_passes and not rule.min_history
+    usual = (
+        rule.on_fail == default_on_fail(rule.check, rule.severity) and not rule.nan_passes and rule.min_history is None
+    )
     both = bool(rule.tolerance.ratio) and bool(rule.tolerance.rows)
     return own and metadata and dimension and usual and not (both or rule.where or rule.over or _waits(entry(rule)))
 
