@@ -968,6 +968,53 @@ def test_generated_rows_are_judged_as_the_oracle_judges_them(spark, tmp_path_fac
     check_sides(done, list(GENERATED))
 
 
+def _found(value: Any, keys: Sequence[Any], *, nan: bool) -> bool:
+    if isinstance(value, float) and math.isnan(value):
+        return nan and any(isinstance(key, float) and math.isnan(key) for key in keys)
+    return value is not None and value in [key for key in keys if key is not None]
+
+
+@settings(
+    max_examples=3, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
+)  # fmt: skip
+@given(rows=FRAMES, others=FRAMES, places=st.lists(st.integers(0, 11), max_size=6))
+def test_generated_rows_are_found_in_references_and_returned_by_queries(spark, tmp_path_factory, rows, others, places):
+    folder = tmp_path_factory.mktemp("asked")
+    columns = {name: (kind, None) for name, (kind, _) in GENERATED.items()}
+    data = write_parquet(folder / "data.parquet", columns, rows)
+    # some keys are those of rows
+    keys = [*others, *(rows[place % len(rows)] for place in places)]
+    write_parquet(folder / "keys.parquet", columns, keys)
+    rules: list[dict[str, Any]] = []
+    expected: dict[str, oracle.Expected] = {}
+    for name in ("d", "dec", "s", "ts"):
+        known = [key[name] for key in keys]
+        missing = {i for i, row in enumerate(rows) if not _found(row[name], known, nan=False)}
+        nulls = {i for i, row in enumerate(rows) if row[name] is None}
+        body = {"columns": [name], "reference": "keys"}
+        rules.append({"exists_in": body, "nulls": "fail", "name": f"{name} fail"})
+        expected[f"{name}-fail"] = oracle._rows(rules[-1], range(len(rows)), missing)
+        rules.append({"exists_in": body, "nulls": "skip", "name": f"{name} skip"})
+        expected[f"{name}-skip"] = oracle._rows(
+            rules[-1], [i for i in range(len(rows)) if i not in nulls], missing - nulls
+        )
+        # in a join NaN equals NaN, and NULL nothing
+        query = f"select t.{name} from this t left anti join keys k on t.{name} = k.{name}"
+        rules.append({"sql_rows": {"query": query, "key": name}, "name": f"{name} query"})
+        left = {i for i, row in enumerate(rows) if not _found(row[name], known, nan=True)}
+        expected[f"{name}-query"] = oracle._rows(rules[-1], range(len(rows)), left)
+    more = {"references": {"keys": {"path": str(folder / "keys.parquet")}}}
+    file = write_rules(folder, str(data), rules, more)
+    result = quality.run(file, BATCH, spark=spark)
+    assert result.exit_code != 3, result.data["message"]
+    (commit,) = (folder / "root" / "commits" / "awkward").rglob("*.json")
+    for name, found in expected.items():
+        check_rule(result.rule(name), found)
+    named = [{**rule, "name": rule["name"].replace(" ", "-")} for rule in rules]
+    record = json.loads(commit.read_text(encoding="utf-8"))
+    check_sides(Done(result, record, folder / "root", named, rows, expected), list(GENERATED))
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
 #: Values of every type beside those that are awkward on purpose.
 ANY: dict[str, st.SearchStrategy[Any]] = {
