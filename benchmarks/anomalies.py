@@ -220,7 +220,7 @@ def main() -> None:
     parser.add_argument("--quick", dest="every", action="store_const", const=12, help="the same as --every 12")
     parser.add_argument("--unnoticed", type=float, default=0.0, help="the share of batches in the history with a fault")
     parser.add_argument("--profiled", action="store_true", help="profiled by the product, in Spark")
-    parser.add_argument("--ours", action="store_true", help="without the others")
+    parser.add_argument("--ours", action="store_true", help="without the others, whose figures stay in the file")
     parser.add_argument("--json", type=Path, help="write the figures to a file, beside those of data sets in it")
     options = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
@@ -229,6 +229,8 @@ def main() -> None:
         if options.json:
             known = json.loads(options.json.read_text()) if options.json.exists() else {}
             named = f"{name}, {options.unnoticed:.0%} bad in the history" if options.unnoticed else name
+            earlier = known.get(named, {}).get("methods", {}) if options.ours else {}
+            found["methods"] = {**earlier, **found["methods"]}
             options.json.write_text(json.dumps({**known, named: found}, indent=1) + "\n")
 
 

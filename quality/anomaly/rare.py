@@ -30,6 +30,8 @@ class RareCounts:
             1, np.where(known, (counted - usual) ** 2 / (usual + 0.5), 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         )
         self.applies = self.rate < SELDOM
+        #: The usual rate as the metric tells it.
+        self.ratio = np.where(complement, 1 - self.rate, self.rate)
 
     def counts(self, ratios: Floats, rows: Floats) -> Floats:
         """Ratios as counts of what should not occur."""

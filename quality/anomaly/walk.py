@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quality.anomaly import combine, scales, tails
+from quality.anomaly import combine, recurring, scales, tails
 from quality.anomaly.forecast import SEASON_FROM, Forecast
-from quality.anomaly.kinds import SHARES
+from quality.anomaly.kinds import SHARES, group_of
 from quality.anomaly.neighbours import Neighbours
 from quality.anomaly.rare import RareCounts
+from quality.anomaly.recurring import Learned, Recurring
 from quality.anomaly.rows import SHARE, RowCount
 from quality.anomaly.table import FIRST, Bools, Columns, Floats, Ints, evened, units
 
@@ -22,10 +23,6 @@ from quality.anomaly.table import FIRST, Bools, Columns, Floats, Ints, evened, u
 SCALES, PAST = 120, 180
 #: A metric that has not moved in so many batches is taken for a constant of the data's structure.
 CONSTANT = 90
-#: Deviations from which on what a batch that alarms shows of a metric is not taken for usual.
-WILD = 5.0
-#: So many wild batches in a row are a new level; so many among so many recent ones are usual.
-PATIENCE, OFTEN = 3, 21
 #: So far above the threshold a batch is bad whatever the threshold should have been.
 ODD = 1.5
 #: What is aimed at below the level asked for: tails are longer than exponential, and batches to come differ more than the past did.
@@ -95,7 +92,8 @@ class Walk:
         #: What each metric was off what the others made likely, told when the batch was new.
         self._residuals_of_others = np.full((count, metrics), np.nan)
         self.overs = np.full(count, np.nan)
-        self._wild = np.zeros((count, metrics), bool)
+        instances = np.array([group_of(one) for one in columns.series])
+        self._recurring = Recurring(self.evened, np.unique(instances, return_inverse=True)[1])
         names = np.array([one.name for one in columns.series])
         self._names, self._name = np.unique(names, return_inverse=True)
         self._moved, self._constants = np.zeros(len(self._names)), np.zeros(len(self._names))
@@ -140,7 +138,7 @@ class Walk:
         own = self._of_constants(y, deviation, own)
         if self._conditional is not None and self._usual_residuals is not None:
             own = 0.5 * (own + self._usual_residuals.surprise(self._conditional.residual(deviation)))
-        own = np.minimum(own, self._most(y))
+        own = np.minimum(own, np.minimum(self._most(y), self._recurring.most(y, self._base, self._kept[-PAST:])))
         own = np.where(self._known >= 4, np.maximum(own, 0), 0)
         special = bool(self._special[self.t])
         if special:
@@ -198,6 +196,10 @@ class Walk:
         self.counts = RareCounts(
             self._usual[np.ix_(np.array(kept), self._rare)], self.rows[kept], self.columns.complement[self._rare]
         )
+        #: What would be no deviation: the forecast, or the usual rate of what hardly ever occurs.
+        self._base = self.forecast.copy()
+        usual = np.arcsin(np.sqrt(np.clip(self.counts.ratio, 0, 1)))
+        self._base[self._rare] = np.where(self.counts.applies, usual, self._base[self._rare])
         settled = self._settled()
         self.tails = tails.tails(self.deviations[settled])
         recent = past[-CONSTANT:]
@@ -270,9 +272,11 @@ class Walk:
             self._note(t, scores)
             self.overs[t] = scores.over[0]
         self._accept(t, value)
-        measured, tame = value, self._tame(value, deviation, scores)
-        value = np.where(tame, value, self.forecast)
-        self._usual[t] = np.where(tame, self._usual[t], np.nan)
+        learned = self._of_odd_ones(t, value, deviation, scores)
+        # what was not measured was not just as forecast
+        measured, tame = value, learned.usual & np.isfinite(self.evened[t])
+        value = np.where(learned.known, value, self.forecast)
+        self._usual[t] = np.where(learned.usual, self._usual[t], np.nan)
         if self.constant.any():
             moved = np.abs(value - self.learned[self._kept[-1]]) > _EXACT
             count = len(self._names)
@@ -283,7 +287,10 @@ class Walk:
             self.raw[t] = deviation
             self.deviations[t] = np.where(tame, deviation, np.nan)
             if self._conditional is not None:
-                self._residuals_of_others[t] = self._conditional.residual(deviation[None])[0]
+                residual = self._conditional.residual(deviation[None])[0]
+                # how far off a fault was is not what good batches are
+                tamed = np.clip(residual, -recurring.WILD, recurring.WILD)
+                self._residuals_of_others[t] = np.where(learned.usual, residual, tamed)
             self._forecast.learn(value, self._candidates, 8 * self.scale + _EXACT)
         last = self._level[self._kept[-1]]
         self.learned[t] = value
@@ -308,17 +315,20 @@ class Walk:
             self._level[rows] = self.evened[t, new]
             self._prepare()
 
-    def _tame(self, value: Floats, deviation: Floats, scores: Scores) -> Bools:
-        """The metrics of a batch that are learned as they are: of one that alarms, not the wild ones, unless they often are.
+    def _of_odd_ones(self, t: int, value: Floats, deviation: Floats, scores: Scores) -> Learned:
+        """What is learned of the batch. What is wild in the first weeks may be what is usual."""
+        if len(self._kept) < 2 * FIRST:
+            return Learned(np.zeros(len(value), bool), np.ones(len(value), bool), np.ones(len(value), bool))
+        odd = (scores.over[0] > 0) & (scores.surprises[0] > recurring.ODD)
+        far, blamed = np.abs(deviation) > recurring.WILD, self._to_blame(scores)
+        learned = self._recurring.learn(t, self._base, far, odd, blamed, self._kept)
+        self._rebase(learned.level, value)
+        return learned
 
-        Three in a row are a new level: the past is lifted to it. Three in three weeks (every Saturday) are learned.
-        """
-        if scores.over[0] > 0 and len(self._kept) >= 2 * FIRST:
-            self._wild[self.t] = (np.abs(deviation) > WILD) & (scores.surprises[0] > 2)
-        wild = self._wild[self.t]
-        recent = self._wild[[*self._kept, self.t]][-OFTEN:]
-        self._rebase(recent[-PATIENCE:].sum(axis=0) == PATIENCE, value)
-        return np.asarray(~wild | (recent.sum(axis=0) >= PATIENCE))
+    def _to_blame(self, scores: Scores) -> Ints:
+        """The columns that make a batch alarm."""
+        over = scores.groups[0] > self.threshold
+        return np.unique(self._recurring.column[over[self.columns.group]])
 
     def _accept(self, t: int, value: Floats) -> None:
         """A person said that the batch is the new normal."""
