@@ -204,7 +204,7 @@ def test_what_looks_beyond_the_rows_carries_every_modifier_too(spark, tmp_path):
                 }
             )
     for kind, (body, status) in ABOUT_BATCH.items():
-        for number, group in enumerate((("where", "severity", "metadata"), ("hold",), ("keep",))):
+        for number, group in enumerate((("where", "severity", "keep"), ("hold", "metadata"))):
             carried = {k: v for one in group for k, v in MODIFIERS[one].items()}
             if REGISTRY[kind].unfiltered or issubclass(REGISTRY[kind], (FileRule, Verdict)):
                 carried.pop("where", None)

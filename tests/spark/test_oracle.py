@@ -974,8 +974,9 @@ def _found(value: Any, keys: Sequence[Any], *, nan: bool) -> bool:
     return value is not None and value in [key for key in keys if key is not None]
 
 
+@pytest.mark.full
 @settings(
-    max_examples=3, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
+    max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
 )  # fmt: skip
 @given(rows=FRAMES, others=FRAMES, places=st.lists(st.integers(0, 11), max_size=6))
 def test_generated_rows_are_found_in_references_and_returned_by_queries(spark, tmp_path_factory, rows, others, places):

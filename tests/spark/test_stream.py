@@ -328,7 +328,7 @@ def test_windows_add_up_micro_batches_and_judge_the_rules_about_the_batch(place)
     text += "\n- {name: both, all: [{row_count: {equals: 4}}, {max: {column: id, at_most: 31}}]}"
     text += "\n- {name: mixed, any: [{row_count: {equals: 4}}, {distinct_count: {column: id, equals: 2}}]}"
     # a rule that windows do not judge decides in each micro-batch
-    text += "\n- {name: grouped, mean: {column: amount, at_most: 14}, group_by: [id], on_fail: keep}"
+    text += "\n- {name: grouped, mean: {column: amount, at_most: 14}, group_by: [id], where: amount is not null, on_fail: keep}"
     top = f"{COLUMNS}\nprofile: true\nstream: {{max_files: 1, window: 2}}"
     found, _ = streamed(place, text, top=top)
     # two rows would not be enough, and the sum of 10 and 20 is too much: each micro-batch is published all the same
