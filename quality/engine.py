@@ -7,7 +7,7 @@ in `error`, alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 
 from quality import drifting, element_scan, further, group_scan, queries
 from quality.analyzers import Analyzer
+from quality.backends.beside import beside
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
 from quality.backends.parsing import clock_problems
 from quality.backends.reading import Batch, reason
@@ -51,6 +52,12 @@ class Launched:
     wide: int = 0
     narrow: int = 0
     shuffles: int = 0
+
+    def add(self, other: Launched) -> None:
+        """Count those of another as well."""
+        self.wide += other.wide
+        self.narrow += other.narrow
+        self.shuffles += other.shuffles
 
     def to_dict(self) -> dict[str, int]:
         """As the result JSON has it."""
@@ -157,14 +164,30 @@ class Engine:
         # the first pass that is made keeps the rows for all others
         self.launched.wide += batch.kept
         plan = self.settled(batch, plan)
-        try:
-            scanned = self.scan(batch, plan)
-        except (PySparkException, Py4JJavaError) as error:
-            self._refuse_unreadable(batch, error)
-            scanned = self._bisect(batch, plan, error)
+        early = self.fresh()
+        works: list[Callable[[], Any]] = [lambda: self._scanned(batch, plan)]
+        if batch.small and plan.key_passes:
+            works.append(lambda: early.early_frequencies(batch, plan))
+        scanned, *counted = beside(self.spark, works)
+        self.launched.add(early.launched)
         scanned = self.with_own(batch, plan, scanned)
         plan = plan.without(scanned.errors)
-        return self.findings(plan, scanned, self.frequencies(batch, plan), self.groups(batch, plan))
+        frequencies = counted[0] if counted and counted[0] is not None else self.frequencies(batch, plan)
+        return self.findings(plan, scanned, frequencies, self.groups(batch, plan))
+
+    def early_frequencies(self, batch: Batch, plan: Plan) -> dict[KeyPass, Frequencies] | None:
+        """How often keys occur, before it is known which rules fail while they run. None when one of them does here."""
+        try:
+            return self.frequencies(batch, plan)
+        except (PySparkException, Py4JJavaError):
+            return None
+
+    def _scanned(self, batch: Batch, plan: Plan) -> Scanned:
+        try:
+            return self.scan(batch, plan)
+        except (PySparkException, Py4JJavaError) as error:
+            self._refuse_unreadable(batch, error)
+            return self._bisect(batch, plan, error)
 
     def settled(self, batch: Batch, plan: Plan) -> Plan:
         """The plan with the bounds that come from the batch itself: a narrow pass, or two. A rule whose bounds cannot be

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -23,6 +24,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Observation
 
 from quality import slices
+from quality.backends.beside import beside
 from quality.backends.footers import row_counts
 from quality.backends.reading import FILE, Batch, reason, with_file
 from quality.backends.schemas import literal_path
@@ -164,7 +166,9 @@ def _write_sides(
     made = sum(frame is not None for frame in frames.values())
     context.engine.launched.wide += 0 if batch.kept else made + (kept is not None)
     context.engine.launched.shuffles += 0 if batch.small else made - 1 + (kept is not None)
-    files = {side: _write(context, side, frame) for side, frame in frames.items()}
+    writes = [partial(_write, context, side, frame) for side, frame in frames.items()]
+    written = beside(context.spark, writes) if batch.small else [write() for write in writes]
+    files = dict(zip(frames, written, strict=True))
     return files, *_samples(context, batch, files, kept)
 
 

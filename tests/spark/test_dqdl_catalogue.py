@@ -18,18 +18,24 @@ import pytest
 import quality
 from quality.errors import RuleFileError
 from quality.rulefile import load
+from quality.rulefile.dqdl import parse
+from quality.rulefile.dqdl.printer import format_rule
 from quality.rulefile.dqdl.signatures import ANALYZERS, TYPES
+from quality.rulefile.dqdl.to_dqdl import to_dqdl
+from quality.rulefile.dqdl.tree import Composite
 
 NOW = datetime.now(timezone.utc)
 AGES = [18, 19, None, 64, 65, 40, 30, 22, 70, 22]
 CODES = ["abc", "abcdef", "", None, "x" * 9, "ab", "abcdefg", "c", "d", "d"]
 KINDS = ["1", "2", "x", None, "2024-01-05", "3", "4", "5", "6", "01/05/2024"]
+BLANKS = [" ", "\t\n", "", None, "a b", " x", "  ", "", "y", None]
 ROWS: list[dict[str, Any]] = [
     {
         "id": n,
         "age": AGES[n],
         "code": CODES[n],
         "kind": KINDS[n],
+        "blank": BLANKS[n],
         "country": "SE" if n % 2 else "NO",
         "pay": n - 1.5 if n else 0.0,
         "at": NOW - timedelta(hours=5 * n, minutes=1),
@@ -37,6 +43,7 @@ ROWS: list[dict[str, Any]] = [
     }
     for n in range(10)
 ]
+BLANK = sum(text is not None and text != "" and not text.strip() for text in BLANKS)
 PAY = [row["pay"] for row in ROWS]
 MEAN = statistics.fmean(PAY)
 COUNTS = Counter(row["code"] for row in ROWS if row["code"] is not None)
@@ -103,6 +110,7 @@ CASES: dict[str, list[tuple[str, bool]]] = {
         ('"sum(pay)" "avg(id)" between 6 and 7', 6 < sum(PAY) / 4.5 < 7),
         (f'"sum(pay)" "sum(twin.pay)" not between {QUOTIENT - 0.01} and {QUOTIENT + 0.01}', False),
     ],
+    # both ends of between are left out, those of not between are in it
     "ColumnCorrelation": [
         (f'"id" "pay" between {CORRELATION - 0.01} and {CORRELATION + 0.01}', True),
         ('"id" "pay" < 0', CORRELATION < 0),
@@ -139,6 +147,27 @@ CASES: dict[str, list[tuple[str, bool]]] = {
         ('"nine" between "8:49 AM" and "9:00"', every(lambda r: "08:49" < f"{r['nine']:%H:%M:%S}" < "09:00")),
         ('"nine" < "8:55 AM"', every(lambda r: f"{r['nine']:%H:%M}" < "08:55")),
         ('"age" > 18 where "age > 18"', True),
+        ('"age" between 18 and 71 with threshold >= 0.9', sum(18 < age < 71 for age in KNOWN) / 10 >= 0.9),
+        ('"age" between 18 and 71 with threshold >= 0.8', sum(18 < age < 71 for age in KNOWN) / 10 >= 0.8),
+        ('"age" between 17 and 70 with threshold >= 0.9', sum(17 < age < 70 for age in KNOWN) / 10 >= 0.9),
+        ('"age" not between 18 and 70 with threshold >= 0.2', sum(not 18 < age < 70 for age in KNOWN) / 10 >= 0.2),
+        ('"age" not between 18 and 70 with threshold >= 0.3', sum(not 18 < age < 70 for age in KNOWN) / 10 >= 0.3),
+        ('"code" = EMPTY with threshold >= 0.1', CODES.count("") / 10 >= 0.1),
+        ('"code" = EMPTY with threshold > 0.1', CODES.count("") / 10 > 0.1),
+        ('"code" = NULL with threshold >= 0.1', CODES.count(None) / 10 >= 0.1),
+        ('"code" in [NULL, EMPTY] with threshold >= 0.2', (CODES.count(None) + CODES.count("")) / 10 >= 0.2),
+        ('"code" in [NULL, EMPTY] with threshold > 0.2', (CODES.count(None) + CODES.count("")) / 10 > 0.2),
+        ('"code" not in [NULL, EMPTY] with threshold >= 0.8', (CODES.count(None) + CODES.count("")) / 10 <= 0.2),
+        ('"code" != EMPTY with threshold >= 0.9', (10 - CODES.count("")) / 10 >= 0.9),
+        ('"code" != EMPTY', "" not in CODES),
+        ('"blank" = WHITESPACES_ONLY with threshold >= 0.3', BLANK / 10 >= 0.3),
+        ('"blank" = WHITESPACES_ONLY with threshold > 0.3', BLANK / 10 > 0.3),
+        ('"blank" != WHITESPACES_ONLY with threshold >= 0.7', (10 - BLANK) / 10 >= 0.7),
+        (
+            '"blank" in [WHITESPACES_ONLY, EMPTY, NULL] with threshold >= 0.6',
+            (BLANK + BLANKS.count("") + BLANKS.count(None)) / 10 >= 0.6,
+        ),
+        ('"blank" in [WHITESPACES_ONLY, EMPTY, NULL]', False),
         ('"age" > 30 with threshold < 0.5', OVER_30 < 0.5),
         ('"age" > 30 with threshold <= 0.5', OVER_30 <= 0.5),
         ('"age" > 30 with threshold between 0.3 and 0.45', 0.3 < OVER_30 < 0.45),
@@ -239,10 +268,18 @@ CASES: dict[str, list[tuple[str, bool]]] = {
         ("> 10", False),
         ("= 5 where \"country = 'SE'\"", True),
         ("not between 5 and 15", False),
+        ("between 9 and 10", 9 < len(ROWS) < 10),
+        ("between 10 and 11", 10 < len(ROWS) < 11),
+        ("between 9 and 11", 9 < len(ROWS) < 11),
+        ("not between 10 and 15", not 10 < len(ROWS) < 15),
+        ("not between 5 and 10", not 5 < len(ROWS) < 10),
+        ("not in [9, 10]", len(ROWS) not in (9, 10)),
+        ("!= 11", len(ROWS) != 11),
+        ("> 2 * (3 + 1.5) - -0.5", len(ROWS) > 2 * (3 + 1.5) + 0.5),
     ],
     "RowCountMatch": [('"twin" = 1.25', len(ROWS) / len(TWIN) == 1.25), ('"twin" <= 1', len(ROWS) <= len(TWIN))],
-    # of nine columns on either side two are on both
-    "SchemaMatch": [('"twin" between 0.2 and 0.3', 0.2 < 2 / 9 < 0.3), ('"twin" > 0.5', 2 / 9 > 0.5)],
+    # of ten columns on either side two are on both
+    "SchemaMatch": [('"twin" between 0.19 and 0.21', 0.19 < 2 / 10 < 0.21), ('"twin" > 0.5', 2 / 10 > 0.5)],
     "Skewness": [(f'"pay" between {SKEWNESS - 0.01} and {SKEWNESS + 0.01}', True), ('"pay" > 5', SKEWNESS > 5)],
     "StandardDeviation": [
         (f'"pay" between {math.sqrt(VARIANCE) - 0.01} and {math.sqrt(VARIANCE) + 0.01}', True),
@@ -326,7 +363,7 @@ def ran(spark, tmp_path_factory):
         f"references: {{known: {{path: {folder / 'known.parquet'}}}, twin: {{path: {folder / 'twin.parquet'}}}}}\noutputs: {{root: {folder / 'out'}}}\n"
     )
     result = quality.run(beside, "b", spark=spark)
-    return lines, result
+    return lines, result, beside
 
 
 def test_no_form_is_missing():
@@ -340,7 +377,12 @@ def test_every_form_is_tried_both_ways(form):
 
 
 def test_every_rule_holds_when_aws_would_say_so(ran):
-    lines, result = ran
+    lines, result, _ = ran
+    assert wrong(lines, result) == {}
+
+
+def wrong(lines, result):
+    """Rules that were not said what AWS would say of them."""
     statuses: dict[int, set[str]] = {number: set() for number in lines}
     for rule in result.data["rules"]:
         number = int(rule["location"].rpartition(":")[2])
@@ -351,11 +393,49 @@ def test_every_rule_holds_when_aws_would_say_so(ran):
     wanted = {rule: {"passed"} if holds else {"failed"} for rule, holds in lines.values()}
     # of several that must all hold some may
     found = {rule: {"failed"} if wanted[rule] == {"failed"} <= said else said for rule, said in found.items()}
-    assert {rule: said for rule, said in found.items() if said != wanted[rule]} == {}
+    return {rule: said for rule, said in found.items() if said != wanted[rule]}
+
+
+def few(lines):
+    """Of every form the last rule that holds and the last that does not, and all composites."""
+    last = {(rule.partition(" ")[0] if rule[0] != "(" else rule, holds): line for line, (rule, holds) in lines.items()}
+    return {line: lines[line] for line in sorted(last.values())}
+
+
+@pytest.fixture(scope="module")
+def returned(ran, spark, request):
+    """The rules after a way to a rule file and back, with whether they hold, and the result of their run; what is lost, with why."""
+    lines, _, beside = ran
+    one, back = beside.parent / "one.dqdl", beside.parent / "back.dqdl"
+    lines_back: dict[int, tuple[str, bool]] = {}
+    lost: dict[str, list[str]] = {}
+    kept = lines if request.config.getoption("--full") else few(lines)
+    for rule, holds in kept.values():
+        one.write_text(f"Rules = [ {rule} ]", encoding="utf-8")
+        references = {name: str(beside.parent / f"{name}.parquet") for name in ("known", "twin")}
+        found = to_dqdl(load(one, batch="b", input_path="in.parquet", references=references))
+        why = [loss.why for loss in found.losses if loss.what != "'input'"]
+        rules = parse(found.text).rules or ()
+        if why:
+            lost[rule] = why
+        else:
+            whole = rules[0] if len(rules) == 1 else Composite("and", rules)
+            lines_back[len(lines_back) + 2] = (format_rule(whole), holds)
+    back.write_text("Rules = [\n" + ",\n".join(rule for rule, _ in lines_back.values()) + "\n]", encoding="utf-8")
+    beside.write_text(beside.read_text().replace("catalogue.dqdl", "back.dqdl").replace("/out", "/again"))
+    return lines_back, quality.run(beside, "b", spark=spark), lost
+
+
+def test_every_rule_comes_back_from_a_rule_file_with_the_same_verdict(returned):
+    lines, result, lost = returned
+    assert wrong(lines, result) == {}
+    # the clock of a rule file is a template, and DQDL has none
+    assert {why for told in lost.values() for why in told} == {"it depends on the time of the run"}
+    assert all("now()" in rule or rule.startswith("DataFreshness") for rule in lost)
 
 
 def test_every_analyzer_leaves_its_metrics(ran):
-    _, result = ran
+    _, result, _ = ran
     found = {
         (name := rule["metric"]["name"], rule["metric"]["instance"] if name != "CustomSQL" else ""): rule["metric"][
             "value"
@@ -371,7 +451,7 @@ def test_every_analyzer_leaves_its_metrics(ran):
 
 
 def test_files_are_hashed_as_often_as_the_plan_says(ran):
-    _, result = ran
+    _, result, _ = ran
     planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
     assert 0 < actual["wide"] <= planned["wide"]
 

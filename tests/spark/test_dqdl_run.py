@@ -59,6 +59,33 @@ STRINGS = """
 """
 
 
+#: Rules that only a query says in DQDL, by the types that 'columns:' declares.
+OURS = """
+version: 1
+dataset: ours
+columns: {id: {type: long}, age: {type: long}, code: {type: string}, country: {type: string}, pay: {type: double}}
+rules:
+- {any: [{at_most: {column: age, value: 30}}, {equals: {column: code, value: d}}], name: any}
+- {any: [{at_most: {column: age, value: 30}}, {equals: {column: code, value: d}}], nulls: fail, name: any fails}
+- {all: [{above: {column: pay, value: 0}}, {in: {column: country, values: [SE]}}], where: age > 20, name: all}
+- {not: [{in: {column: code, values: [ab, c]}}], nulls: fail, tolerance: 30%, name: not}
+- {not: [{above: {column: age, value: 30}}, {below: {column: pay, value: 1}}], nulls: skip, name: neither}
+- {compare: {column: pay, at_most: id}, name: compare}
+- {compare: {column: age, above: pay}, nulls: fail, where: id > 1, name: compare fails}
+- {equal_columns: [code, country], name: equal}
+- {format: {column: code, is: integer}, nulls: fail, name: format}
+- {json: {column: code}, name: json}
+- {matches_all: {column: code, patterns: ['[a-z]*', '.{2,}']}, name: matches all}
+- {matches_none: {column: code, patterns: ['a.*', 'x+']}, nulls: skip, name: matches none}
+- {no_placeholder: {column: code, values: [c, AB]}, name: placeholder}
+- {not_blank: {column: code}, nulls: fail, name: blank}
+- {not_empty: {column: code}, tolerance: 10%, name: empty}
+- {sum_equals: {column: pay, parts: [id], within: 1.6}, name: sum}
+- {castable: {column: age, to: tinyint}, name: castable}
+- {castable: {column: pay, to: int}, name: not castable}
+"""
+
+
 @pytest.fixture(scope="module")
 def place(spark, tmp_path_factory):
     found = Place(tmp_path_factory.mktemp("dqdl"), spark)
@@ -223,3 +250,21 @@ def test_keys_are_parts_of_composites_by_row(place):
     assert {0, len(ROWS)}.isdisjoint(rule["failed_rows"] for rule in result.data["rules"][:1])
     planned, actual = result.data["passes"]["planned"], result.data["passes"]["actual"]
     assert (planned["narrow"], planned["shuffles"]) == (actual["narrow"], actual["shuffles"])
+
+
+def test_rules_that_dqdl_has_no_type_for_hold_the_same_rows_as_queries(place, capsys):
+    ours, theirs = place.directory / "ours.yml", place.directory / "theirs.dqdl"
+    ours.write_text(OURS)
+    data = str(place.directory / "in" / "a.parquet")
+    with pytest.raises(SystemExit) as ended:
+        main(["convert", str(ours), "-o", str(theirs), "--input", data])
+    assert ended.value.code == 0
+    assert "23 of 23 rules carried over" in capsys.readouterr().err
+    given: Any = {"input": data, "spark": place.spark}
+    roots = ((ours, "three"), (theirs, "four"))
+    results = [quality.run(path, "same", root=str(place.directory / root), **given).data for path, root in roots]
+    # types that 'columns:' declares are rules too
+    counted = [[(rule["failed_rows"], rule["status"]) for rule in found["rules"]] for found in results]
+    assert counted[0] == counted[1]
+    assert {status for _, status in counted[0]} == {"passed", "failed"}
+    assert sum(0 < failing < len(ROWS) for failing, _ in counted[0]) > 12

@@ -242,6 +242,24 @@ GROUPS: dict[str, bool] = {
     "mean between 2 and 5": all(2 <= statistics.fmean(column("v", part)) <= 5 for part in SOME),
     "kinds < 3": all(len(set(column("d", part))) < 3 for part in SOME),
 }
+#: Singular tests of dbt: queries for failing rows.
+SINGULAR: dict[str, bool] = {
+    "select id from {{ ref('t') }} where v > 90": not any(v > 90 for v in column("v")),
+    "select id, v from {{ ref('t') }} where v >= 90;": not any(v >= 90 for v in column("v")),
+    "{{ config(error_if='>1', warn_if='>1') }} select id from {{ ref('t') }} where v >= 90": sum(
+        v >= 90 for v in column("v")
+    )
+    <= 1,
+    "with t as (select g, count(*) as n from {{ ref('t') }} group by g)\nselect * from t where n <> 6": {
+        len(part) for part in groups("g")
+    }
+    == {6},
+    "with d as (select d, count(*) as n from {{ ref('t') }} group by 1)\n-- once\nselect * from d where n = 1": not any(
+        len(part) == 1 for part in groups("d")
+    ),
+    "select t.* from {{ ref('t') }} t left join {{ source('raw', 'other') }} o on t.id = o.id where o.id is null": True,
+    "select t.* from {{ ref('t') }} t join {{ ref('other') }} o on t.id = o.id where o.v <> t.v": False,
+}
 TAGS = [tag for row in ROWS for tag in row["tags"] or []]
 #: Rules of contracts of ODCS: the property ('' for the object), the rule, whether it holds.
 ODCS: list[tuple[str, str, bool]] = [
@@ -266,7 +284,11 @@ def sources():
     yield (
         "schema.yml",
         f"models:\n  - name: t\n    data_tests:\n{dbt}",
-        {f"dbt {n}": (test, holds) for n, (test, holds) in enumerate(DBT.items())},
+        {
+            f"{kind} {n}": case
+            for kind, cases in (("dbt", DBT), ("singular", SINGULAR))
+            for n, case in enumerate(cases.items())
+        },
     )
     suite = [{"type": type, "kwargs": kwargs} for type, kwargs, _ in GX]
     yield (
@@ -322,6 +344,10 @@ def judged(quick, tmp_path_factory, request):
     }
     whole |= {"outputs": {"root": str(folder / "out")}, "rules": [], "hold": {"quarantined_above": 1}}
     asked, tried = {}, set()
+    (folder / "tests").mkdir()
+    (folder / "dbt_project.yml").write_text("name: t\n")
+    for n, (query, _) in enumerate(SINGULAR.items()):
+        (folder / "tests" / f"singular {n}.sql").write_text(query, encoding="utf-8")
     for file, text, cases in sources():
         path = folder / file
         path.write_text(text, encoding="utf-8")
@@ -329,6 +355,8 @@ def judged(quick, tmp_path_factory, request):
         assert made.rules == made.total, [str(loss) for loss in made.losses if not loss.kept]
         found = yaml.safe_load(made.text)
         assert len(found["rules"]) == len(cases)
+        # a query names a reference in its text
+        whole["references"] |= {name: {"path": str(folder / "other.parquet")} for name in found.get("references") or {}}
         renamed = {}
         for name, body in (found.get("references") or {}).items():
             renamed[name] = f"{path.stem}_{name}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import io
 import math
+import threading
+import time
+from contextvars import ContextVar
 from dataclasses import replace
 
 import pyarrow as pa
@@ -12,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from quality.backends import sizing
+from quality.backends.beside import beside
 from quality.backends.headers import header_names
 from quality.backends.parquet_bytes import parquet_bytes
 from quality.backends.pinning import PinnedFile
@@ -136,3 +140,58 @@ def test_rows_become_a_parquet_file_without_a_job(spark):
     assert pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(0).compression == "ZSTD"
     assert math.isnan(pq.read_table(io.BytesIO(parquet_bytes(spark, "c double", [{"c": math.nan}])))["c"][0].as_py())
     assert pq.read_table(io.BytesIO(parquet_bytes(spark, "c double", []))).num_rows == 0
+
+
+class TestBeside:
+    """Small jobs one beside the other."""
+
+    def test_they_run_at_once_and_answer_in_their_order(self, spark):
+        met = threading.Barrier(2, timeout=60)
+
+        def work(number):
+            met.wait()
+            return spark.range(number).count()
+
+        assert beside(spark, [lambda: work(3), lambda: work(5)]) == [3, 5]
+
+    def test_they_see_what_their_caller_set(self, spark):
+        session, told = spark.newSession(), ContextVar("told", default="nothing")
+        session.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+        told.set("something")
+        spark.sparkContext.setLocalProperty("quality.test", "mine")
+
+        def work():
+            # an expression is parsed and evaluated by the settings of the session of the thread
+            zone = spark._jvm.SparkSession.active().conf().get("spark.sql.session.timeZone")
+            return zone, told.get(), spark.sparkContext.getLocalProperty("quality.test")
+
+        try:
+            assert beside(session, [work, work]) == [("Asia/Tokyo", "something", "mine")] * 2
+        finally:
+            spark.sparkContext.setLocalProperty("quality.test", None)
+
+    def test_an_error_waits_for_the_others_to_end(self, spark):
+        ended = []
+
+        def fails():
+            raise ValueError("the first")
+
+        def takes_longer():
+            time.sleep(0.5)
+            ended.append(True)
+
+        with pytest.raises(ValueError, match="the first"):
+            beside(spark, [fails, takes_longer])
+        assert ended
+
+
+@pytest.mark.parametrize("suspect", ("1 / n > 0", "raise_error(t) is null"))
+def test_a_rule_that_fails_while_keys_are_counted_beside_it_fails_alone(place, suspect):
+    place.put({"a.csv": "n,t\n0,a\n2,b\n2,b\n"})
+    rules = f'- unique: t\n- {{name: suspect, that: "{suspect}"}}\n- {{unique: n, where: "{suspect}"}}'
+    result = place.run(rules, top=f"{TYPED}\noutputs: {{root: {place.root}}}", **CSV)
+    told = {rule["id"]: (rule["status"], rule["failed_rows"]) for rule in result.data["rules"]}
+    assert told["t.unique"] == ("failed", 2)
+    assert result.data["rows"]["input"] == 3
+    if "raise_error" in suspect:
+        assert told["suspect"][0] == told["n.unique"][0] == "error"

@@ -17,7 +17,7 @@ from quality import cli
 from quality.errors import RuleFileError, UsageError
 from quality.model import Bounds, Column, Nulls, Severity, Tolerance
 from quality.planner import row_check
-from quality.rule_types import completeness, names, statistics, uniqueness, values
+from quality.rule_types import REGISTRY, completeness, names, statistics, uniqueness, values
 from quality.rule_types.base import Row, RowRule
 from quality.rulefile import load
 from quality.rulefile.dqdl import parse
@@ -378,6 +378,10 @@ BACK = {
     "distinctness: {columns: c, above: 0.5}": 'CustomSql "select count(distinct `c`) / count(`c`) from primary" > 0.5',
     "any: [{row_count: {at_least: 3}}, {all: [{mean: {column: c, above: 1}}, {completeness: {column: c, equals: 1}}]}]":
         '(RowCount >= 3) or ((Mean "c" > 1) and (Completeness "c" = 1))',
+    "any: [{required: {column: c}}, {not_in: {column: c, values: [x]}}]":
+        "CustomSql \"select * from primary where (`c` is null) or coalesce((((`c` is not null) or (`c` not in ('x')))), false)\"",
+    "matches_none: {column: c, patterns: ['x']}":
+        "CustomSql \"select * from primary where (`c` is null) or coalesce((not cast(`c` as string) rlike '\\\\A(?:x)\\\\z'), false)\"",
     "that: a > b": 'CustomSql "select * from primary where coalesce((a > b), true)"',
     "sql: {query: 'select count(*) from this where this.a > (select max(b) from airports)', above: 1, below: 9}": 'CustomSql "select count(*) from primary as `this` where this.a > (select max(b) from airports)" between 1 and 9',
     "sql_rows: 'select c from this t where t.a > b'": 'CustomSql "select * from primary where not coalesce((a > b), false)"',
@@ -455,7 +459,10 @@ NOT_BACK = {
     "file_count: {equals: 3}": "DQDL does not count files",
     "coverage: {column: c, every: day}": "DQDL has no periods that must have rows",
     "gaps: {column: c, at_most: 1 day}": "DQDL has no distance between values that follow each other",
-    "any: [{required: {column: c}}, {required: {column: d}}]": "DQDL joins verdicts on the whole batch, and this is a verdict on each row",
+    "any: [{above: {column: c, value: 1}}, {at_most: {column: d, value: 2}}]": "what 'any' asks depends on the types of its columns, which 'columns:' does not say",
+    "not_future: {column: c}": "it depends on the time of the run",
+    "not_blank: {column: c}, nulls: skip, tolerance: 1%": "the rows in its scope are not all rows, of which DQDL takes the share",
+    "ordered: {column: c, order_by: d}": "DQDL has nothing like 'ordered'",
     "not: [{row_count: {above: 5}}]": "a composite of DQDL denies nothing",
     "file_freshness: {at_least: now - 2 weeks}": "DQDL has dates and times of day, not 'now - 2 weeks'",
     "distinct_count: {column: c, above: 5, approximate: true}": "DQDL counts distinct values exactly",
@@ -813,11 +820,11 @@ def test_functions_of_the_history_carry_over_with_a_difference(ours, theirs, fol
 
 def test_nearness_to_the_history_becomes_two_rules_of_one(theirs):
     found, losses = theirs("rules: [{row_count: {within: 10% of median(last 7)}}]")
-    assert ([format_rule(rule) for rule in found], losses) == (
+    assert ([format_rule(rule) for rule in found], [loss.kept for loss in losses]) == (
         [
             "(RowCount >= median(last(7)) - 0.1 * abs(median(last(7)))) and (RowCount <= median(last(7)) + 0.1 * abs(median(last(7))))"
         ],
-        [],
+        [True],
     )
 
 
@@ -841,3 +848,98 @@ def test_rows_that_a_query_returns_pass_by_its_condition_or_by_what_it_selects(f
     assert [loss.why for loss in found.losses if loss.kept and loss.what != "'input'"] == [
         "rows that share what is selected share a verdict, where AWS refuses them"
     ]
+
+
+EXAMPLES = {name: kind.example for name, kind in REGISTRY.items() if name not in ("malformed", "verdict")}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_rule_of_every_type_is_written_or_named(theirs, name):
+    rules, losses = theirs(f"rules: [{{{EXAMPLES[name].removesuffix(' ')}}}]")
+    lost = [loss for loss in losses if not loss.kept]
+    assert (len(rules), len(lost)) in ((1, 0), (0, 1))
+    assert [loss.what.startswith("rule '") and bool(loss.why) for loss in lost] == [True] * len(lost)
+
+
+DENIED = {
+    'ColumnValues "c" > 30 with threshold < 0.5': 'ColumnValues "c" > 30 with threshold < 0.5',
+    'ColumnValues "c" > 30 with threshold != 1': 'ColumnValues "c" > 30 with threshold < 1',
+    'ColumnValues "c" > 30 with threshold between 0.25 and 0.75':
+        '(ColumnValues "c" > 30 with threshold >= 0.250000000000001) and (ColumnValues "c" > 30 with threshold < 0.75)',
+    'ReferentialIntegrity "c" "airports.x" != 0.5':
+        '(ReferentialIntegrity "c" "airports.x" < 0.5) or (ReferentialIntegrity "c" "airports.x" >= 0.500000000000001)',
+    'ReferentialIntegrity "c" "airports.x" < 1': 'ReferentialIntegrity "c" "airports.x" < 1',
+    "FileSize < 5 B with threshold < 0.3": "FileSize < 5 B with threshold < 0.3",
+    'ColumnDataType "c" in ["Integer", "Date"]': 'ColumnDataType "c" in ["Integer", "Date"]',
+    'ColumnDataType "c" not in ["Integer", "Date"]': 'ColumnDataType "c" not in ["Integer", "Date"]',
+    'ColumnDataType "c" != "Long" where "a > 1" with threshold >= 0.5': 'ColumnDataType "c" != "Long" where "a > 1" with threshold >= 0.5',
+    'ColumnDataType "c" = "Date" with format = "MM/dd/yyyy" with threshold >= 0.5': 'ColumnDataType "c" = "Date" with format = "MM/dd/yyyy" with threshold >= 0.5',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "again"), DENIED.items())
+def test_shares_and_types_come_back_with_the_same_bounds(folder, text, again):
+    path = folder / "shares.yml"
+    there = to_yaml(parse(f"Rules = [ {text} ]"), "a.dqdl", input_path="a.parquet").text
+    path.write_text(there + "references: {airports: {path: b.parquet}}\n", encoding="utf-8")
+    back = to_dqdl(load(path))
+    assert [loss.what for loss in back.losses if not loss.kept] == ["'input'"]
+    assert format_rule((parse(back.text).rules or ())[0]) == again
+
+
+def test_a_denied_metric_that_may_have_no_value_is_named(theirs):
+    head = (
+        "rules: [{mean: {column: c, above: 1}, id: m, severity: info}, {row_count: {above: 1}, id: n, severity: info}, "
+    )
+    rules, losses = theirs(head + "{verdict: {not: [m]}, id: v}]")
+    assert ([*map(format_rule, rules)], [loss.what for loss in losses if not loss.kept]) == (
+        ["RowCount > 1"],
+        ["rule 'v'"],
+    )
+    rules, _ = theirs(head + "{verdict: {not: [{any: [n, {not: n}]}]}, id: v}]")
+    assert format_rule(rules[-1]) == "(RowCount <= 1) and (RowCount > 1)"
+
+
+def test_what_waits_for_its_history_is_told_unless_nothing_waits(theirs):
+    body = "rules: [{row_count: {above: mean(last 5)}%s}]"
+    for words, waits in (("", True), (", min_history: 3", True), (", min_history: 0", False)):
+        rules, losses = theirs(body % words)
+        assert [format_rule(rule) for rule in rules] == ["RowCount > avg(last(5))"]
+        assert [(loss.kept, "Glue takes 0" in loss.why) for loss in losses] == [(True, True)] * waits
+
+
+SECTIONS: dict[str, tuple[list[str], list[str]]] = {
+    "anomalies: {metrics: [Size, MinLength(c), Completeness(c), CustomSQL(q)], severity: error}": (
+        ['DetectAnomalies "RowCount"', 'DetectAnomalies "ColumnLength" "c"', 'DetectAnomalies "Completeness" "c"',
+         'DetectAnomalies "CustomSQL" "select max(a) from primary"'], [],
+    ),
+    "anomalies: {metrics: [Completeness, Kurtosis(c), CustomSQL(z)], season: weekly}": (
+        [], ["DetectAnomalies of Completeness names its columns", "DetectAnomalies does not know the metric Kurtosis", "'z' is no query of this file",
+             "DQDL has no place for: season, severity warning"],
+    ),
+    "anomalies: {severity: error}": ([], ["DQDL names each metric of which an anomaly fails the batch"]),
+    "anomalies: {severity: info}": ([], []),
+    "hold: {quarantined_above: 0.1}": ([], ["DQDL has no place for it"]),
+    "columns: {c: {sensitive: hash}}": ([], ["DQDL has no place for it"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "found"), SECTIONS.items())
+def test_sections_beside_the_rules_are_written_or_named(theirs, folder, section, found):
+    rules, losses = theirs(f"{section}\nrules: [{{sql: {{query: select max(a) from this, below: 9}}, id: q}}]")
+    assert [format_rule(rule) for rule in rules[1:]] == found[0]
+    assert [loss.why for loss in losses] == found[1]
+
+
+@pytest.mark.parametrize("text", (
+    'Rules = [ DetectAnomalies "RowCount", DetectAnomalies "ColumnLength" "c", DetectAnomalies "CustomSQL" "select max(a) from primary" ]',
+    'Metadata = { "observations.scope": "ALL" }\nRules = [ RowCount > 1 ]', 'Rules = [ RowCount > 1 ]\nAnalyzers = [ Distribution "c", Mean "c" ]',
+))  # fmt: skip
+def test_anomalies_and_profiles_come_back(folder, text):
+    path = folder / "sections.yml"
+    first = to_yaml(parse(text), "a.dqdl", dataset="a", input_path="a.parquet").text
+    path.write_text(first, encoding="utf-8")
+    again = to_yaml(parse(to_dqdl(load(path)).text), "a.dqdl", dataset="a", input_path="a.parquet").text
+    parts = [yaml.safe_load(one) for one in (first, again)]
+    assert parts[0].get("anomalies") == parts[1].get("anomalies")
+    assert parts[0].get("profile") == parts[1].get("profile")

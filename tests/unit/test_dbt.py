@@ -235,3 +235,63 @@ def test_a_file_about_several_models_becomes_the_one_that_is_asked_for(tmp_path,
         assert "it is another data set" in told.err
     with pytest.raises(RuleFileError, match="it has no tests for 'oders'"):
         imported(path, dataset="oders")
+
+
+SINGULAR = {
+    "positive": "-- refunds\nselect id from {{ ref('orders') }} where amount < 0;",
+    "paid": "{# why #}{{ config(severity = 'warn', error_if = '>10', warn_if = '>2') }}\nwith paid as (select order_id, sum(amount) as s from {{ source('raw', 'payments') }} group by 1)\nselect o.* from {{ ref('shop', 'orders') }} o join paid p on o.id = p.order_id where p.s <> o.amount",
+    "other": "select * from {{ ref('customers') }} where id is null",
+    "off": "{{ config(enabled=false) }} select * from {{ ref('orders') }}",
+    "macro": "select * from {{ ref('orders') }} where {{ old('at') }}",
+    "written": "delete from {{ ref('orders') }}",
+    "generic/is_even": "{% test is_even(model, column_name) %} select * from {{ ref('orders') }} {% endtest %}",
+}  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path):
+    def made(folder="tests", settings="name: shop\n"):
+        (tmp_path / "models").mkdir()
+        (tmp_path / "dbt_project.yml").write_text(settings)
+        for name, text in SINGULAR.items():
+            path = tmp_path / folder / f"{name}.sql"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        path = tmp_path / "models" / "schema.yml"
+        path.write_text(
+            "models:\n  - name: orders\n    columns: [{name: id, tests: [not_null]}]\n  - name: customers\n"
+        )
+        return path
+
+    return made
+
+
+def test_singular_tests_of_the_project_are_queries_for_failing_rows(project):
+    found, report = imported(project(), dataset="orders")
+    first, paid, positive = found.rules
+    assert first.id == "id.required"
+    assert positive.check.condition == "amount < 0"
+    assert positive.id == "positive"
+    assert "from `raw" not in paid.check.query
+    assert paid.check.query.startswith("with paid as (select order_id, sum(amount) as s from payments group by 1)")
+    assert paid.check.query.endswith("select o.* from this o join paid p on o.id = p.order_id where p.s <> o.amount")
+    assert (str(paid.severity), paid.tolerance.rows) == ("warning", 2)
+    assert [one.name for one in found.references] == ["payments"]
+    told = {loss.what: loss.why for loss in report.losses}
+    assert told["'singular test tests/off.sql'"] == "it is switched off (enabled: false)"
+    assert "templates of dbt other than ref()" in told["'singular test tests/macro.sql'"]
+    assert "a query begins with SELECT or WITH" in told["'singular test tests/written.sql'"]
+    assert not any("other.sql" in what or "is_even" in what for what in told)
+
+
+def test_folders_of_singular_tests_are_those_of_the_project(project):
+    found, _ = imported(project("checks", "test-paths: [checks]\n"), dataset="customers")
+    (rule,) = found.rules
+    assert rule.check.condition == "id is null"
+
+
+def test_a_property_file_without_a_project_has_generic_tests_only(project, tmp_path):
+    path = project()
+    (tmp_path / "dbt_project.yml").unlink()
+    found, _ = imported(path, dataset="orders")
+    assert [rule.id for rule in found.rules] == ["id.required"]

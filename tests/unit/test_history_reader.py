@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 import quality
-from quality import anomalies, cli
+from quality import anomalies, cli, history_reader
+from quality.anomaly.values import Batch, Point, Series
 from quality.errors import EngineError, StorageError, UsageError
 from quality.model import BatchStatus, Decision
 from quality.rule_types.rules import AnomalySettings
 from quality.storage import layout
 from quality.storage.store import LocalStore
-from tests.past import add
+from tests.past import START, add
 
 
 @pytest.fixture
@@ -49,6 +52,17 @@ def test_batches_are_what_the_detector_takes(root):
         "Completeness(price)": 1002,
         "Size(*)": None,
     }
+
+
+def test_a_strategy_looks_at_a_number_that_goes_with_a_sketch_only_when_told(root, monkeypatch):
+    values, mean = Series("Histogram", "c"), Series("Mean", "c")
+    days = [Batch(str(n), START + timedelta(days=n), 9, {values: Point(5.0), mean: Point(5.0)}) for n in range(20)]
+    monkeypatch.setattr(history_reader, "batches", lambda *_given: days)
+    tested = Batch("today", START + timedelta(days=30), 9, {values: Point(500.0), mean: Point(5.0)})
+    settings = AnomalySettings(strategy="SimpleThreshold", arguments=(("upper", 100.0),))
+    assert anomalies.judged(root, "d", tested, settings).anomalies == ()
+    named = anomalies.judged(root, "d", tested, replace(settings, metrics=("Histogram",)))
+    assert [one.series for one in named.anomalies] == [values]
 
 
 def test_an_unknown_data_set_or_table_is_told(root):

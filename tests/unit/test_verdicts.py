@@ -254,6 +254,11 @@ def test_the_page_names_metrics_as_aws_does():
     (MetricKey("Column", "Compliance", "some id"), "in", "Column.a.ColumnValues.Compliance"),
     (MetricKey("Column", "Compliance", "some id"), "that", ""),
     (MetricKey("Column", "Kurtosis", "a"), "kurtosis", ""),
+    (MetricKey("Dataset", "CustomSQL", "some id"), "sql", "Dataset.*.CustomSQL"),
+    (MetricKey("Column", "Compliance", "some id"), "sql_rows", "Dataset.*.CustomSQL.Compliance"),
+    (MetricKey("Dataset", "RowCountMatch", "twin"), "row_count_match", "Dataset.twin.RowCountMatch"),
+    (MetricKey("Dataset", "DatasetMatch", "twin", "", (("key", "a"), ("of", "batch"))), "dataset_match", "Dataset.twin.DatasetMatch"),
+    (MetricKey("Dataset", "DatasetMatch", "twin", "", (("key", "a"), ("of", "either"))), "dataset_match", ""),
 ))  # fmt: skip
 def test_a_metric_has_the_name_of_aws(key, rule, name):
     assert aws_name(key, rule, "a") == name

@@ -25,12 +25,16 @@ AWS_NAMES = {
     "FileSize": "Dataset.*.FileSize.Compliance",
     "FileUniqueness": "Dataset.*.FileUniquenessRatio",
     "FileCount": "Dataset.*.FileCount",
+    "CustomSQL": "Dataset.*.CustomSQL",
+    "RowCountMatch": "Dataset.{}.RowCountMatch",
+    "DatasetMatch": "Dataset.{}.DatasetMatch",
 }
 #: The share of rows that comply with a rule, by the type of the rule.
 AWS_COMPLIANCE = {
     "length": "Column.{}.LengthCompliance",
     "type": "Column.{}.ColumnDataType.Compliance",
     "date_format": "Column.{}.ColumnDataType.Compliance",
+    "sql_rows": "Dataset.*.CustomSQL.Compliance",
     **dict.fromkeys(
         (
             "values",
@@ -55,6 +59,9 @@ def aws_name(key: MetricKey, rule_type: str = "", column: str = "") -> str:
     has none."""
     if key.name == "Compliance":
         return AWS_COMPLIANCE.get(rule_type, "").format(column)
+    if dict(key.parameters).get("of") == "either":
+        # a share of what either side has, where AWS takes the rows of the batch
+        return ""
     name = AWS_NAMES.get(key.name, "").format(key.instance)
     return (
         name.replace("Column.", "Multicolumn.", 1)

@@ -274,7 +274,6 @@ MORE: Mapping[type[RuleType], Callable[[OurRule, Any, Conditions], list[Theirs]]
 }
 #: Why a rule type has no form in DQDL.
 WHY_NOT: Mapping[type[RuleType], str] = {
-    composition._Composition: "DQDL joins verdicts on the whole batch, and this is a verdict on each row",
     composition.NoneOfBatch: "a composite of DQDL denies nothing",
     files.FileCount: "DQDL does not count files",
     order.Coverage: "DQDL has no periods that must have rows",

@@ -24,16 +24,18 @@ from quality.rule_types import (
     paths,
     schema,
     statistics,
+    texts,
     uniqueness,
     values,
 )
-from quality.rule_types.base import MetricRule, RuleType
+from quality.rule_types.base import MetricRule, RowRule, RuleType
 from quality.rule_types.rules import Rule as OurRule
 from quality.rule_types.rules import RuleSet
 from quality.rulefile.dqdl import past
 from quality.rulefile.dqdl.kinds import is_date
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.more_of_dqdl import MORE, WHY_NOT, as_primary, of_composition, plainer
+from quality.rulefile.dqdl.predicates import test_of
 from quality.rulefile.dqdl.tree import (
     Between,
     Comparison,
@@ -94,6 +96,8 @@ def export(rule: OurRule, rules: RuleSet) -> list[Theirs]:
         return _schema(rule, rule.check, rules)
     if isinstance(rule.check, composition.BatchComposition):
         return [of_composition(rule, rule.check, lambda part: export(part, rules))]
+    if types := _types(rule.check):
+        return _of_types(rule, *types)
     plain = plainer(rule.check)
     if plain is not None:
         return export(replace(rule, check=plain), rules)
@@ -106,7 +110,16 @@ def export(rule: OurRule, rules: RuleSet) -> list[Theirs]:
     for kind, exporter in EXPORTERS.items():
         if isinstance(rule.check, kind):
             return exporter(rule, rule.check)
+    if isinstance(rule.check, RowRule):
+        return _of_predicate(rule, rules)
     raise Lost(f"DQDL has nothing like '{rule.check.type}'")
+
+
+def _of_predicate(rule: OurRule, rules: RuleSet) -> list[Theirs]:
+    """A rule about rows as a query for those that comply; their share is that of all rows, so that a filter leaves rows in."""
+    if rule.tolerance and (rule.where or rule.nulls == Nulls.SKIP):
+        raise Lost("the rows in its scope are not all rows, of which DQDL takes the share")
+    return _rows(rule, test_of(rule, rules))
 
 
 def _refuse_unknown(rule: OurRule) -> None:
@@ -311,10 +324,39 @@ def _length(rule: OurRule, check: values.Length) -> list[Theirs]:
 
 
 def _type(rule: OurRule, check: values.Type) -> list[Theirs]:
+    return _compared(rule, check.column, [Comparison("=", _type_name(check))], "ColumnDataType")
+
+
+def _type_name(check: values.Type) -> Text:
     name = check.is_.upper() if check.is_.startswith("decimal") else _DATA_TYPES.get(check.is_)
     if name is None:
         raise Lost(f"DQDL has no type '{check.is_}'")
-    return _compared(rule, check.column, [Comparison("=", Text(name))], "ColumnDataType")
+    return Text(name)
+
+
+def _types(check: RuleType) -> tuple[list[values.Type], bool] | None:
+    """The types of one column of which a value must have one, or with True none; None for another rule."""
+    if not isinstance(check, (composition.AnyOf, composition.NoneOf)):
+        return None
+    parts = [part for part in check.parts if isinstance(part, values.Type)]
+    alike = len(parts) == len(check.parts) and len({part.column for part in parts}) == 1
+    return (parts, isinstance(check, composition.NoneOf)) if alike else None
+
+
+def _of_types(rule: OurRule, parts: list[values.Type], negated: bool) -> list[Theirs]:
+    names, column = tuple(map(_type_name, parts)), parts[0].column
+    condition = Comparison("!=" if negated else "=", names[0]) if len(names) == 1 else Membership(names, negated)
+    if negated and rule.nulls == Nulls.PASS:
+        return _with_threshold(rule, [_made(rule, "ColumnDataType", (column,), condition)])
+    if negated and rule.nulls == Nulls.FAIL:
+        raise Lost("NULL passes '!=' in DQDL")
+    return _compared(rule, column, [condition], "ColumnDataType")
+
+
+def _date_format(rule: OurRule, check: texts.DateFormat) -> list[Theirs]:
+    format = Tag("format", Comparison("=", Text(check.pattern)))
+    made = _compared(rule, check.column, [Comparison("=", Text("Date"))], "ColumnDataType")
+    return [replace(one, tags=(format, *one.tags)) for one in made if isinstance(one, Rule)]
 
 
 def _that(rule: OurRule, check: custom.That) -> list[Theirs]:
@@ -383,6 +425,7 @@ EXPORTERS: dict[type[RuleType], Callable[[OurRule, Any], list[Theirs]]] = {
     values.ContainsMatch: _matches,
     values.Length: _length,
     values.Type: _type,
+    texts.DateFormat: _date_format,
     names.ColumnsExist: lambda _, check: [Rule("ColumnExists", (Parameter(name),)) for name in check.columns_],
     names.ColumnCount: lambda rule, check: [_made(rule, "ColumnCount", (), c) for c in conditions(check.bounds)],
     names.ColumnNames: lambda _, check: [Rule("ColumnNamesMatchPattern", (Parameter(check.pattern),))],

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from quality.model import Bounds, Location, Severity
 from quality.rule_types.rules import Rule as OurRule
-from quality.rule_types.rules import RuleSet, default_on_fail
+from quality.rule_types.rules import RuleSet, batches_asked, default_on_fail
 from quality.rule_types.schema import Malformed
 from quality.rule_types.verdicts import Term, Verdict
-from quality.rulefile.dqdl import printer
+from quality.rulefile.dqdl import printer, sections
+from quality.rulefile.dqdl.denied import joined, turned
 from quality.rulefile.dqdl.losses import Converted, Loss, Lost
 from quality.rulefile.dqdl.rules_of_dqdl import Theirs, export, templates_of
 from quality.rulefile.dqdl.signatures import ANALYZERS, MAX_LABEL_KEY, MAX_LABEL_VALUE, MAX_LABELS
@@ -38,15 +39,37 @@ class _Writing:
         asked = [rule for rule in written if rule.id not in silent and not _recorded(rule)]
         made = [converted for rule in asked if (converted := self.rule(rule)) is not None]
         measured = [found for rule in written if _recorded(rule) and (found := self.analyzer(rule)) is not None]
+        lost = len(asked) - len(made) + sum(map(_recorded, written)) - len(measured)
         head = {"Description": self.rules.description, "Owner": self.rules.owner}
+        head["observations.scope"] = self.anomalies(made)
         metadata = tuple(Entry(key, text) for key, text in head.items() if text)
+        measured += [sections.PROFILE] if self.rules.profile and self.rules.anomalies is None else []
+        for word in sections.placeless(self.rules):
+            self.lose(Location(self.rules.file, 1), f"'{word}'", "DQDL has no place for it")
         for rule in self.rules.rules:
             if isinstance(rule.check, Malformed):
                 self.lose(rule.location, f"rule '{rule.id}'", "DQDL sees a line only once it is read")
         text = printer.format(Document(metadata=metadata, rules=tuple(made), analyzers=tuple(measured) or None))
-        carried = len(made) + len(measured)
+        carried = sum(rule.id not in silent for rule in written) - lost
         total = len(written) - len(silent)
         return Converted(text, tuple(sorted(self.losses, key=lambda loss: loss.position)), carried, total)
+
+    def anomalies(self, made: list[Theirs]) -> str:
+        """Adds the rules that look for anomalies; 'ALL' where those of all metrics are told, and fail nothing."""
+        settings = self.rules.anomalies
+        if settings is None:
+            return ""
+        for name in settings.metrics:
+            try:
+                found = sections.detected(name, self.rules)
+                made += [] if found in made else [found]
+            except Lost as error:
+                self.lose(settings.location, f"anomalies of {name}", str(error))
+        if unsaid := ", ".join(sections.unsaid(settings)):
+            self.lose(settings.location, "'anomalies'", f"DQDL has no place for: {unsaid}", kept=True)
+        if not settings.metrics and settings.severity == Severity.ERROR:
+            self.lose(settings.location, "'anomalies'", "DQDL names each metric of which an anomaly fails the batch")
+        return "ALL" if not settings.metrics and settings.severity != Severity.ERROR else ""
 
     def analyzer(self, rule: OurRule) -> Rule | None:
         """The analyzer that measures what a rule records."""
@@ -66,6 +89,9 @@ class _Writing:
         except (Lost, ValueError) as error:
             self.lose(rule.location, f"rule '{rule.id}'", str(error))
             return None
+        if batches_asked(rule.check) and rule.min_history != 0:
+            why = "it waits for its history here, and Glue takes 0 for what is not there"
+            self.lose(rule.location, f"rule '{rule.id}'", why, kept=True)
         unsaid = ", ".join(_unsaid(rule))
         if unsaid:
             self.lose(rule.location, f"rule '{rule.id}'", f"DQDL has no place for: {unsaid}", kept=True)
@@ -86,9 +112,17 @@ class _Writing:
             return made[0] if len(made) == 1 else Composite("and", tuple(made))
         word, terms = term
         if word == "not":
-            raise Lost("a composite of DQDL denies nothing")
-        parts = tuple(self.composite(part, rules) for part in terms)
-        return parts[0] if len(parts) == 1 else Composite({"all": "and", "any": "or"}[word], parts)
+            return joined("and", [self.denied(part, rules) for part in terms])
+        return joined({"all": "and", "any": "or"}[word], [self.composite(part, rules) for part in terms])
+
+    def denied(self, term: Term, rules: Mapping[str, OurRule]) -> Theirs:
+        """What holds when a term of a verdict does not: DQDL has no word for it, and shares of rows have other bounds. Raises Lost."""
+        if isinstance(term, str):
+            return turned(self.composite(term, rules))
+        word, terms = term
+        if word == "not":
+            return joined("or", [self.composite(part, rules) for part in terms])
+        return joined("or" if word == "all" else "and", [self.denied(part, rules) for part in terms])
 
     def labels(self, rule: OurRule) -> tuple[Label, ...]:
         """The labels that DQDL takes."""

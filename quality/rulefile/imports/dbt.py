@@ -1,4 +1,5 @@
-"""The tests in property files of dbt (`schema.yml`) as rule files: generic tests of models, sources, seeds and snapshots.
+"""The tests in property files of dbt (`schema.yml`) as rule files: generic tests of models, sources, seeds and snapshots, and the singular
+tests of the project about the same model.
 
 A file may be about several of them; one becomes the rule file.
 """
@@ -14,6 +15,7 @@ from typing import Any
 from quality.errors import Problem, RuleFileError
 from quality.rulefile.dqdl.losses import Converted, Lost
 from quality.rulefile.dqdl.rules_of_ours import Entry, slug
+from quality.rulefile.imports import dbt_singular
 from quality.rulefile.imports.choosing import chosen
 from quality.rulefile.imports.counting import filtered
 from quality.rulefile.imports.dbt_other import usable
@@ -37,6 +39,7 @@ _UNHEARD = (
     "group",
     "alias",
 )
+_OFF = "it is switched off (enabled: false)"
 _CONDITION = re.compile(r"\s*(!=|>=|>)\s*(\d+)\s*")
 
 
@@ -47,8 +50,10 @@ def is_properties(tree: Node) -> bool:
 
 def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", root: str = "") -> Converted:
     """The rule file of one model, and what is not in it. Raises RuleFileError when there is no such model."""
-    tables = dict(_tables(tree))
-    tested = {name: node.line for name, node in tables.items() if any(True for _ in _tests(node)) or name == dataset}
+    tables, singular = dict(_tables(tree)), dbt_singular.by_model(file)
+    tested = {
+        n: node.line for n, node in tables.items() if any(True for _ in _tests(node)) or n in singular or n == dataset
+    }
     if not tables:
         raise RuleFileError([Problem(file, tree.line, f"a property file of dbt has one of {', '.join(SECTIONS)}")])
     name = chosen(file, tested, dataset, "tests")
@@ -58,6 +63,12 @@ def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", r
             writing.lose(line, other, "it is another data set; convert the file again with its name as --dataset")
     for column, node in _tests(tables[name]):
         _test(writing, column, node)
+    for test in singular.get(name, ()):
+        what = f"singular test {test.place}"
+        if test.config.get("enabled", "true").lower() == "false":
+            writing.lose(1, what, _OFF)
+        else:
+            writing.add(1, what, partial(dbt_singular.entries, test, name, _alerts))
     return writing.whole(input_path, root)
 
 
@@ -86,7 +97,7 @@ def _test(writing: Writing, column: str, node: Node) -> None:
     what = f"{name} of '{column}'" if column else name
     config = {**given, **_mapping(given.get("config"))}
     if str(config.get("enabled", True)).lower() == "false":
-        writing.lose(node.line, what, "it is switched off (enabled: false)")
+        writing.lose(node.line, what, _OFF)
         return
     writing.add(node.line, what, partial(entries, name, column, given))
 
