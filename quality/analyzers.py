@@ -317,12 +317,16 @@ class RatioOfSums(Analyzer):
 
 
 class Correlation(Analyzer):
-    """Pearson's correlation coefficient over rows in which neither column is NULL; NaN when a column does not vary."""
+    """Pearson's correlation coefficient over rows in which neither column is NULL, from -1 to 1; NaN when a column does not vary."""
 
     # Spark says NULL where Deequ says NaN
     native = "coalesce(corr(double({0}), double({1})), if(count({0}, {1}) > 0, double('NaN'), null))"
     deequ = ("column", "column2", "where")
     types = NUMERIC
+
+    def metric(self, found: Any) -> Metric:
+        """Within its ends: sums of rounded products are beyond them by a last digit."""
+        return Metric(self.key, found if found is None or found != found else min(max(found, -1.0), 1.0))
 
 
 class ApproxCountDistinct(Analyzer):

@@ -48,7 +48,8 @@ _NOTHING = lookback.Past((), ())
 
 @dataclass(frozen=True)
 class Backfilled:
-    """What became of a batch: one of MEASURED, KNOWN, JUDGED, FAILED; `passes` over it, as planned and as made."""
+    """What became of a batch: one of MEASURED, KNOWN, JUDGED, FAILED; `passes` over it, as planned and as made; `message` says why it
+    failed, or what could not be measured of it."""
 
     batch: str
     batch_time: datetime
@@ -173,15 +174,15 @@ def _measured(work: _Work, known: CommitRecord | None) -> Backfilled:
     }
     if known and known.fingerprints == prints:
         return Backfilled(rule_set.batch, work.batch_time, KNOWN, known.rows.get("input", 0))
-    batch = reader.read(files)
-    engine.launched.wide += batch.scans
-    batch = references.attach(batch)
-    with sized(work.spark, batch) as batch:
-        plan = engine.analyse(batch.frame, _alone(planned(engine, work.store, rule_set, batch, ())))
-        try:
+    read = reader.read(files)
+    engine.launched.wide += read.scans
+    try:
+        # what is kept of references is let go whatever fails
+        with sized(work.spark, references.attach(read)) as batch:
+            plan = engine.analyse(batch.frame, _alone(planned(engine, work.store, rule_set, batch, ())))
             findings = engine.measure(batch, plan)
-        finally:
-            engine.release()
+    finally:
+        engine.release()
     verdicts = verification.judge(findings.plan, findings.measured, batch.columns)
     metrics = with_profile((metric for verdict in verdicts for metric in verdict.metrics), findings.profile)
     if {*reader.pinned_now(batch)} != {*batch.files}:
@@ -207,7 +208,8 @@ def _measured(work: _Work, known: CommitRecord | None) -> Backfilled:
         work.store.delete(keys)
         raise
     passes = (plan.passes.wide + plan.passes.narrow, engine.launched.wide + engine.launched.narrow)
-    return Backfilled(rule_set.batch, work.batch_time, MEASURED, findings.measured.rows, len(rows), passes)
+    unread = "; ".join(f"not all is measured: {why}" for why in dict.fromkeys(batch.row.unanswered.values()))
+    return Backfilled(rule_set.batch, work.batch_time, MEASURED, findings.measured.rows, len(rows), passes, unread)
 
 
 def _alone(plan: Plan) -> Plan:

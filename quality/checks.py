@@ -297,14 +297,16 @@ def metric_check(rule: Rule, check: MetricRule, row: Row, well_formed: str) -> M
     analyzer = analyzer.fitted(row)
     for name in analyzer.columns:
         analyzer.check_type(name, row.type(name))
-    if isinstance(analyzer, Query):
+    if isinstance(analyzer, (Query, Compliance)):
         analyzer = replace(analyzer, instance=rule.id)
     if rule.group_by and analyzer.source not in _GROUPED:
         raise RuleDataError(f"{analyzer.name} is not measured in groups")
     references = tuple(row.ref(name) for name in analyzer.columns)
+    # what is counted is what is NULL
+    references = (f"if({analyzer.predicate}, true, null)",) if isinstance(analyzer, Compliance) else references
     scope = conjunction([well_formed, _where(rule)])
     key = _key_pass(analyzer.columns, row, [well_formed, _where(rule)]) if analyzer.source == "keys" else None
-    tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(references) == 1 else ""
+    tallied = analyzer.part_of_tally(row.type(analyzer.columns[0])) if len(analyzer.columns) == 1 else ""
     own = own_pass(analyzer, references, scope) if isinstance(analyzer, OwnAnalyzer) else None
     made = MetricCheck(rule, analyzer, scope, references, key, own, tallied)
     if isinstance(analyzer, Drift) and analyzer.reference:

@@ -23,6 +23,7 @@ from quality import drifting, element_scan, further, group_scan, queries
 from quality.analyzers import Analyzer
 from quality.backends.beside import beside
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
+from quality.backends.parsing import clock_problems
 from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
 from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck
@@ -37,7 +38,7 @@ from quality.planner import Plan
 from quality.profiles import Profile
 from quality.rule_types.base import RESERVED_PREFIX, MetricRule
 from quality.scan import Scan, Scanned
-from quality.sql import quote
+from quality.sql import names_clock, quote
 from quality.tally_scan import TallyScan
 from quality.verification import Counts, Measured, ratio_metric
 
@@ -130,6 +131,10 @@ class Engine:
         wanted += [(check.rule.id, [check.scope, *self._aggregate_texts(check)]) for check in metrics]
         errors: dict[str, str] = {}
         self._analyse(frame, wanted, errors)
+        for id, texts in wanted:
+            asked = [text for text in dict.fromkeys(texts) if id not in errors and names_clock(text)]
+            clock = [wrong for text in asked for wrong in clock_problems(frame.where(text), text)]
+            errors |= {id: clock[0]} if clock else {}
         return plan.without(errors)
 
     @staticmethod
@@ -327,7 +332,7 @@ class Engine:
         found = self.deequ.run(
             scan.projection(), [self.deequ.analyzer(c.analyzer, i) for (_, c), i in zip(wanted, inputs, strict=False)]
         )
-        metrics = {c.rule.id: Metric(c.analyzer.key, self.deequ.value(found[i])) for i, (_, c) in enumerate(wanted)}
+        metrics = {c.rule.id: c.analyzer.metric(self.deequ.value(found[i])) for i, (_, c) in enumerate(wanted)}
         return replace(scanned, metrics={**scanned.metrics, **metrics})
 
     def _bisect(self, batch: Batch, plan: Plan, error: BaseException) -> Scanned:

@@ -249,6 +249,13 @@ def _frame(engine: Engine, rule_set: RuleSet, cases: list[_Case], columns: tuple
     return Batch(raw.selectExpr(*selected), columns, Row(columns, helpers, zone), is_text, small=True)
 
 
+def frame_of(engine: Engine, rule_set: RuleSet, rows: Sequence[Mapping[str, Any]]) -> Batch:
+    """Rows as a batch of the rule set: read as examples are."""
+    case = _Case(Example("pass", tuple(rows), rule_set.rules[0].location), rule_set.rules)
+    batch = _frame(engine, rule_set, [case], _columns(rule_set, [case], {}))
+    return replace(batch, frame=batch.frame.drop(_EXAMPLE))
+
+
 def _text(value: Any) -> str | None:
     if value is None:
         return None

@@ -3,15 +3,17 @@
 Drift is against earlier batches too: their sketches of a column.
 
 What counts are the last k published batches with an earlier batch time, and in them the rule's own metric: the same name,
-columns, filter and parameters, in a rule with groups of the same group. A batch that has no value of it is none of those that `min_history` asks for.
+columns, filter and parameters, in a rule with groups of the same group. Names of columns compare without case, as Spark compares them,
+values of groups byte by byte. A batch that has no value of it is none of those that `min_history` asks for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from quality import drifting, history_reader
 from quality.anomaly.drift import merged
@@ -32,8 +34,31 @@ from quality.storage.store import Store
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_V = TypeVar("_V")
 #: Batches that are named one by one.
 _NAMED = 7
+
+
+class ByName(Mapping[Series, _V]):
+    """What is known of series, of each also by other cases of the names of its columns; where these are ambiguous, by the very names."""
+
+    def __init__(self, known: Mapping[Series, _V]) -> None:
+        self._known = known
+        self._folded = {_folded(one): value for one, value in known.items()}
+
+    def __getitem__(self, one: Series) -> _V:
+        return self._known[one] if one in self._known else self._folded[_folded(one)]
+
+    def __iter__(self) -> Iterator[Series]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def _folded(one: Series) -> Series:
+    segment: Any = sorted(((name.lower(), value) for name, value in one.segment), key=itemgetter(0))
+    return replace(one, instance=one.instance.lower(), segment=tuple(segment))
 
 
 @dataclass(frozen=True)
@@ -53,12 +78,12 @@ class Past:
 
     def groups(self, key: MetricKey, by: Sequence[str]) -> set[Group]:
         """The groups of these columns that have the metric in some batch."""
-        whole, names = _series(key), sorted(by)
+        whole, names = _folded(_series(key)), [name.lower() for name in by]
         return {
-            tuple(dict(one.segment)[name] for name in by)
+            tuple(dict(one.segment)[name] for name in names)
             for points in self.points
-            for one in points
-            if [name for name, _ in one.segment] == names and replace(one, segment=()) == whole
+            for one in map(_folded, points)
+            if [name for name, _ in one.segment] == sorted(names) and replace(one, segment=()) == whole
         }
 
 
@@ -106,8 +131,9 @@ def read(
     by_run, contents = history_reader.measured(store, records, spark, sketches=sketches)
     newest = [*reversed(records)]
     rows = [{Series("Size"): Point(float(record.rows.get("input", 0)))} for record in newest]
-    points = (known | by_run.get(record.run, {}) for known, record in zip(rows, newest, strict=True))
-    return Past(tuple(record.batch for record in newest), tuple(points), tuple(contents.get(r.run, {}) for r in newest))
+    points = (ByName(known | by_run.get(record.run, {})) for known, record in zip(rows, newest, strict=True))
+    content = tuple(ByName(contents.get(record.run, {})) for record in newest)
+    return Past(tuple(record.batch for record in newest), tuple(points), content)
 
 
 def _unread(check: MetricCheck, why: str) -> MetricCheck:

@@ -323,6 +323,7 @@ class RuleResult:
             "groups": [dict(group) for group in self.groups],
             "message": self.message,
             "location": self.location,
+            **({"metadata": dict(self.metadata)} if self.metadata else {}),
             **({"slice": dict(self.slice)} if self.slice else {}),
             **({"group_by": [*self.group_by], "group_counts": dict(self.group_counts)} if self.group_by else {}),
             **({"parts": [part.part_dict() for part in self.parts]} if self.parts else {}),

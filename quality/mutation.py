@@ -28,6 +28,9 @@ from quality.backends.sizing import one_task
 from quality.casts import text_as
 from quality.engine import Engine
 from quality.errors import EngineError, InputError, UsageError
+from quality.example_batch import good_batch, refuse_few
+from quality.example_batch import rows as rows_of_examples
+from quality.examples import BATCH
 from quality.keys import frequencies_of
 from quality.model import Column, RuleStatus
 from quality.mutants import DUPLICATES, NULLS, TABLE, TRUNCATED, Mutant, chosen, hit, mutants
@@ -46,6 +49,8 @@ from quality.storage.store import open_store
 #: Rows of the sample, and of all mutants together.
 ROWS, _MOST_ROWS, _LEAST_ROWS = 2_000, 400_000, 100
 SHARE, SEED = 0.05, 1
+#: What the batch is called that is made of them.
+_EXAMPLES = "of the examples"
 _ROW = RESERVED_PREFIX + "number"
 _MUTANT = RESERVED_PREFIX + "mutant"
 _HIT = RESERVED_PREFIX + "hit"
@@ -138,7 +143,7 @@ class Mutated:
 
 def mutate(
     rules: str | Path,
-    batch: str,
+    batch: str = "",
     *,
     input: str | None = None,
     variables: Mapping[str, Any] | None = None,
@@ -151,7 +156,8 @@ def mutate(
     spark: SparkSession | None = None,
     progress: Progress | None = None,
 ) -> Mutated:
-    """Which faults the rules would not catch in a batch that is good. At most `rows` of it are looked at, drawn by `seed`; a
+    """Which faults the rules would not catch in a batch that is good; without `batch` and `input` in one that is made of the examples
+    of the rules. At most `rows` of it are looked at, drawn by `seed`; a
     fault is in a `share` of them, where it is not of a kind that is in every row. Nothing is written. Raises UsageError
     before anything is read, InputError when there is no batch, EngineError when Spark gives up."""
     if not 0 < share <= 1:
@@ -159,8 +165,8 @@ def mutate(
     if rows < 1:
         raise UsageError(f"the number of rows must be at least 1, got {rows}")
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root, "dataset": dataset}
-    rule_set = load(rules, batch=layout.check_batch(batch), **given)
-    refuse_topic(rule_set)
+    rule_set = load(rules, batch=layout.check_batch(batch or BATCH), **given)
+    refuse_topic(rule_set) if batch or input else refuse_few(rule_set, len(rows_of_examples(rule_set.rules, seed)))
     told = progress or (lambda _words: None)
     if spark is None:
         told("starting Spark")
@@ -168,22 +174,27 @@ def mutate(
         refuse_unparsable(own.spark, rule_set)
         engine = Engine(own.spark, "spark")
         try:
-            return _mutated(engine, replace(rule_set, profile=False), batch, (rows, share, seed), told)
+            made = "" if batch or input else _EXAMPLES
+            return _mutated(engine, replace(rule_set, profile=False), made, (rows, share, seed), told)
         except (PySparkException, Py4JJavaError) as error:
             raise EngineError(f"Spark gave up on the faults: {reason(error)}") from error
         finally:
             engine.release()
 
 
-def _mutated(engine: Engine, rule_set: RuleSet, batch: str, how: tuple[int, float, int], told: Progress) -> Mutated:
+def _mutated(engine: Engine, rule_set: RuleSet, made: str, how: tuple[int, float, int], told: Progress) -> Mutated:
     store = open_store(rule_set.outputs.root, engine.spark)
     live = commit.live_records(store, rule_set.dataset)
     types, pinned = types_for(rule_set, live)
-    reader = Reader(engine.spark, rule_set.input, types, mentions_file(rule_set))
-    told("reading the batch")
-    read = reader.read(reader.pin())
-    at = resolve_batch_time(rule_set, datetime.now(timezone.utc))
     limit, share, seed = how
+    if made:
+        told("making a batch of examples")
+        read = good_batch(engine, store, rule_set, seed)
+    else:
+        reader = Reader(engine.spark, rule_set.input, types, mentions_file(rule_set))
+        told("reading the batch")
+        read = reader.read(reader.pin())
+    at = resolve_batch_time(rule_set, datetime.now(timezone.utc))
     sample, count, whole = _sample(engine.spark, read, limit, seed)
     if not count:
         raise InputError("the batch has no row that a fault could be put into")
@@ -193,7 +204,7 @@ def _mutated(engine: Engine, rule_set: RuleSet, batch: str, how: tuple[int, floa
         small = replace(read, frame=sample, small=True)
         linked = references.attach(small, counting=False)
         plan = planned(engine, store, rule_set, linked, pinned)
-        plan = lookback.with_past(plan, store, live, batch, at, engine.spark)
+        plan = lookback.with_past(plan, store, live, rule_set.batch, at, engine.spark)
         plan = many.measurable(linked, engine.analyse(linked.frame, plan))
         different = _different(sample, read.columns)
         found = mutants(read.columns, read.row.raw, _keys(plan), different, count, text=read.text)
@@ -203,7 +214,9 @@ def _mutated(engine: Engine, rule_set: RuleSet, batch: str, how: tuple[int, floa
         told(f"judging {len(found)} faults")
         every = replace(small, frame=_frame(sample, read, found, count, share, seed))
         references.within = (_MUTANT,)
-        return _judged(engine, plan, references.attach(every), found, (batch, count, whole, share, seed))
+        return _judged(
+            engine, plan, references.attach(every), found, (made or rule_set.batch, count, whole, share, seed)
+        )
 
 
 def _sample(spark: SparkSession, batch: Batch, limit: int, seed: int) -> tuple[DataFrame, int, bool]:

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 
 from quality import sql
 from quality.analyzers import NUMERIC, Query, base_type
-from quality.backends.parsing import query_problems
+from quality.backends.parsing import clock_problems, query_problems
 from quality.backends.reading import Batch
 from quality.checks import MetricCheck, reads
 from quality.errors import RuleDataError
@@ -103,7 +103,10 @@ def answered(batch: Batch, query: str, limit: str = "") -> Iterator[DataFrame]:
         places = {**dict.fromkeys(sql.RELATIONS, 0), **{q.reference: place for place, q in enumerate(asked, 1)}}
         # names of a WITH go before those of tables, also within what stands below it
         named = ", ".join(f"{sql.quote(name)} as (select * from {views[place]})" for name, place in places.items())
-        yield spark.sql(f"with {named} select * from (\n{query}\n) {limit}")
+        found = spark.sql(f"with {named} select * from (\n{query}\n) {limit}")
+        if wrong := clock_problems(found, query):
+            raise RuleDataError("; ".join(wrong))
+        yield found
     finally:
         for view in views:
             spark.catalog.dropTempView(view)

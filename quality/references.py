@@ -24,6 +24,7 @@ from quality.analyzers import FRACTIONAL, base_type
 from quality.backends import jdbc
 from quality.backends.pinning import PinnedFile, pinned_digest
 from quality.backends.reading import Batch, Reader, reason, with_file
+from quality.backends.sizing import BROADCAST_BYTES, extent
 from quality.checks import reads
 from quality.comparing import Side, as_type
 from quality.engine import Engine, in_words
@@ -221,8 +222,7 @@ class References:
             self.engine.kept.append(keys)
             self.engine.launched.narrow += 1
             self.engine.launched.shuffles += 1
-            if keys.count() <= BROADCAST_KEYS:
-                keys = F.broadcast(keys)
+            keys = _sent(keys)
         matches = [
             F.expr(batch.row.ref(column)) == F.col(name) for column, name in zip(link.columns, names, strict=True)
         ]
@@ -242,8 +242,7 @@ class References:
             times, others = reads(question.query)
             self.engine.launched.narrow += times + len(others)
             self.engine.launched.shuffles += 1
-            if keys.count() <= BROADCAST_KEYS:
-                keys = F.broadcast(keys)
+            keys = _sent(keys)
         matches = [
             F.expr(batch.row.ref(column)).eqNullSafe(F.col(name))
             for column, name in zip(told.columns, keys.columns, strict=True)
@@ -262,8 +261,8 @@ class References:
         self.engine.launched.shuffles += order.shuffles
         keys = keys.persist()
         kept.append(keys)
-        count = keys.count()
-        few = count <= ordering.BROADCAST_PLACES
+        count, size = extent(keys)
+        few = count <= ordering.BROADCAST_PLACES and size <= BROADCAST_BYTES
         return ordering.marked(frame, batch.row, order, self.within, keys, few=few) if count else unbroken
 
     def _repeated(self, batch: Batch, question: Repeated, names: list[str]) -> DataFrame:
@@ -298,6 +297,12 @@ class References:
         tests = [f"{name} is not null" for name in names]
         tests += [f"not isnan({name})" for name, kind in zip(names, kinds, strict=True) if kind in FRACTIONAL]
         return well_formed(found).selectExpr(*texts).where(conjunction(tests)).distinct()
+
+
+def _sent(keys: DataFrame) -> DataFrame:
+    """Keys as they are joined: sent to every executor where they are few and not too long."""
+    rows, size = extent(keys)
+    return F.broadcast(keys) if rows <= BROADCAST_KEYS and size <= BROADCAST_BYTES else keys
 
 
 def _marked(frame: DataFrame, keys: DataFrame, matches: Sequence[Column], marker: str) -> DataFrame:

@@ -59,10 +59,15 @@ class Scan:
         # every row is in the scope "true": the number of rows says it
         self.scope_bits = [scope for scope in dict.fromkeys(scopes) if scope != "true"]
         self.fail_bits = {c.rule.id: c.fails for c in plan.row_checks} if verdicts else {}
-        for check in plan.metric_checks:
-            if check.analyzer.source == "counts":
-                self.fail_bits[check.rule.id] = f"({check.scope}) and {check.references[0]} is null"
+        counted = [
+            check for check in plan.metric_checks if check.analyzer.source == "counts" and not self.tallies(check)
+        ]
+        self.fail_bits |= {c.rule.id: f"({c.scope}) and {c.references[0]} is null" for c in counted}
         self.metric_checks = [c for c in plan.metric_checks if c.analyzer.source == "scan" and c.analyzer.columns]
+
+    def tallies(self, _check: MetricCheck) -> bool:
+        """Whether a metric is a part of the tally of a column."""
+        return False
 
     def run(self) -> Scanned:
         """Make the pass. Raises what Spark raises."""
@@ -129,7 +134,7 @@ class Scan:
         analyzer = check.analyzer
         if self.by_deequ(check) and self.deequ:
             value = self.deequ.value(self.deequ.from_row(self.deequ.real(analyzer), row, start))
-            return Metric(analyzer.key, value)
+            return analyzer.metric(value)
         return metric_of(analyzer, self.batch.row.type(analyzer.columns[0]), row.get(start))
 
 

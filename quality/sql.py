@@ -6,6 +6,7 @@ have the last word before anything runs.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -124,6 +125,13 @@ AGGREGATES = frozenset(
 )
 _FORBIDDEN_WORDS = {"select", "from", "insert", "update", "delete", "drop", "create", "alter", "union"}
 _BARE_CLOCKS = {"current_timestamp", "current_date", "localtimestamp"}
+#: Words that Spark takes for the moment of reading where a text becomes a date or time, a zone may follow; 'epoch' is always the same.
+_CLOCK_WORDS = re.compile("now|today|tomorrow|yesterday", re.IGNORECASE)
+_CLOCK_WORD = re.compile(rf"\s*(?:{_CLOCK_WORDS.pattern})\b[ \t]*\S*\s*", re.IGNORECASE)
+_MOMENT_TYPES = {"date", "timestamp", "timestamp_ntz", "timestamp_ltz"}
+_MOMENT_CALLS = _MOMENT_TYPES | {
+    f"{prefix}to_{kind}" for prefix in ("", "try_") for kind in ("date", "timestamp", "timestamp_ntz", "timestamp_ltz")
+}
 
 
 def quote(name: str) -> str:
@@ -213,7 +221,9 @@ def query_problems(text: str) -> list[str]:
     brackets, functions that may not be used. What it reads is for Spark's parser to tell."""
     found = tokens(text)
     if not found or found[0].text.lower() not in ("select", "with"):
-        return ["a query begins with SELECT or WITH"]
+        near = difflib.get_close_matches(found[0].text.lower(), ("select", "with"), n=1) if found else []
+        meant = f"; did you mean {near[0].upper()} by '{found[0].text}'?" if near else ""
+        return [f"a query begins with SELECT or WITH{meant}"]
     wrong = _token_problems(found, "one query, not statements") + _bracket_problems(found)
     return wrong + [problem for problem in _word_problems(found, query=True) if problem not in wrong]
 
@@ -242,8 +252,38 @@ def _bracket_problems(found: list[Token]) -> list[str]:
     return [f"'{depth[-1]}' is not closed"] if depth else []
 
 
-def _word_problems(found: list[Token], *, query: bool = False) -> list[str]:
+def names_clock(text: str) -> bool:
+    """Whether a text in it would be the moment of reading, were it taken as a date or time."""
+    return _CLOCK_WORDS.search(text) is not None and any(map(_is_clock, tokens(text)))
+
+
+def _is_clock(token: Token) -> bool:
+    return token.kind == "string" and _CLOCK_WORD.fullmatch(token.text.lstrip("rR")[1:-1]) is not None
+
+
+def clock_problem(text: str) -> str:
+    """What is wrong with such a text."""
+    return f"{text} as a date or time depends on the clock; write {{{{ run_time }}}} or {{{{ batch }}}} instead"
+
+
+def _clock_problems(found: list[Token]) -> list[str]:
+    """Texts that are written as dates or times, and are the moment of reading."""
     wrong = []
+    for index, token in enumerate(found):
+        if not _is_clock(token):
+            continue
+        before = [one.text.strip("`").lower() for one in found[max(index - 2, 0) : index]]
+        after = [one.text.lower() for one in found[index + 1 : index + 4]]
+        typed = before[-1:] and before[-1] in _MOMENT_TYPES
+        called = before[-1:] == ["("] and before[0] in _MOMENT_CALLS
+        cast = any(after[: len(by)] == by and {*after[len(by) :][:1]} & _MOMENT_TYPES for by in (["as"], [":", ":"]))
+        if typed or called or cast:
+            wrong.append(clock_problem(token.text))
+    return wrong
+
+
+def _word_problems(found: list[Token], *, query: bool = False) -> list[str]:
+    wrong = _clock_problems(found)
     for index, token in enumerate(found):
         called = index + 1 < len(found) and found[index + 1] == Token("sign", "(")
         # a quoted name is a column, unless it is called; so is a name behind a dot

@@ -46,11 +46,14 @@ class TallyScan(Scan):
     def __init__(self, batch: Batch, plan: Plan, deequ: Deequ | None, tally: Tally, *, verdicts: bool = True) -> None:
         super().__init__(batch, plan, deequ, verdicts=verdicts)
         self.tally = tally
-        self.fail_bits = {c.rule.id: c.fails for c in plan.row_checks} if verdicts else {}
         self.metric_checks = [check for check in self.metric_checks if not check.tallied]
         self.profiled = plan.sketched(batch.columns)
         self.tallied = [check for check in plan.metric_checks if check.tallied]
         self._inputs = [*self._words(), *self._columns(), *self._measured()]
+
+    def tallies(self, check: MetricCheck) -> bool:
+        """Whether a metric is a part of the tally of a column."""
+        return bool(check.tallied)
 
     # inputs
 

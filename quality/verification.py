@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from quality.analyzers import Analyzer, Query
+from quality.analyzers import Analyzer, Compliance, Query
 from quality.checks import MetricCheck, RowCheck, part_id
 from quality.distributions import Drift
 from quality.elements import SOURCE as OF_ELEMENTS
@@ -350,7 +350,8 @@ def _missing(check: MetricCheck, metric: Metric, scope: int, *, secret: bool) ->
 
 def _counts_rows(check: MetricCheck) -> bool:
     # "at least 300 rows" is a fair question about no rows at all, unless a filter says which rows it means
-    return not check.analyzer.columns and (not check.rule.where or isinstance(check.analyzer, Match))
+    share = isinstance(check.analyzer, Compliance)
+    return not share and not check.analyzer.columns and (not check.rule.where or isinstance(check.analyzer, Match))
 
 
 def _is_moment(value: Any) -> bool:

@@ -7,8 +7,8 @@ that is written once: whatever was killed, the next start makes the windows that
 that was held and is published after its window was written is in none.
 
 What adds up: rows, shares of rows (completeness, compliance), sums, counts, smallest and largest values, and means where it is
-known of how many values. What does not (distinct values, keys, quantiles, deviations) is judged in each micro-batch alone, and
-is `not_applicable` here.
+known of how many values, and compositions of these. What does not (distinct values, keys, quantiles, deviations, groups) is judged in
+each micro-batch alone, and is `not_applicable` here; `quality lint` names it.
 """
 
 from __future__ import annotations
@@ -26,29 +26,19 @@ from quality.engine import Findings
 from quality.model import BatchStatus, Decision, Metric, MetricKey, OnFail, RowCounts, RuleResult, RuleStatus, Severity
 from quality.profiles import CARRIERS
 from quality.results import Context, RunResult
-from quality.rule_types.base import MALFORMED_LINE, MetricRule, Row
+from quality.rule_types.base import MALFORMED_LINE, Row
 from quality.rule_types.custom import SqlRows
-from quality.rule_types.rules import Outputs, Rule, RuleSet
+from quality.rule_types.rules import Outputs, RuleSet
 from quality.rulefile.streams import Window
+from quality.rulefile.windowed import ADDED, LARGEST, SHARES, SMALLEST, adds_up
 from quality.storage import commit, layout
 from quality.storage.commit import CommitRecord
 from quality.storage.store import Store
 from quality.verification import Counts, Measured, Outcome
 
-_ADDED = frozenset({"Size", "Sum", "ZerosCount", "NegativesCount", "NaNCount", "EmptyCount", "BlankCount"})
-_SMALLEST, _LARGEST = frozenset({"Minimum", "MinLength"}), frozenset({"Maximum", "MaxLength"})
-#: Shares of rows; other ratios (uniqueness) look at more than a row.
-_SHARES = frozenset({"Completeness", "Compliance", "PatternMatch", "DataType"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _METRIC = ("entity", "name", "instance", "filter", "parameters", "value", "exact", "numerator", "denominator")
 _RESULT = ("rule_id", "rows_in_scope", "failed_rows")
-
-
-def adds_up(rule: Rule) -> bool:
-    """Whether a rule about the batch can be judged on a window; then it says nothing about a single micro-batch."""
-    if not isinstance(rule.check, MetricRule) or rule.over:
-        return False
-    return rule.check.analyzer(rule.where).key.name in _ADDED | _SMALLEST | _LARGEST | _SHARES | {"Mean"}
 
 
 def of_micro_batch(rule_set: RuleSet) -> RuleSet:
@@ -153,7 +143,7 @@ def merged(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[MetricKey, Met
 
 
 def _merged(key: MetricKey, rows: Sequence[Mapping[str, Any]]) -> Metric | None:
-    if key.name in _SHARES:
+    if key.name in SHARES:
         if any(row["denominator"] is None for row in rows):
             return None
         part, whole = (sum(row[name] for row in rows) for name in ("numerator", "denominator"))
@@ -162,7 +152,7 @@ def _merged(key: MetricKey, rows: Sequence[Mapping[str, Any]]) -> Metric | None:
     if not values or any(value != value for value in values):
         return None
     how: Callable[[Any], Any] | None = (
-        sum if key.name in _ADDED else min if key.name in _SMALLEST else max if key.name in _LARGEST else None
+        sum if key.name in ADDED else min if key.name in SMALLEST else max if key.name in LARGEST else None
     )
     return Metric(key, how(values)) if how else None
 
@@ -269,11 +259,14 @@ def _measured(
     measured = {}
     for metric_check in plan.metric_checks:
         id, key = metric_check.rule.id, metric_check.analyzer.key
-        if key not in metrics or len(found.get(id, [])) < runs:
-            apart[id] = f"{key.name} of several micro-batches does not add up; judged in each of them"
+        # a part has no result of its own
+        whole = metric_check.part_of or id
+        if key not in metrics or len(found.get(whole, [])) < runs:
+            apart |= dict.fromkeys(
+                (id, whole), f"{key.name} of several micro-batches does not add up; judged in each of them"
+            )
         else:
-            measured[id] = metrics[key]
-    apart |= {rule.id: "a composition of metrics is judged in each micro-batch" for rule in plan.composed}
+            measured[id], scopes[id] = metrics[key], scopes[whole]
     for part in plan.group_passes:
         apart |= dict.fromkeys(part.rules, "groups of several micro-batches are not kept; judged in each of them")
     return Measured(rows, 0, counts, measured, scopes), apart

@@ -82,6 +82,10 @@ def judge(rule: Mapping[str, Any], rows: Sequence[Row], twins: Twins) -> Expecte
         arguments = {**arguments, "breaking": _breaking([rows[i] for i in inside], arguments)}
     if word in (*PREDICATES, *SEVERAL, *COMPOSITIONS):
         return _row_rule(rule, word, arguments, rows, inside, twins)
+    if word == "compliance":
+        said = twins[arguments["that"]]
+        rows = [{"said": said(rows[i]) or None} for i in inside]
+        return _metric_rule("completeness", {**arguments, "column": "said"}, "where" in rule, rows)
     return _metric_rule(word, arguments, "where" in rule, [rows[i] for i in inside])
 
 
@@ -935,7 +939,7 @@ ASKING_REFERENCES = frozenset({"exists_in", "row_count_match", "aggregate_match"
 QUERIES = frozenset({"sql", "sql_rows"})
 #: Every rule type that has an oracle here; `schema` is about columns and tested by hand.
 TYPES = frozenset(
-    {"malformed", *ROW_TYPES, *STATISTICS, "row_count", "completeness", "quantile"}
+    {"malformed", *ROW_TYPES, *STATISTICS, "row_count", "completeness", "compliance", "quantile"}
     | {*DISTRIBUTIONS, *ORDERS}
     | {"median", "iqr", "ratio_of_sums", "duplicate_rows"}
     | {"correlation", "uniqueness", "distinctness", "unique_value_ratio", "distinct_count"}

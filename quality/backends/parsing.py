@@ -8,13 +8,13 @@ from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from quality.backends.reading import reason
 from quality.errors import Problem, RuleFileError
 from quality.query_text import relations
 from quality.rule_types.rules import Reference, Rule, RuleSet
-from quality.sql import FORBIDDEN_FUNCTIONS, RELATIONS
+from quality.sql import FORBIDDEN_FUNCTIONS, RELATIONS, clock_problem, literal, names_clock
 
 
 def refuse_unparsable(spark: SparkSession, rule_set: RuleSet) -> None:
@@ -147,6 +147,35 @@ class _Parsed:
             yield f"calls {name}(), which {reason}"
         elif not self._functions.functionExists(self._function(name)):
             yield f"calls {name}(), which is none of Spark's own functions"
+
+
+def clock_problems(frame: DataFrame, text: str) -> list[str]:
+    """What of a frame depends on the clock, where `text`, which it was made of, holds a word such as 'now': it does where Spark
+    casts the word because it stands beside a date or time."""
+    if not names_clock(text):
+        return []
+    found = (literal for literal in _cast_texts(frame._jdf.queryExecution().analyzed()) if names_clock(literal))
+    return list(dict.fromkeys(map(clock_problem, found)))
+
+
+def _cast_texts(node: Any) -> Iterator[str]:
+    """The texts in a plan that become dates or times, as literals."""
+    for expression in _each(node.expressions()):
+        yield from _cast_texts_within(expression)
+    for child in _each(node.children()):
+        yield from _cast_texts(child)
+
+
+def _cast_texts_within(expression: Any) -> Iterator[str]:
+    kinds = {*_kinds(expression)}
+    if "Cast" in kinds and str(expression.dataType().typeName()) in ("date", "timestamp", "timestamp_ntz"):
+        child = expression.child()
+        if "Literal" in {*_kinds(child)} and str(child.dataType().typeName()) == "string":
+            yield literal(str(child.value()))
+    if kinds & {"SubqueryExpression", "PlanExpression"}:
+        yield from _cast_texts(expression.plan())
+    for child in _each(expression.children()):
+        yield from _cast_texts_within(child)
 
 
 def _kinds(thing: Any) -> Iterator[str]:

@@ -10,11 +10,14 @@ from typing import Any, cast
 
 from py4j.protocol import Py4JError
 from pyspark import StorageLevel
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
+from quality.analyzers import NUMERIC, TEMPORAL
 from quality.backends.footers import row_counts
 from quality.backends.reading import Batch
 from quality.errors import UsageError
+from quality.sql import quote
 
 #: A Spark setting: files of up to so many bytes together are a small batch. 0: none is.
 SMALL_BATCH = "spark.quality.smallBatchBytes"
@@ -31,6 +34,7 @@ KEPT_TEXT = "spark.quality.keptTextBytes"
 _KEPT_BYTES = 16 * 1024**3
 _KEPT_AT_ONCE = "spark.sql.inMemoryColumnarStorage.batchSize"
 _KEPT_VALUES = 400_000
+_FIXED = (*NUMERIC, *TEMPORAL, "boolean")
 
 _ONE_TASK: Mapping[str, str] = {"spark.sql.adaptive.enabled": "false"}
 _INTERPRETED: Mapping[str, str] = {
@@ -111,3 +115,25 @@ def stored_rows(spark: SparkSession, batch: Batch) -> int | None:
         return sum(row_counts(spark, [file.path for file in batch.files]))
     except Py4JError:
         return None
+
+
+#: What a batch is joined with is sent to every executor up to so many bytes: the driver holds all of it meanwhile.
+BROADCAST_BYTES = 64 * 1024 * 1024
+_ROW_BYTES, _VALUE_BYTES = 24, 8
+
+
+def extent(frame: DataFrame) -> tuple[int, int]:
+    """How many rows a frame has, and about how many bytes they take in memory. One job."""
+    widths = [_width(field.dataType.simpleString(), quote(field.name)) for field in frame.schema.fields]
+    found = frame.agg(F.count(F.lit(1)), F.expr(f"coalesce(sum({' + '.join([f'{_ROW_BYTES}L', *widths])}), 0L)"))
+    rows, size = found.collect()[0]
+    return int(rows), int(size)
+
+
+def _width(kind: str, reference: str) -> str:
+    if kind in _FIXED:
+        return f"{_VALUE_BYTES}L"
+    if kind.startswith("decimal"):
+        return f"{2 * _VALUE_BYTES}L"
+    text = reference if kind in ("string", "binary") else f"cast({reference} as string)"
+    return f"{_VALUE_BYTES}L + coalesce(octet_length({text}), 0)"

@@ -73,7 +73,8 @@ def _backfill(options: argparse.Namespace) -> int:
 
 
 def _line(found: Backfilled) -> str:
-    about = f"{found.rows:,} rows, {found.metrics:,} metrics" if found.metrics else found.message
+    counted = f"{found.rows:,} rows, {found.metrics:,} metrics" if found.metrics else ""
+    about = "; ".join(filter(None, (counted, found.message)))
     return f"{found.batch:24}  {found.batch_time:%Y-%m-%d %H:%M:%S}  {found.state}{': ' if about else ''}{about}"
 
 

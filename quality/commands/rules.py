@@ -44,6 +44,7 @@ def add_lint(commands: Any) -> None:
 
 def _lint(options: argparse.Namespace) -> int:
     from quality.rulefile.lint import expanded, lint
+    from quality.rulefile.syntax import note
 
     given = rule_options(options)
     given |= {"input_path": given.pop("input"), "dataset": options.dataset, "references": references(options)}
@@ -59,7 +60,8 @@ def _lint(options: argparse.Namespace) -> int:
             print(f"{warning} (warning)", file=sys.stderr)
         if report.rule_set:
             rules = "1 rule" if len(report.rule_set.rules) == 1 else f"{len(report.rule_set.rules)} rules"
-            print(f"{'# ' if options.expand else ''}{report.file}: {rules}, no mistakes")
+            said = note(report.rule_set.rules)
+            print(f"{'# ' if options.expand else ''}{report.file}: {rules}, no mistakes{f'; {said}' if said else ''}")
             print(expanded(report), end="") if options.expand else None
     wrong = sum(len(report.problems) for report in reports)
     if wrong and not options.json:

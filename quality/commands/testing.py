@@ -29,7 +29,7 @@ def add_test(commands: Any) -> None:
     parser.add_argument(
         "--mutate",
         action="store_true",
-        help="put faults into a good batch, one at a time, and list those no rule catches",
+        help="put faults into a good batch, one at a time, and list those no rule catches; without --batch and --input into one made of examples",
     )
     parser.add_argument("--input", metavar="PATH", help="--mutate: read this instead of the file's input")
     parser.add_argument("--root", metavar="PATH", help="--mutate: look for earlier batches here")
@@ -71,8 +71,6 @@ def _test(options: argparse.Namespace) -> int:
 def _mutate(options: argparse.Namespace) -> int:
     if len(options.rules) > 1 or options.junit:
         raise UsageError("--mutate takes one rule file" + (", and writes no JUnit XML" if options.junit else ""))
-    if not options.batch and not options.input:
-        raise UsageError("--mutate reads a batch that is good: say which by --batch, or by --input where it lies")
     from quality.examples import BATCH
     from quality.mutation import mutate
     from quality.progress import Progress
@@ -82,7 +80,7 @@ def _mutate(options: argparse.Namespace) -> int:
     with Progress(sys.stderr, quiet=options.json) as progress:
         mutated = mutate(
             options.rules[0],
-            options.batch or BATCH,
+            options.batch or (BATCH if options.input else ""),
             input=options.input,
             variables=variables(options),
             root=options.root,

@@ -206,6 +206,19 @@ def _pairs(group: Mapping[str, Any]) -> str:
     return ", ".join(f"{clean(name, 60)}={'NULL' if value is None else figure(value)}" for name, value in pairs)
 
 
+def about(rule: Rule) -> str:
+    """What the rule file says about the rule to people: `why; owner: ann@example.com; tags: a, b`; empty without anything."""
+    said: Mapping[str, Any] = rule.get("metadata") or {}
+    labels = said.get("labels") or {}
+    parts = [
+        clean(said.get("description"), 300),
+        *(f"{word}: {clean(said[word], 120)}" for word in ("owner", "dimension") if said.get(word)),
+        f"tags: {listing([str(tag) for tag in said['tags']], 10)}" if said.get("tags") else "",
+        ", ".join(f"{clean(name, 60)}: {clean(value, 120)}" for name, value in labels.items()),
+    ]
+    return "; ".join(filter(None, parts))
+
+
 def slice_text(rule: Rule) -> str:
     """What most failing rows of a rule have in common; empty when that is not known."""
     return clean((rule.get("slice") or {}).get("message"))

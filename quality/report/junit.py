@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from quality.report import (
     Result,
     Rule,
+    about,
     anomaly_text,
     clean,
     group_text,
@@ -101,7 +102,15 @@ def _detail(rule: Rule) -> str:
     groups.append(more_groups(rule, 20))
     return "\n".join(
         filter(
-            None, [clean(rule.get("message")), numbers(rule), slice_text(rule), *groups, clean(rule.get("location"))]
+            None,
+            [
+                clean(rule.get("message")),
+                numbers(rule),
+                slice_text(rule),
+                about(rule),
+                *groups,
+                clean(rule.get("location")),
+            ],
         )
     )
 

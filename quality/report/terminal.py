@@ -18,6 +18,7 @@ from quality.report import (
     UNEXPLAINED,
     Result,
     Rule,
+    about,
     all_tolerated,
     anomaly_text,
     clean,
@@ -185,7 +186,7 @@ def _verdicts(result: Result) -> list[Line]:
 
 def _rule(rule: Rule) -> list[Line]:
     lines = [_first_line(rule)]
-    lines += [Line("    ", slice_text(rule), hang=6)] if slice_text(rule) else []
+    lines += [Line("    ", text, hang=6) for text in (slice_text(rule), about(rule)) if text]
     lines += [Line("    ", text, hang=6) for text in _groups(rule)]
     return lines + ([Line(f"    {clean(rule['location'])}", "", "dim", 4)] if rule.get("location") else [])
 

@@ -301,6 +301,26 @@ def parse_bounds(words: Mapping[str, Any], term: Callable[[Any], Scalar | Formul
     return Bounds(tuple(fixed.items()), past)
 
 
+def parse_share_bounds(words: Mapping[str, Any]) -> Bounds:
+    """Bounds of a share, which may be percentages: from 0 to 1, as no share is anything else."""
+    return parse_bounds({word: _share(word, value) for word, value in words.items()})
+
+
+def _share(word: str, value: Any) -> Any:
+    if word == "between" and isinstance(value, list):
+        return [_one_share(word, end) for end in value]
+    return value if word in ("between", "within", "record") else _one_share(word, value)
+
+
+def _one_share(word: str, value: Any) -> Any:
+    is_percentage = isinstance(value, str) and re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*%\s*", value)
+    number = float(Decimal(value.strip()[:-1]) / 100) if is_percentage else value
+    number = _number_from_text(number) if isinstance(number, str) else number
+    if isinstance(number, (int, float, Decimal)) and not isinstance(number, bool) and not 0 <= number <= 1:
+        raise ValueError(f"'{word}' must be between 0 and 1 or a percentage, as it bounds a share, got {value}")
+    return number
+
+
 def parse_value_bounds(words: Mapping[str, Any]) -> Bounds:
     """Bounds of values, which may be texts such as 'last call'."""
     return parse_bounds(words, _comparand)
@@ -457,4 +477,5 @@ TYPES = Kind(parse_types, {"type": "object", "additionalProperties": {"type": "s
 PAIR = Kind(_pair, BOUND_SCHEMAS["between"])
 #: The comparison words stand beside the other arguments, so this kind is given all of them at once.
 BOUNDS = Kind(parse_bounds, {}, role="bounds")
+SHARE_BOUNDS = Kind(parse_share_bounds, {}, role="bounds")
 VALUE_BOUNDS = Kind(parse_value_bounds, {}, role="bounds")

@@ -442,6 +442,7 @@ class SchemaRule(BatchRule):
     """A batch rule judged from the columns of the batch alone."""
 
     ungrouped = "every group of rows has the same columns"
+    unfiltered = "does not go with it: it is about columns, which are those of all rows"
     #: Whether it compares with the columns of the published batch before this one, not with those of `columns:`.
     from_past: ClassVar[bool] = False
     #: Where its bounds come from, when from earlier batches; why they do not apply yet, or cannot be told.

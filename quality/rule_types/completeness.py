@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from quality.analyzers import TEXTUAL, Analyzer, Completeness, base_type
 from quality.errors import RuleDataError
 from quality.model import Bounds, Scalar
-from quality.rule_types.args import BOUNDS, COLUMN, VALUES, arg
+from quality.rule_types.args import COLUMN, SHARE_BOUNDS, VALUES, arg
 from quality.rule_types.base import MetricRule, Row, RowRule
 from quality.rule_types.values import NotIn
 from quality.sql import literal
@@ -118,10 +118,11 @@ class NoPlaceholder(RowRule):
 
 @dataclass(frozen=True)
 class CompletenessBounds(MetricRule):
-    """The share of rows in scope whose value is not NULL lies within bounds, from 0 to 1."""
+    """The share of rows in scope whose value is not NULL lies within bounds: from 0 to 1, or percentages. NaN and an empty text
+    are values."""
 
     column: str = arg(COLUMN, "the column")
-    bounds: Bounds = arg(BOUNDS, "bounds of the share")
+    bounds: Bounds = arg(SHARE_BOUNDS, "bounds of the share")
 
     type = "completeness"
     example = "completeness: {column: email, at_least: 0.98}"

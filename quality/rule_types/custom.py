@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quality.analyzers import Analyzer, Query
+from quality.analyzers import Analyzer, Compliance, Query
 from quality.model import Bounds
 from quality.query_text import condition, relations
-from quality.rule_types.args import BOUNDS, COLUMNS, QUERY, SQL, arg, choice
+from quality.rule_types.args import BOUNDS, COLUMNS, QUERY, SHARE_BOUNDS, SQL, arg, choice
 from quality.rule_types.base import MetricRule, Row, RowRule
 from quality.rule_types.questions import Question, Relation, Returned
 from quality.sql import quote
@@ -32,6 +32,32 @@ class That(RowRule):
     def requirement(self) -> str:
         """As the reasons say it."""
         return f"must satisfy: {self.expression}"
+
+
+@dataclass(frozen=True)
+class ComplianceBounds(MetricRule):
+    """The share of rows in scope for which a Spark SQL expression is true lies within bounds: of one value, of a bin of a
+    histogram, of rows of some kind. NULL is not true. The batch is judged, not its rows: for those there is `that`. What is compared
+    with earlier batches is the share of the rule with this id."""
+
+    that: str = arg(SQL, "an expression over one row")
+    bounds: Bounds = arg(SHARE_BOUNDS, "bounds of the share")
+
+    type = "compliance"
+    about_several = True
+    example = "compliance: {that: amount >= 100 and amount < 200, between: [10%, 30%]}"
+
+    def analyzer(self, where: str) -> Analyzer:
+        """Deequ's Compliance."""
+        return Compliance((), where, predicate=self.that)
+
+    def requirement(self) -> str:
+        """The bounds, and of what."""
+        return f"{super().requirement()}: the share of rows that satisfy {self.that}"
+
+    def expected(self) -> str:
+        """The bounds, and of what."""
+        return f"{super().expected()}: the share of rows that satisfy {self.that}"
 
 
 @dataclass(frozen=True)
@@ -139,6 +165,10 @@ class RowsReturned(CustomSql):
     def expected(self) -> str:
         """How many may be, and what would tell them."""
         return f"{self.bounds}; {self.untold}"
+
+
+# as the steward wrote it; the type is registered by its own class alone
+RowsReturned.type = SqlRows.type
 
 
 def asked_by(query: str) -> tuple[Relation, ...]:

@@ -9,7 +9,19 @@ from quality import distributions
 from quality.analyzers import Analyzer
 from quality.formulas import MOST_BATCHES
 from quality.model import Bounds, Scalar
-from quality.rule_types.args import BOUNDS, COLUMN, COLUMNS, TEXT, VALUES, Kind, arg, choice, parse_text, shown
+from quality.rule_types.args import (
+    BOUNDS,
+    COLUMN,
+    COLUMNS,
+    SHARE_BOUNDS,
+    TEXT,
+    VALUES,
+    Kind,
+    arg,
+    choice,
+    parse_text,
+    shown,
+)
 from quality.rule_types.base import MetricRule, Row
 from quality.rule_types.questions import Question, Spread
 from quality.rule_types.values import listed
@@ -63,7 +75,7 @@ class TopValueRatioBounds(MetricRule):
     of. Takes a pass of its own, with a shuffle of the column."""
 
     column: str = arg(COLUMN, "the column")
-    bounds: Bounds = arg(BOUNDS, "bounds of the share")
+    bounds: Bounds = arg(SHARE_BOUNDS, "bounds of the share")
 
     ungrouped = "it is measured over the whole batch, in a pass of its own"
     type = "top_value_ratio"

@@ -17,6 +17,7 @@ from quality.rule_types.args import (
     BOUNDS,
     FLAG,
     REGEX,
+    SHARE_BOUNDS,
     TEXT,
     JsonSchema,
     Kind,
@@ -362,7 +363,7 @@ class FileUniqueness(FileRule):
     """The share of files whose bytes no other file has lies within bounds. Every file is read once, in a stream, for its
     hash. With `names` no two may share a name either."""
 
-    bounds: Bounds = arg(BOUNDS, "bounds of the share")
+    bounds: Bounds = arg(SHARE_BOUNDS, "bounds of the share")
     algorithm: str = arg(choice(*ALGORITHMS), f"the hash: {', '.join(ALGORITHMS)}", "SHA-256")
     names: bool = arg(FLAG, "whether a name that another file has counts as a duplicate too", False)
 

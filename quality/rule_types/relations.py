@@ -15,6 +15,7 @@ from quality.rule_types.args import (
     BOUNDS,
     COLUMN,
     COLUMNS,
+    SHARE_BOUNDS,
     TEXT,
     Kind,
     arg,
@@ -22,6 +23,7 @@ from quality.rule_types.args import (
     parse_bounds,
     parse_columns,
     parse_number,
+    parse_share_bounds,
     parse_text,
     shown,
 )
@@ -78,6 +80,7 @@ _PAIRS_SCHEMA = {
 _PAIRS = Kind(_parse_pairs, _PAIRS_SCHEMA, role="types")
 _NEAR = Kind(_parse_near, {"type": "object", "additionalProperties": {"type": ["number", "string"]}}, role="types")
 #: Bounds of a share; without a word it must be 1.
+_PART = Kind(lambda words: parse_share_bounds(words) if words else _ALL, SHARE_BOUNDS.schema, SHARE_BOUNDS.role)
 _SHARE = Kind(lambda words: parse_bounds(words) if words else _ALL, BOUNDS.schema, BOUNDS.role)
 
 
@@ -190,10 +193,11 @@ class SchemaMatch(_Match):
     which has none."""
 
     reference: str = arg(TEXT, "the name of the reference")
-    bounds: Bounds = arg(_SHARE, "bounds of the share; by default it is 1", _ALL)
+    bounds: Bounds = arg(_PART, "bounds of the share; by default it is 1", _ALL)
     types: str = arg(choice("fail", "allow"), "a column of both has two types", "fail")
 
     type = "schema_match"
+    unfiltered = "does not go with it: it is about columns, which are those of all rows"
     main = "reference"
     example = "schema_match: {reference: airports, types: allow, at_least: 0.9}"
 
@@ -219,7 +223,7 @@ class DatasetMatch(_Match):
         _PAIRS, "the columns that pair rows, or a mapping of columns of the batch to those of the reference"
     )
     reference: str = arg(TEXT, "the name of the reference")
-    bounds: Bounds = arg(_SHARE, "bounds of the share; by default it is 1", _ALL)
+    bounds: Bounds = arg(_PART, "bounds of the share; by default it is 1", _ALL)
     columns_: tuple[tuple[str, str], ...] = arg(
         _PAIRS, "the columns that are compared, or a mapping as of `key`; by default all that both have", ()
     )

@@ -8,7 +8,7 @@ from typing import ClassVar
 from quality import analyzers
 from quality.analyzers import Analyzer
 from quality.model import Bounds
-from quality.rule_types.args import BOUNDS, COLUMN, COLUMNS, FLAG, Kind, arg, parse_number
+from quality.rule_types.args import BOUNDS, COLUMN, COLUMNS, FLAG, Kind, arg, parse_number, parse_ratio
 from quality.rule_types.base import MetricRule
 
 
@@ -123,7 +123,8 @@ class ZerosCount(_ColumnStatistic):
 
 
 class Minimum(_ColumnStatistic):
-    """The smallest value lies within bounds: a number, a date or a timestamp."""
+    """The smallest value lies within bounds: a number, a date or a timestamp. NULL is left out; NaN counts as larger than any
+    number."""
 
     type = "min"
     metric = analyzers.Minimum
@@ -131,7 +132,8 @@ class Minimum(_ColumnStatistic):
 
 
 class Maximum(_ColumnStatistic):
-    """The largest value lies within bounds: a number, a date or a timestamp."""
+    """The largest value lies within bounds: a number, a date or a timestamp. NULL is left out; NaN counts as larger than any
+    number, and satisfies no bound."""
 
     type = "max"
     metric = analyzers.Maximum
@@ -139,7 +141,7 @@ class Maximum(_ColumnStatistic):
 
 
 class MinLength(_ColumnStatistic):
-    """The length in characters of the shortest value lies within bounds."""
+    """The length in characters of the shortest value lies within bounds. NULL is left out, an empty text has length 0."""
 
     type = "min_length"
     metric = analyzers.MinLength
@@ -147,7 +149,7 @@ class MinLength(_ColumnStatistic):
 
 
 class MaxLength(_ColumnStatistic):
-    """The length in characters of the longest value lies within bounds."""
+    """The length in characters of the longest value lies within bounds. NULL is left out, an empty text has length 0."""
 
     type = "max_length"
     metric = analyzers.MaxLength
@@ -155,10 +157,8 @@ class MaxLength(_ColumnStatistic):
 
 
 def _parse_q(value: object) -> float:
-    number = float(parse_number(value))
-    if not 0 <= number <= 1:
-        raise ValueError(f"must be from 0 to 1, got {value}")
-    return number
+    is_percentage = isinstance(value, str) and value.strip().endswith("%")
+    return parse_ratio(value) if is_percentage else parse_ratio(parse_number(value))
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Quantile(MetricRule):
     in proportion, and takes memory for every distinct value. NULL is left out."""
 
     column: str = arg(COLUMN, "the column")
-    q: float = arg(Kind(_parse_q, {"type": "number", "minimum": 0, "maximum": 1}), "which quantile, from 0 to 1")
+    q: float = arg(Kind(_parse_q, {"type": ["number", "string"]}), "which quantile, from 0 to 1 or a percentage")
     bounds: Bounds = arg(BOUNDS, "bounds of the quantile")
     exact: bool = arg(FLAG, "count every value instead of sketching them", False)
 
@@ -198,8 +198,11 @@ class Correlation(MetricRule):
         return analyzers.Correlation(self.columns_, where)
 
     def problem(self) -> str:
-        """A correlation is of two columns."""
-        return "" if len(self.columns_) == 2 else f"a correlation is of two columns, got {len(self.columns_)}"
+        """A correlation is of two columns, and from -1 to 1."""
+        if len(self.columns_) != 2:
+            return f"a correlation is of two columns, got {len(self.columns_)}"
+        beyond = [bound for _, bound in self.bounds.terms if isinstance(bound, (int, float)) and not -1 <= bound <= 1]
+        return f"a correlation lies between -1 and 1, the bound is {beyond[0]}" if beyond else ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from quality.analyzers import (
     UniqueValueRatio,
 )
 from quality.model import Bounds
-from quality.rule_types.args import BOUNDS, COLUMNS, FLAG, arg
+from quality.rule_types.args import BOUNDS, COLUMNS, FLAG, SHARE_BOUNDS, arg
 from quality.rule_types.base import KeyRule, MetricRule
 
 
@@ -56,7 +56,7 @@ class UniquenessBounds(MetricRule):
     left out."""
 
     columns_: tuple[str, ...] = arg(COLUMNS, "the columns of the key")
-    bounds: Bounds = arg(BOUNDS, "bounds of the share")
+    bounds: Bounds = arg(SHARE_BOUNDS, "bounds of the share")
 
     type = "uniqueness"
     example = "uniqueness: {columns: email, at_least: 0.99}"
@@ -73,7 +73,7 @@ class DistinctnessBounds(MetricRule):
     it tells a column of many values from a key, and never proves a key."""
 
     columns_: tuple[str, ...] = arg(COLUMNS, "the columns of the key")
-    bounds: Bounds = arg(BOUNDS, "bounds of the share")
+    bounds: Bounds = arg(SHARE_BOUNDS, "bounds of the share")
     approximate: bool = arg(FLAG, "estimate instead of counting; one column only", False)
 
     type = "distinctness"
@@ -91,10 +91,11 @@ class DistinctnessBounds(MetricRule):
 
 @dataclass(frozen=True)
 class UniqueValueRatioBounds(MetricRule):
-    """Keys that occur once, as a share of the distinct keys, lie within bounds."""
+    """Keys that occur once, as a share of the distinct keys, lie within bounds. Rows whose key is NULL, in all its parts, are
+    left out."""
 
     columns_: tuple[str, ...] = arg(COLUMNS, "the columns of the key")
-    bounds: Bounds = arg(BOUNDS, "bounds of the share")
+    bounds: Bounds = arg(SHARE_BOUNDS, "bounds of the share")
 
     type = "unique_value_ratio"
     example = "unique_value_ratio: {columns: session, at_least: 0.1}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,14 +43,17 @@ def interpret(
     input_path: str | None,
     root: str | None,
     run_time: str,
+    further: Callable[[Sequence[Rule]], Iterable[Problem]] | None = None,
 ) -> RuleSet:
-    """The rule set as of `run_time` (ISO 8601 with its zone). Raises RuleFileError with every mistake found."""
+    """The rule set as of `run_time` (ISO 8601 with its zone). Raises RuleFileError with every mistake found, also with what
+    `further` finds in rules, those with a mistake of their own among them."""
     problems = Problems()
     problems.unknown_keys(tree, SECTIONS, "section")
     _check_version(tree, problems)
     dataset = _dataset(tree, problems)
     source = Input() if _misspelt(tree, "input") else sections.read_input(tree, problems, input_path)
-    rules = _rules(tree, problems, source)
+    reader = RuleReader(problems, tree.mapping.get("defaults"))
+    rules = _rules(tree, reader, source)
     _refuse_clashes(rules, problems)
     _refuse_unknown(rules, problems)
     columns = _column_types(tree, rules)
@@ -87,6 +90,7 @@ def interpret(
             **canonical_references(tree),
         },
     )
+    problems.found += further((*rules, *reader.refused)) if further else ()
     if problems.found:
         raise RuleFileError(problems.found)
     return rule_set
@@ -121,8 +125,7 @@ def _dataset(tree: Node, problems: Problems) -> str:
     return text
 
 
-def _rules(tree: Node, problems: Problems, source: Input) -> list[Rule]:
-    reader = RuleReader(problems, tree.mapping.get("defaults"))
+def _rules(tree: Node, reader: RuleReader, source: Input) -> list[Rule]:
     rules = _key_rule(tree, reader)
     rules += _column_rules(tree, reader)
     rules += _listed_rules(tree, reader)

@@ -11,12 +11,14 @@ import yaml
 
 from quality.errors import Problem, RuleFileError, UsageError
 from quality.rule_types.args import arguments, yaml_name
-from quality.rule_types.custom import SqlRows
+from quality.rule_types.custom import ComplianceBounds, SqlRows
 from quality.rule_types.rules import Rule, RuleSet
 from quality.rulefile.interpret import interpret
 from quality.rulefile.loader import Source, read
 from quality.rulefile.nodes import core_scalar, parse
 from quality.rulefile.ruleforms import JUDGING
+from quality.rulefile.syntax import doubts, syntax_problems
+from quality.rulefile.windowed import of_windows
 
 
 @dataclass(frozen=True)
@@ -54,57 +56,30 @@ def lint(
         how: Any = {"dataset": dataset, "input_path": input_path, "references": references}
         source = read(path, batch=batch, variables=variables, allow_env=allow_env, **how)
         given: Any = {"batch": batch, "input_path": source.input_path, "root": root, "run_time": source.run_time}
-        rule_set = interpret(source.tree, path, source.variables, **given)
+        rule_set = interpret(source.tree, path, source.variables, **given, further=syntax_problems)
     except RuleFileError as error:
         return LintReport(path, error.problems, (), None)
     except UsageError as error:
         return LintReport(path, (Problem(path, 1, str(error).removeprefix(f"{path}: ")),), (), None)
-    unparsable = tuple(_syntax_problems(rule_set))
-    return LintReport(path, unparsable, tuple(_warnings(rule_set)), None if unparsable else rule_set, source)
+    return LintReport(path, (), tuple(_warnings(rule_set)), rule_set, source)
 
 
 def mistakes(text: str, file: str = "rules.yml") -> tuple[Problem, ...]:
     """The mistakes of a rule file that is not stored yet."""
     try:
         source = read(file, tree=parse(text, file))
-        rule_set = interpret(
-            source.tree, file, source.variables, batch=None, input_path=None, root=None, run_time=source.run_time
-        )
+        given: Any = {"batch": None, "input_path": None, "root": None, "run_time": source.run_time}
+        interpret(source.tree, file, source.variables, **given, further=syntax_problems)
     except RuleFileError as error:
         return error.problems
-    return tuple(_syntax_problems(rule_set))
-
-
-def _syntax_problems(rule_set: RuleSet) -> list[Problem]:
-    """Expressions that are no Spark SQL, when sqlglot (extra `cli`) is there to tell; else Spark's parser tells at run."""
-    try:
-        import sqlglot
-    except ImportError:
-        return []
-    problems = []
-    for rule in rule_set.rules:
-        for text in (rule.where, *rule.check.expressions()):
-            if not text or "{{" in text:
-                continue
-            try:
-                sqlglot.parse_one(text, read="spark")
-            except RecursionError:
-                problems.append(_at(rule, "the expression is nested too deep"))
-            except sqlglot.errors.SqlglotError as error:
-                where: dict[str, Any] = next(iter(getattr(error, "errors", [])), {})
-                what = str(where.get("description", "cannot be parsed")).rstrip(".")
-                # its own classes mean nothing to a reader
-                what = "something is missing" if "<class" in what else what
-                near = f" near '{where['highlight']}'" if where.get("highlight") else ""
-                problems.append(_at(rule, f"'{text}' is not Spark SQL: {what}{near}"))
-    return problems
+    return ()
 
 
 def _warnings(rule_set: RuleSet) -> list[Problem]:
-    found = []
+    found = [*doubts(rule_set.rules), *of_windows(rule_set)]
     for rule in rule_set.rules:
         # a row that a query returns is one of which the condition is true
-        for text in () if isinstance(rule.check, SqlRows) else rule.check.expressions():
+        for text in () if isinstance(rule.check, (SqlRows, ComplianceBounds)) else rule.check.expressions():
             if "cast(" in text.lower():
                 found.append(
                     _at(

@@ -168,6 +168,7 @@ class RuleReader:
 
     def __init__(self, problems: Problems, defaults: Node | None) -> None:
         self.problems = problems
+        self.refused: list[Rule] = []  # with a mistake that is told, for who looks for more
         self.defaults: dict[str, Any] = {}
         if defaults is not None and defaults.value is not None:
             self._read_defaults(defaults)
@@ -281,6 +282,7 @@ class RuleReader:
         check, canonical = self._check(kind, given, at)
         values = self._modifiers(type(check) if check else kind, modifiers)
         if check is None or len(self.problems.found) > before:
+            self.refused += [] if check is None else [self._rule(check, values, canonical, at)]
             return []
         values, wrong = with_min_history(check, values, given=modifiers)
         if wrong:
@@ -321,7 +323,9 @@ class RuleReader:
                 if not _misspelt(given, named, names):
                     self._note_missing(kind, word, argument, at)
                 continue
-            value = self.problems.parsed(node, _label(kind, word), argument.metadata["kind"].parse, None)
+            # beside SQL that is wrong something else may be wrong as well, and is told with it
+            unread = str(node.plain()) if argument.metadata["kind"].role in ("sql", "query") else None
+            value = self.problems.parsed(node, _label(kind, word), argument.metadata["kind"].parse, unread)
             values[argument.name] = value
             if is_required(argument) or node.waits or value != argument.default:
                 canonical[word] = node.plain(canonical=True) if node.waits else plain(value)

@@ -126,6 +126,23 @@ def test_mistakes_are_told(place, path, batches, error, message):
         backfill(place.rules(path=path), batches, spark=place.spark)
 
 
+def test_a_reference_that_is_missing_is_told_of_every_batch_and_keeps_nothing_else_back(place):
+    gone = f"references: {{gone: {{path: {place.directory}/gone.csv, options: {{header: true}}}}}}"
+    file = place.rules(
+        "- row_count_match: {reference: gone}\n- exists_in: {columns: k, reference: gone}\n- mean: {column: x, above: 0}",
+        path="{{ batch }}.csv", input="options: {header: true}\nschema: {k: int, x: double}", top=gone,
+    )  # fmt: skip
+    # what was measured without it is measured again once it is there
+    for _ in range(2):
+        found = backfill(file, DAYS[:2], root=str(place.directory / "fourth"), spark=place.spark)
+        assert [(one.state, one.rows) for one in found] == [(MEASURED, 11)] * 2
+        assert all(one.message.startswith("not all is measured: reference 'gone': no file matches") for one in found)
+        assert all(one.message.count("gone'") == 1 for one in found)
+    assert {row["name"] for row in quality.History(str(place.directory / "fourth"), "d").metrics().to_pylist()} >= {
+        "Mean"
+    }
+
+
 def test_the_command_tells_every_batch(place, capsys, monkeypatch):
     monkeypatch.setattr("quality.backfill.session", lambda *_given, **_more: session(place.spark))
     words = ["history", "backfill", str(rules(place)), "--root", str(place.directory / "third"), "--since", DAYS[3]]

@@ -6,15 +6,18 @@ The pairs come from the registry. What lint takes stands in one rule file, and o
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import quality
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import BatchRule, KeyRule, MetricRule, RowRule, SchemaRule
+from quality.rule_types.base import BatchRule, KeyRule, MetricRule, RowRule
 from quality.rule_types.files import FileRule
 from quality.rule_types.verdicts import Verdict
 from quality.rulefile.lint import lint
@@ -138,11 +141,96 @@ def is_allowed(kind: str, variant: str) -> bool:
     return word == "on_fail" or carries(PLAIN[kind], word)
 
 
+#: A reference, by column; of `g` the values that rows must have.
+KEYS: dict[str, list[Any]] = {"g": ["a", None, "zz"], "i": [0, 5, 5]}
+_OF_GROUPS = Counter(row["g"] for row in MIXED_ROWS)
+#: Of the types that the oracle does not know: a rule about rows as another that it knows.
+ASKING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "exists_in": ({"columns": ["g"], "reference": "keys"}, {"in": {"column": "g", "values": ["a", "zz"]}}),
+    "date_format": ({"column": "s", "pattern": "dd.MM.yyyy"}, {"in": {"column": "s", "values": ["01.01.2020"]}}),
+    "sql_rows": ({"query": "select g from this group by g having count(*) > 12", "key": "g"}, {"that": "few of the group"}),
+    "sql_rows filter": ({"query": "select i from {{ this }} where i > 1"}, {"that": "not above"}),
+}  # fmt: skip
+MORE_TWINS = {
+    **TWINS,
+    "few of the group": lambda row: _OF_GROUPS[row["g"]] <= 12,
+    "not above": lambda row: row["i"] is None or row["i"] <= 1,
+}
+HOLDS, FAILS, SILENT = "passed", "failed", "not_applicable"
+#: Rules about the batch: what their status is, whatever they carry.
+ABOUT_BATCH: dict[str, tuple[dict[str, Any], str]] = {
+    "row_count_match": ({"reference": "keys", "at_least": 1}, HOLDS),
+    "aggregate_match": ({"column": "i", "reference": "keys", "below": 0}, FAILS),
+    "schema_match": ({"reference": "keys"}, FAILS),
+    "dataset_match": ({"key": "i", "reference": "keys", "at_least": 0.5}, FAILS),
+    "sql": ({"query": "select count(*) from {{ this }}", "equals": len(MIXED_ROWS)}, HOLDS),
+    "schema": ({"declared": {"i": "long"}, "extra": "allow"}, FAILS),
+    "schema_change": ({"added": "fail"}, SILENT),
+    "column_count": ({"equals": len(MIXED)}, HOLDS),
+    "column_names": ({"pattern": "[a-z]"}, FAILS),
+    "column_order": ({"columns": ["i", "l", "g"]}, HOLDS),
+    "columns_absent": ({"columns": ["ssn", "I"]}, FAILS),
+    "columns_exist": ({"columns": ["i", "G"]}, HOLDS),
+    "file_count": ({"equals": 1}, HOLDS),
+    "file_freshness": ({"at_least": "2020-01-01"}, HOLDS),
+    "file_match": ({"hashes": ["00"]}, FAILS),
+    "file_size": ({"above": "1 GB"}, FAILS),
+    "file_uniqueness": ({"equals": 1}, HOLDS),
+    "verdict": ({"not": ["always"]}, FAILS),
+}
+
+
 def test_every_type_stands_in_the_matrix():
-    schema = {word for word, kind in REGISTRY.items() if issubclass(kind, (SchemaRule, FileRule, Verdict))}
-    assert set(PLAIN) == set(REGISTRY) - schema - ELSEWHERE - oracle.ASKING_REFERENCES - oracle.QUERIES - {
-        "date_format"
-    }
+    assert set(PLAIN) | {*ASKING} - {"sql_rows filter"} | {*ABOUT_BATCH} == set(REGISTRY) - ELSEWHERE
+
+
+def test_what_looks_beyond_the_rows_carries_every_modifier_too(spark, tmp_path):
+    data = write_parquet(tmp_path / "data.parquet", MIXED, MIXED_ROWS)
+    pq.write_table(pa.table(KEYS), tmp_path / "keys.parquet")
+    rules: list[dict[str, Any]] = [{"row_count": {"above": 0}, "id": "always"}]
+    asked: list[dict[str, Any]] = []
+    told: dict[str, tuple[str, str, dict[str, Any]]] = {}
+    for kind, (body, like) in ASKING.items():
+        word, barred = kind.split()[0], ("nulls", "nan") if "sql_rows" in kind else ()
+        for number, group in enumerate(TOGETHER):
+            carried = {k: v for one in group for k, v in MODIFIERS[one].items() if k not in barred}
+            name = f"{kind} {number}"
+            rules.append({word: body, **carried, "name": name})
+            asked.append(
+                {
+                    **like,
+                    **{k: v for k, v in carried.items() if k not in METADATA},
+                    "name": name.replace(" ", "-").replace("_", "-"),
+                }
+            )
+    for kind, (body, status) in ABOUT_BATCH.items():
+        for number, group in enumerate((("where", "severity", "keep"), ("hold", "metadata"))):
+            carried = {k: v for one in group for k, v in MODIFIERS[one].items()}
+            if REGISTRY[kind].unfiltered or issubclass(REGISTRY[kind], (FileRule, Verdict)):
+                carried.pop("where", None)
+            name = f"{kind}-{number}".replace("_", "-")
+            told[name] = kind, status, carried
+            rules.append({kind: body, **carried, "name": name})
+    file = write_rules(tmp_path, str(data), rules, {"references": {"keys": {"path": str(tmp_path / "keys.parquet")}}})
+    result = quality.run(file, BATCH, spark=spark)
+    assert result.exit_code in (1, 4), result.data["message"]
+    (commit,) = (tmp_path / "root" / "commits" / "awkward").rglob("*.json")
+    record = json.loads(commit.read_text(encoding="utf-8"))
+    expected = {rule["name"]: oracle.judge(rule, MIXED_ROWS, MORE_TWINS) for rule in asked}
+    for name, found in expected.items():
+        check_rule(result.rule(name), found)
+    check_sides(Done(result, record, tmp_path / "root", asked, MIXED_ROWS, expected), list(MIXED))
+    for name, (kind, status, carried) in told.items():
+        entry = result.rule(name)
+        severity = carried.get("severity", "error")
+        on_fail = carried.get("on_fail", "hold" if severity == "error" else "keep")
+        assert (entry["type"], entry["status"], entry["severity"], entry["on_fail"]) == (
+            kind,
+            status,
+            severity,
+            on_fail,
+        ), entry["message"]
+        assert entry.get("metadata", {}) == {word: carried[word] for word in METADATA if word in carried}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -160,7 +248,7 @@ def test_a_modifier_goes_or_does_not_go_with_schema_and_malformed_too(tmp_path, 
     rules = [{"schema": {"extra": "fail"}, **MODIFIERS[variant]}, {"malformed": True, **MODIFIERS[variant]}]
     said = refusals(tmp_path / "rules.yml", rules)
     wrong = {
-        0: ("tolerance", "quarantine", "null fails", "null is skipped", "nan", "groups"),
+        0: ("where", "tolerance", "quarantine", "null fails", "null is skipped", "nan", "groups"),
         1: ("keep", "null fails", "null is skipped", "nan", "groups"),
     }
     assert set(said) == {index for index, words in wrong.items() if variant in words}

@@ -189,3 +189,41 @@ def test_a_typed_batch_keeps_its_types_and_its_nested_columns(quick, tmp_path):
 def test_what_cannot_be_done_is_said(quick, tmp_path, rows, how, error, message):
     with pytest.raises(error, match=message):
         mutate(written(tmp_path, rows), "2024-01-02", spark=quick, **how)
+
+
+EXAMPLES = """version: 1
+dataset: orders
+input: {path: nowhere.csv, options: {header: true}}
+columns:
+  id: {type: integer, required: true, unique: true}
+  amount: {type: "decimal(10,2)"}
+  country: {in: [SE, "NO", DK]}
+rules:
+  - above: {column: amount, value: 0}
+    examples: {pass: [{amount: 0.01}, {amount: 12.5}, {amount: 99}], fail: [{amount: 0}]}
+  - that: "country <> 'SE' or amount < 50"
+    name: cheap in Sweden
+    examples: {pass: [{country: SE, amount: 12.5}, {country: DK, amount: 99}, {country: "NO"}, {country: XX}]}
+  - required: id
+    name: numbered
+    examples: {pass: [{id: 1}, {id: 2}, {id: 3}, {id: 4}, {id: 5}, {id: 6}, {id: 7}]}
+outputs: {root: "ROOT"}
+"""
+
+
+def test_without_a_batch_one_is_made_of_the_examples(quick, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "orders.yml"
+    path.write_text(EXAMPLES.replace("ROOT", str(tmp_path / "out")), encoding="utf-8")
+    found = mutate(path, spark=quick)
+    # one row of each id, none with the country that another rule refuses
+    assert (found.rows, found.whole, found.not_judged) == (7, True, ())
+    told = {(one.mutant.column, one.mutant.fault): set(one.caught_by) for one in found.told}
+    assert told["id", "null"] == {"id.required", "numbered"}
+    assert told["amount", "sign"] == {"amount.above"}
+    assert told["country", "typo"] == {"country.in"}
+    assert told["(batch)", "duplicates"] == {"id.unique"}
+    assert "; batch of the examples, 7 rows, 5% of them with a fault" in render(found.to_dict())
+    path.write_text(EXAMPLES.replace("{id: 5}, {id: 6}, {id: 7}", "{id: 4}"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="make 4 rows that no rule fails; at least 5 would do"):
+        mutate(path, spark=quick)

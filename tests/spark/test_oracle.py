@@ -297,6 +297,7 @@ METRIC_RULES: list[dict[str, Any]] = [
         for up, down in (("i", "dec"), ("f", "i"), ("n", "i"), ("i", "n"), ("dec", "st.f"))
     ),
     {"duplicate_rows": {"at_most": 6}},
+    *({"compliance": {"that": text, "between": [0.3, 0.6]}} for text in ("i <= l", "i is not null or b", "d is null or d = d", "false")),
     *(
         {"freshness": {"column": column, "at_most": age, "as_of": as_of}}
         for column, age, as_of in (
@@ -881,6 +882,7 @@ def test_any_name_of_a_column_can_be_demanded_of(spark, tmp_path):
 
 EMPTY_RULES = numbered(
     [
+        {"compliance": {"that": "i >= 0", "equals": 1}},
         rows_of("required", "i"),
         rows_of("between", "d", range=[0, 1]),
         {"unique": {"column": "s"}},
@@ -946,6 +948,7 @@ GENERATED_RULES = numbered(
         *({word: {"column": "day", "above": "1000-01-01"}} for word in ("min", "max")),
         {"quantile": {"column": "i", "q": 0.5, "at_most": 0}},
         {"completeness": {"column": "s", "at_least": 0.5}, "where": "g = 'a'"},
+        {"compliance": {"that": "i >= 0", "at_least": 0.5}, "where": "g = 'a'"},
         {"min_length": {"column": "s", "at_least": 1}},
     ]
 )
@@ -963,6 +966,54 @@ def test_generated_rows_are_judged_as_the_oracle_judges_them(spark, tmp_path_fac
     for rule in GENERATED_RULES:
         check_rule(done.result.rule(rule["name"]), done.expected[rule["name"]])
     check_sides(done, list(GENERATED))
+
+
+def _found(value: Any, keys: Sequence[Any], *, nan: bool) -> bool:
+    if isinstance(value, float) and math.isnan(value):
+        return nan and any(isinstance(key, float) and math.isnan(key) for key in keys)
+    return value is not None and value in [key for key in keys if key is not None]
+
+
+@pytest.mark.full
+@settings(
+    max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=[*HealthCheck]
+)  # fmt: skip
+@given(rows=FRAMES, others=FRAMES, places=st.lists(st.integers(0, 11), max_size=6))
+def test_generated_rows_are_found_in_references_and_returned_by_queries(spark, tmp_path_factory, rows, others, places):
+    folder = tmp_path_factory.mktemp("asked")
+    columns = {name: (kind, None) for name, (kind, _) in GENERATED.items()}
+    data = write_parquet(folder / "data.parquet", columns, rows)
+    # some keys are those of rows
+    keys = [*others, *(rows[place % len(rows)] for place in places)]
+    write_parquet(folder / "keys.parquet", columns, keys)
+    rules: list[dict[str, Any]] = []
+    expected: dict[str, oracle.Expected] = {}
+    for name in ("d", "dec", "s", "ts"):
+        known = [key[name] for key in keys]
+        missing = {i for i, row in enumerate(rows) if not _found(row[name], known, nan=False)}
+        nulls = {i for i, row in enumerate(rows) if row[name] is None}
+        body = {"columns": [name], "reference": "keys"}
+        rules.append({"exists_in": body, "nulls": "fail", "name": f"{name} fail"})
+        expected[f"{name}-fail"] = oracle._rows(rules[-1], range(len(rows)), missing)
+        rules.append({"exists_in": body, "nulls": "skip", "name": f"{name} skip"})
+        expected[f"{name}-skip"] = oracle._rows(
+            rules[-1], [i for i in range(len(rows)) if i not in nulls], missing - nulls
+        )
+        # in a join NaN equals NaN, and NULL nothing
+        query = f"select t.{name} from this t left anti join keys k on t.{name} = k.{name}"
+        rules.append({"sql_rows": {"query": query, "key": name}, "name": f"{name} query"})
+        left = {i for i, row in enumerate(rows) if not _found(row[name], known, nan=True)}
+        expected[f"{name}-query"] = oracle._rows(rules[-1], range(len(rows)), left)
+    more = {"references": {"keys": {"path": str(folder / "keys.parquet")}}}
+    file = write_rules(folder, str(data), rules, more)
+    result = quality.run(file, BATCH, spark=spark)
+    assert result.exit_code != 3, result.data["message"]
+    (commit,) = (folder / "root" / "commits" / "awkward").rglob("*.json")
+    for name, found in expected.items():
+        check_rule(result.rule(name), found)
+    named = [{**rule, "name": rule["name"].replace(" ", "-")} for rule in rules]
+    record = json.loads(commit.read_text(encoding="utf-8"))
+    check_sides(Done(result, record, folder / "root", named, rows, expected), list(GENERATED))
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)

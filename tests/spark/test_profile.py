@@ -298,6 +298,12 @@ def test_copies_among_many_rows_are_told_by_a_sample(spark):
     assert 4_096 <= looked_at - copies <= row_samples.COUNTED
     share = again / (rows + again)
     assert few.duplicate_ratio == pytest.approx(share, abs=4 * math.sqrt(share / looked_at))
+    # of many tasks each hands on its part
+    by_many = quality.profile(whole.repartition(80))
+    assert by_many.doubled is not None
+    assert 4_096 <= by_many.doubled[1] - by_many.doubled[0] <= row_samples.COUNTED
+    assert 1_024 <= len(row_samples.read(by_many.sample or b"").times) <= 2_048
+    assert by_many.duplicate_ratio == pytest.approx(share, abs=4 * math.sqrt(share / by_many.doubled[1]))
     assert 1_024 <= len(sampled.times) <= 2_048
     assert [*sampled.columns] == ["n"], "an identifier's values are not kept"
     assert set(Counter(sampled.columns["n"].tolist()).values()) <= {*range(90, 400)}

@@ -49,6 +49,7 @@ NO_NUMBER = {
     "select n from this where false": "must give one row, it gave none",
     "select count(nowhere) from this": "column 'nowhere' is not in the data",
     "select max(cast(raise_error(g) as int)) from this": "",
+    "select count(*) from this where cast(g as date) < 'tomorrow'": "'tomorrow' as a date or time depends on the clock",
 }
 
 
@@ -64,6 +65,9 @@ def test_a_query_gives_what_pandas_gives_and_nothing_else_is_a_number(spark, tmp
         f"- name: no {number}\n  severity: info\n  sql: {{query: {json.dumps(query)}, at_least: 0}}"
         for number, query in enumerate(NO_NUMBER)
     ]
+    # a word is one unless it stands beside a date or time
+    rules += ["- {name: word, that: \"g <> 'now'\"}", "- {name: clock, that: \"cast(g as timestamp) < ' NOW '\"}"]
+    rules += ["- {name: scope, row_count: {equals: 0}, where: \"cast(g as date) > 'today'\"}"]
     rules.append('- any: [{sql: {query: "select count(*) from this", above: 40}}, {row_count: {equals: 40}}]')
     before = {table.name for table in spark.catalog.listTables()}
     result = place.run(
@@ -74,10 +78,16 @@ def test_a_query_gives_what_pandas_gives_and_nothing_else_is_a_number(spark, tmp
     for number, told in enumerate(NO_NUMBER.values()):
         status, message = found[f"no-{number}"]
         assert (status, told in message) == ("error", True), message
-    assert found["any"][0] == "passed"
-    # two names, two readings; three of those that give no number are not begun
+    assert (found["any"][0], found["word"][0]) == ("passed", "passed")
+    for name, text in (("clock", "' NOW '"), ("scope", "'today'")):
+        assert found[name][0] == "error"
+        assert (
+            found[name][1]
+            == f"could not tell: {text} as a date or time depends on the clock; write {{{{ run_time }}}} or {{{{ batch }}}} instead"
+        )
+    # two names, two readings; four of those that give no number are not begun
     planned, actual = (result.data["passes"][which]["narrow"] for which in ("planned", "actual"))
-    assert (planned, actual) == (19, 16)
+    assert (planned, actual) == (20, 16)
     assert {table.name for table in spark.catalog.listTables()} == before
     place.conserves(41)
 

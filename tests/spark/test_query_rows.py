@@ -166,6 +166,8 @@ def test_the_rows_that_fail_are_those_that_sqlite_tells(place):
     for name, (_, (status, message)) in OTHERWISE.items():
         said = found[ids[name]]
         assert (said["status"], message.format(joined=joined) in said["message"]) == (status, True), said["message"]
+    # as it was written, also where it is judged as one about the batch
+    assert {found[id]["type"] for id in ids.values()} == {"sql_rows"}
     reasons = {n: tuple(ids[name] for name in RULES if n in failing[name]) for n in range(1, len(ROWS) + 1)}
     expected = Counter((held(dict(zip(COLUMNS, row, strict=True))), reasons[n]) for n, row in enumerate(ROWS, 1))
     quarantined = Counter(

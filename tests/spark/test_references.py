@@ -16,6 +16,7 @@ import pytest
 
 import quality
 from quality import references
+from quality.backends.sizing import extent
 from quality.errors import QualityError
 from quality.examples import judge_examples
 from quality.passes import describe_pass
@@ -92,10 +93,10 @@ def written(place, result, side):
 
 
 @pytest.mark.full("small-joined", "large-broadcast", "large-joined")
-@pytest.mark.parametrize("limit", (1_000_000, 0), ids=["broadcast", "joined"])
+@pytest.mark.parametrize("limit", (2**26, 0), ids=["broadcast", "joined"])
 @pytest.mark.parametrize("size", ("small", "large"))
 def test_exactly_the_rows_without_a_match_fail_under_every_null_policy(place, monkeypatch, limit, size):
-    monkeypatch.setattr(references, "BROADCAST_KEYS", limit)
+    monkeypatch.setattr(references, "BROADCAST_BYTES", limit)
     rules, expected = [], {}
     for reference in ("typed", "text"):
         for ours, theirs in CASES:
@@ -279,6 +280,17 @@ def test_examples_are_held_against_the_references_as_they_are(place):
     (tested,) = judge_examples([place.write([known, gone])], spark=place.spark)
     assert [told.found for told in tested.told] == ["pass", "pass", "fail", "error"]
     assert "reference 'gone': no file matches" in tested.told[-1].message
+
+
+def test_what_is_sent_to_executors_is_counted_in_bytes_too(quick, tmp_path):
+    texts = ["", None, "ä" * 1000, "x" * 50]
+    table = {"s": texts, "n": [1, None, 3, 4], "d": [Decimal("1.5")] * 4, "a": [["y" * 300]] * 4, "o.d `d": texts}
+    pq.write_table(pa.table(table), tmp_path / "keys.parquet")
+    frame = quick.read.parquet(str(tmp_path / "keys.parquet"))
+    rows, size = extent(frame)
+    least = 2 * sum(len((text or "").encode()) for text in texts) + 4 * 300
+    assert (rows, least < size < 2 * least) == (4, True)
+    assert extent(frame.limit(0)) == (0, 0)
 
 
 def test_failing_rows_that_were_shuffled_are_not_said_to_be_of_a_file(place, monkeypatch):

@@ -322,10 +322,21 @@ def test_windows_add_up_micro_batches_and_judge_the_rules_about_the_batch(place)
     for number in values:
         os.utime(place.directory / "in" / f"{number}.csv", (1e9 + number, 1e9 + number))
     text = "- row_count: {at_least: 3}\n- sum: {column: amount, below: 30}\n- mean: {column: amount, at_least: 0}\n- distinct_count: {column: amount, at_least: 1}"
+    text += (
+        "\n- {name: either, any: [{sum: {column: amount, above: 30}}, {compliance: {that: amount > 2, equals: 0.25}}]}"
+    )
+    text += "\n- {name: both, all: [{row_count: {equals: 4}}, {max: {column: id, at_most: 31}}]}"
+    text += "\n- {name: mixed, any: [{row_count: {equals: 4}}, {distinct_count: {column: id, equals: 2}}]}"
+    # a rule that windows do not judge decides in each micro-batch
+    text += "\n- {name: grouped, mean: {column: amount, at_most: 14}, group_by: [id], where: amount is not null, on_fail: keep}"
     top = f"{COLUMNS}\nprofile: true\nstream: {{max_files: 1, window: 2}}"
     found, _ = streamed(place, text, top=top)
     # two rows would not be enough, and the sum of 10 and 20 is too much: each micro-batch is published all the same
     assert (found.batches, found.windows, found.exit_code) == (5, 2, 1)
+    third = json.loads((place.root / records(place.root, "d", f"{found.stream}-000000002")[-1]["result"]).read_text())
+    judged = {rule["id"]: (rule["status"], rule["severity"]) for rule in third["rules"]}
+    assert (judged["grouped"], judged["mixed"]) == (("failed", "error"), ("passed", "error"))
+    assert judged["both"] == ("failed", "info")
     folder = place.root / "commits" / "d.windows"
     names = sorted(path.name for path in folder.iterdir())
     assert names == [f"{found.stream}-00000000{first}-00000000{first + 1}" for first in (0, 2)]
@@ -338,7 +349,11 @@ def test_windows_add_up_micro_batches_and_judge_the_rules_about_the_batch(place)
     assert [one["row_count"][0] for one in told] == ["passed", "passed"]
     assert [one["amount.sum"][0] for one in told] == ["passed", "failed"]
     assert [one["amount.mean"][0] for one in told] == ["passed", "passed"]
-    assert [one["amount.distinct_count"][0] for one in told] == ["not_applicable"] * 2
+    for apart in ("amount.distinct_count", "mixed", "grouped"):
+        assert [one[apart][0] for one in told] == ["not_applicable"] * 2
+    # 1 of 4 above 2; 10 + 20 + 5 is above 30
+    assert [one["either"][0] for one in told] == ["passed", "passed"]
+    assert [one["both"][0] for one in told] == ["passed", "passed"]
     assert [results[n]["rows"]["input"] for n in names] == [4, 4]
     table = quality.History(str(place.root), "d.windows").metrics().to_pylist()
     of = {(row["batch"], row["name"], row["instance"]): row["value"] for row in table}

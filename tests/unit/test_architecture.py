@@ -17,7 +17,7 @@ LAYERS = (
     "keys", "further", "scan", "element_scan", "group_scan", "queries", "tally_scan", "profiling", "engine", "rows", "storage", "comparing", "totals", "ordering", "references", "corrections", "referenced", "history_reader", "compaction", "suggestion", "lookback", "targets", "history",
     "report", "exploring", "results", "anomalies", "file_groups", "slices", "localise", "culprits", "sides", "publishing", "runs", "backfill", "examples", "windows", "streams", "versions",
     "quarantine", "standing", "returning", "redrive",
-    "mutants", "many", "mutation",
+    "example_batch", "mutants", "many", "mutation",
     "demo_data", "demo", "progress", "doctor", "job_stream", "entry", "commands", "cli", "__main__",
 )  # fmt: skip
 RANKS = {unit: rank for rank, units in enumerate(LAYERS) for unit in units.split()}

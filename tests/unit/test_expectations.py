@@ -93,7 +93,9 @@ def test_every_expectation_that_is_known_becomes_rules_that_lint(converted):
                 word: value
                 for word, value in ANY.items()
                 if word in words or (word == "column" and name in about_columns)
-            },
+            }
+            # a share is at most 1
+            | ({"max_value": 1} if "proportion" in name else {}),
         )
         for name, (words, _, _) in EXPECTATIONS.items()
     ]

@@ -11,7 +11,7 @@ from quality import load
 from quality.anomaly.values import Point, Series
 from quality.errors import RuleFileError
 from quality.grouping import SHOWN_GROUPS, STORED_GROUPS, Group
-from quality.lookback import Past, in_groups
+from quality.lookback import ByName, Past, in_groups
 from quality.model import Column, Metric, RuleStatus
 from quality.planner import plan
 from quality.report import group_text, more_groups
@@ -103,7 +103,7 @@ def after(rule_file):
 
     def judged(groups, rule=rule):
         made = planned(rule_file, rule)
-        past = Past(("c", "b", "a"), tuple(points))
+        past = Past(("c", "b", "a"), tuple(map(ByName, points)))
         made = replace(made, group_checks=tuple(in_groups(check, past) for check in made.group_checks))
         found: dict[Group, Measured] = {
             (name,): Measured(
@@ -130,6 +130,16 @@ def test_a_bound_from_earlier_batches_is_one_for_each_group(after):
     assert [group["message"] for group in found.groups][1] == (
         "Mean of 'a' is 41, must be <= 40 (median(last 3) = 20, of a, b, c)"
     )
+
+
+def test_the_past_of_a_group_goes_by_names_without_case_and_by_values_with_it(after):
+    rule = "{name: r, mean: {column: A, at_most: 2 * median(last 3)}, min_history: 2, group_by: [G]}"
+    assert after({"x": 40.0}, rule).status == PASSED
+    assert after({"x": 41.0}, rule).status == FAILED
+    assert after({"X": 41.0}, rule).status == SILENT
+    # where two columns differ by case alone each has its own
+    both = ByName({Series("Mean", name): Point(value) for name, value in (("a", 1.0), ("A", 2.0))})
+    assert [both[Series("Mean", name)].value for name in "aA"] == [1.0, 2.0]
 
 
 def test_a_group_with_too_short_a_past_is_not_judged_yet_and_the_result_says_so(after):

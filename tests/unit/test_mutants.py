@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from math import gcd
+from typing import Any
 
 import pytest
 
 from quality import cli
+from quality.example_batch import rows
 from quality.model import Column
 from quality.mutants import TABLE, hit, mutants
+from quality.rulefile import load
 
 
 def faults(columns, **given):
@@ -69,7 +72,6 @@ def test_neighbours_of_one_kind_change_places():
 @pytest.mark.parametrize(
     ("words", "message"),
     (
-        (["a.yml", "--mutate"], "say which by --batch"),
         (["a.yml", "b.yml", "--mutate", "--batch", "1"], "takes one rule file"),
         (["a.yml", "--mutate", "--batch", "1", "--junit", "x.xml"], "writes no JUnit XML"),
         (["a.yml", "--rows", "5"], "--rows goes with --mutate"),
@@ -79,3 +81,28 @@ def test_neighbours_of_one_kind_change_places():
 def test_what_does_not_go_together_is_said(capsys, words, message):
     assert cli.run_command(["test", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+FEW = """version: 1
+dataset: d
+input: {path: x, format: parquet}
+rules:
+- above: {column: A, value: 0}
+  examples: {pass: [{A: 1}, {a: 2, g: x}], fail: [{a: 0}]}
+- in: {column: g, values: [x, y]}
+  examples: {pass: [{g: x}, {g: y}]}
+"""
+
+
+def test_examples_make_rows_that_hold_one_of_each_rule_as_far_as_they_agree(rule_file, capsys):
+    rules = load(rule_file(FEW)).rules
+    every: list[dict[str, Any]] = [{"a": 1, "g": "x"}, {"a": 1, "g": "y"}, {"a": 2, "g": "x"}, {"g": "y"}]
+    found = rows(rules, 1)
+    assert sorted(repr(sorted(row.items())) for row in found) == sorted(repr(sorted(row.items())) for row in every)
+    assert rows(rules, 1) == found
+    assert rows((), 1) == []
+    assert cli.run_command(["test", str(rule_file(FEW)), "--mutate"]) == 2
+    said = capsys.readouterr().err
+    assert (
+        "say which by --batch, or by --input where it lies. The examples that must pass make 4 rows; at least 5" in said
+    )

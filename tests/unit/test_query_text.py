@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from quality.model import Bounds, Location
 from quality.query_text import condition, read_by, relations, renamed, selected
+from quality.rule_types.custom import CustomSql
+from quality.rule_types.rules import Rule
+from quality.rulefile.lint import lint
+from quality.rulefile.syntax import doubts, syntax_problems
+
+HEAD = "version: 1\ndataset: d\ninput: {path: x, format: parquet}\nrules:\n"
 
 NAMED = {
     "select 1": [],
@@ -101,3 +110,29 @@ def test_relations_are_called_another_way():
     assert renamed(said, lambda name: names[name]) == (
         "select orders.a from this as `orders` join cust c on orders.b = c.b join cust using (b) where 'orders'"
     )
+
+
+SPARKS = [
+    "select count(*) from this where a <=> b and s rlike '^x' and d > date '2020-01-01' - interval 3 days",
+    "select a div 2, b[0], m['x'], 1L, 5BD, s::int, r'a\\d', try_cast(s as decimal(10,2)) from this",
+    "select sum(a) filter (where b > 1) over (partition by c order by d rows between 1 preceding and current row) from this",
+    "select a, count(1) from this group by grouping sets ((a), (b)) having count_if(a > 1) > 0 order by a desc nulls last",
+    "select aggregate(a, 0, (acc, x) -> acc + x) from this t left anti join r on t.a = r.b lateral view explode(b) e as f",
+    "select * except (a) from this minus select * from r limit 3",
+]
+
+
+@pytest.mark.parametrize("query", (*NAMED, *CONDITIONS, *READ, *NO_CONDITION[:9], *SPARKS))
+def test_lint_takes_what_spark_takes(query):
+    rule = Rule("r", CustomSql(query, Bounds((("at_least", 0),))), Location("rules.yml", 1))
+    assert (syntax_problems([rule]), doubts([rule])) == ([], [])
+
+
+def test_what_only_spark_can_tell_is_a_warning_and_a_misspelt_word_a_mistake(rule_file):
+    query = "select count(*) from this group by window(day, '1 hour')"
+    report = lint(str(rule_file(f"{HEAD}- sql: {{query: {json.dumps(query)}, at_least: 0}}\n")))
+    assert report.rule_set is not None
+    assert [warning.message[-27:] for warning in report.warnings] == ["; 'quality plan' asks Spark"]
+    query = query.replace("from", "fron")
+    report = lint(str(rule_file(f"{HEAD}- sql: {{query: {json.dumps(query)}, at_least: 0}}\n")))
+    assert [problem.message[-27:] for problem in report.problems] == ["is 'fron' meant to be FROM?"]

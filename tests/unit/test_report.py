@@ -620,3 +620,22 @@ class TestJUnit:
 
     def test_characters_that_xml_cannot_hold_are_removed(self) -> None:
         assert junit.xml("a\x00\x1b\ud800\ufffe\tb😀") == "a\tb😀"
+
+
+def test_what_the_file_says_of_a_rule_reaches_every_report():
+    metadata = {
+        "description": "ships leave in time",
+        "owner": "ann@example.com",
+        "tags": ["a", "b"],
+        "dimension": "validity",
+        "labels": {"team": "x"},
+    }
+    said = "ships leave in time; owner: ann@example.com; dimension: validity; tags: a, b; team: x"
+    told = result(rules=[rule("late", "failed", failed_rows=3, metadata=metadata), rule("plain", "failed")])
+    assert said in terminal.render(told)
+    assert said in html.render(told)
+    assert said in junit.render([told])
+    assert terminal.render(told).count("owner:") == 1
+    assert "<script>" not in html.render(
+        result(rules=[rule("x", "failed", metadata={"owner": HOSTILE, "tags": [HOSTILE]})])
+    )

@@ -12,7 +12,7 @@ from quality.errors import RuleFileError
 from quality.model import Column
 from quality.planner import row_check
 from quality.rule_types import REGISTRY
-from quality.rule_types.base import KeyRule, MetricRule, Row, RowRule
+from quality.rule_types.base import KeyRule, MetricRule, Row, RowRule, SchemaRule
 from quality.rule_types.composition import AllOf, Guarded, parse_part
 from quality.rule_types.files import FileRule
 from quality.rule_types.questions import Repeated
@@ -103,7 +103,10 @@ UNGROUPED = {
 MODIFIERS = {
     "where": (
         "i > 0",
-        lambda kind: kind.type not in ("drift", "sql", "verdict") and not issubclass(kind, FileRule),
+        lambda kind: (
+            kind.type not in ("drift", "sql", "verdict", "schema_match")
+            and not issubclass(kind, (FileRule, SchemaRule))
+        ),
     ),
     "severity": ("warning", lambda kind: True),
     "on_fail": ("hold", lambda kind: True),

@@ -821,3 +821,20 @@ def test_optional_arguments_do_not_stand_in_for_one_that_is_missing(rule_file):
     text = "version: 1\ndataset: d\ninput: {path: x.parquet}\nrules:\n  - compare: {at_least: a, below: b}\n"
     (problem,) = lint(str(rule_file(text))).problems
     assert problem.message.startswith("'compare' needs 'column': the column that is compared")
+
+
+def test_a_share_is_bounded_by_numbers_or_percentages_and_a_quantile_is_of_either(rules):
+    read = rules("""
+    rules:
+    - {completeness: {column: a, at_least: 98%}, id: one}
+    - {compliance: {that: a > 0, between: [7%, "0.5"]}, id: two}
+    - {distinctness: {columns: a, within: 10% of 0.97}, id: three}
+    - {uniqueness: {columns: a, at_most: max(last 3)}, id: four}
+    - {quantile: {column: a, q: 99.5%, at_most: 1}, id: five}
+    """).rules
+    found = {rule.id: rule.check for rule in read}
+    assert [found[id].bounds.terms for id in ("one", "two")] == [
+        (("at_least", 0.98),),
+        (("at_least", 0.07), ("at_most", 0.5)),
+    ]
+    assert (found["three"].bounds.accepts(1.0), bool(found["four"].bounds.past), found["five"].q) == (True, True, 0.995)

@@ -12,11 +12,13 @@ from quality.backends.needs import needs
 from quality.entry import parse
 from quality.errors import RuleFileError, UsageError
 from quality.job_stream import StreamWishes
-from quality.model import MetricKey
+from quality.model import MetricKey, Severity
 from quality.rule_types.rules import Kafka, StreamSettings
 from quality.rulefile import load, parsed
+from quality.rulefile.lint import lint
+from quality.rulefile.windowed import of_windows
 from quality.storage import layout
-from quality.windows import merged
+from quality.windows import merged, of_micro_batch
 
 TOPIC = "input: {kafka: {servers: 'a:1,b:2', topic: orders}, format: json}"
 
@@ -62,6 +64,30 @@ def test_a_mistake_has_its_line_and_says_what_is_allowed(rule_file, text, line, 
         load(written(rule_file, text))
     (problem,) = caught.value.problems
     assert (problem.line, message in problem.message) == (line, True), problem
+
+
+def test_lint_names_the_rules_that_windows_do_not_judge(rule_file):
+    rules = (
+        "- row_count: {at_least: 1}\n- {mean: {column: a, above: 0}, group_by: [g]}\n- distinct_count: {column: a, above: 0}\n"
+        "- unique: a\n- any: [{sum: {column: a, above: 0}}, {completeness: {column: a, above: 0}}]\n- above: {column: a, value: 0}\n"
+        "- all: [{quantile: {column: a, q: 0.5, above: 0}}, {row_count: {above: 0}}]\n- {above: {column: b, value: 0}, group_by: [g]}\n"
+        "- compliance: {that: a > 0, above: 0}\n"
+    )
+    text = f"version: 1\ndataset: d\n{TOPIC[:-1]}, schema: {{a: integer}}}}\n%srules:\n{rules}"
+    windowed = load(rule_file(text % "stream: {window: 1h}\n"))
+    assert [(problem.line - 6, problem.message.partition(": ")[2].partition(":")[0]) for problem in of_windows(windowed)] == [
+        (1, "windows have no groups"),
+        (2, "CountDistinct of several micro-batches does not add up"),
+        (3, "keys are compared within each micro-batch, not over a window; what it says of more rows needs a run of its own over the passed rows"),
+        (6, "ApproxQuantile of several micro-batches does not add up"),
+        (7, "windows have no groups"),
+    ]  # fmt: skip
+    told = {problem.message for problem in of_windows(windowed)}
+    assert told <= {warning.message for warning in lint(str(rule_file(text % "stream: {window: 1h}\n"))).warnings}
+    assert [*of_windows(load(rule_file(text % "")))] == []
+    # what windows do not judge goes on to decide in each micro-batch
+    noted = {rule.location.line - 6: rule.severity for rule in of_micro_batch(windowed).rules if rule.location.line > 5}
+    assert [line for line, severity in noted.items() if severity == Severity.INFO] == [0, 4, 8]
 
 
 def test_the_stream_and_the_topic_are_no_part_of_the_fingerprint(rule_file):

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from quality.analyzers import Correlation
 from quality.model import (
     BatchStatus,
     Bounds,
@@ -314,3 +315,10 @@ rules:
     found = judge(made, Measured(1, 0, counts, metrics, {"row_count": 1}), COLUMNS)
     assert [r.id for r in found] == ["row_count", "that", "schema", "nope.above", "a.required"]
     assert [r.status for r in found] == [PASSED, PASSED, PASSED, UNSURE, PASSED]
+
+
+@pytest.mark.parametrize("found", (1.0000000000000002, -1.0000000000000009, 1.0, -0.25, 0.0, None, math.nan))
+def test_a_correlation_is_never_beyond_its_ends(found):
+    told = Correlation(("a", "b")).metric(found).value
+    assert told == found or told in (1.0, -1.0) or (told is not None and math.isnan(told) and math.isnan(found))
+    assert found is None or math.isnan(found) or abs(told) <= 1
