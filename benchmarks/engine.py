@@ -3,6 +3,7 @@
     python benchmarks/engine.py --rows 1000000 --repeat 5
     python benchmarks/engine.py --flights --repeat 3
     python benchmarks/engine.py --growth rules --repeat 3
+    python benchmarks/engine.py --rows 100000000 --warm-up 10000000 --repeat 1 --workload copy --workload quarantine
 
 All workloads run in one session, interleaved, on orders with planted faults (`orders.py`); the first round warms up and does
 not count. Prints medians, and each as a ratio to the copy; `--json FILE` keeps every measurement, of which `chart.py` draws.
@@ -44,6 +45,8 @@ WORKLOADS = ("read", "copy", "checks", "quarantine", "profile", "all")
 RULES = (10, 50, 200, 1000)
 COLUMNS = (20, 200, 1000)
 
+Cases = dict[tuple[str, str], Callable[[], Any]]
+
 
 def main() -> None:
     """Measure and print."""
@@ -63,6 +66,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--warm-up", type=int, metavar="ROWS", help="of the round that does not count; default: all")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--memory", default="6g", help="of Spark")
     parser.add_argument("--shuffled", action="store_true", help="orders in no order: their ids do not come sorted")
@@ -153,14 +157,18 @@ def measure(bench: Bench) -> list[dict[str, Any]]:
         return rounds(bench, cases)
     sizes = [rows // 10, rows // 2, rows] if growth == "rows" else [rows]
     wanted = bench.options.workloads or WORKLOADS
-    return rounds(bench, {(w, f"{size:,} rows"): bench.action(w, bench.data(size)) for size in sizes for w in wanted})
+
+    def of(sizes: Sequence[int]) -> Cases:
+        return {(w, f"{size:,} rows"): bench.action(w, bench.data(size)) for size in sizes for w in wanted}
+
+    return rounds(bench, of(sizes), of([bench.options.warm_up]) if bench.options.warm_up else None)
 
 
-def rounds(bench: Bench, cases: dict[tuple[str, str], Callable[[], Any]]) -> list[dict[str, Any]]:
+def rounds(bench: Bench, cases: Cases, warm_up: Cases | None = None) -> list[dict[str, Any]]:
     """Interleaved: what else the machine does falls on all alike."""
     found = []
     for number in range(bench.options.repeat + 1):
-        for (name, case), action in cases.items():
+        for (name, case), action in (cases if number or warm_up is None else warm_up).items():
             shutil.rmtree(bench.folder / "written", ignore_errors=True)
             bench.spark._jvm.System.gc()
             spent, _ = meter.spent(action)
@@ -193,7 +201,7 @@ def table(found: Sequence[dict[str, Any]]) -> str:
         values = [row[what] for row in counted if (row["workload"], row["case"]) in ((name, case), (name, ""))]
         return statistics.median(values) if values else None
 
-    for name, case in dict.fromkeys((row["workload"], row["case"]) for row in found):
+    for name, case in dict.fromkeys((row["workload"], row["case"]) for row in counted):
         cells = [name, case]
         wall, cpu = median(name, case, "wall"), median(name, case, "cpu")
         bases = median("copy", case, "wall"), median("copy", case, "cpu")
