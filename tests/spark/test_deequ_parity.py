@@ -63,6 +63,9 @@ METRICS: list[dict[str, Any]] = [
 ]
 #: One that every metric here satisfies, and one that none does.
 BOUNDS = ({"at_least": -1e6}, {"above": 1e6})
+SHARES = ("completeness", "uniqueness", "distinctness", "unique_value_ratio")
+#: Of what has ends: these.
+ENDS = {word: ({"at_least": 0}, {"above": 1}) for word in SHARES} | {"correlation": ({"at_least": -1}, {"above": 1})}
 ROW_RULES: list[dict[str, Any]] = [
     {"required": {"column": "i"}},
     {"required": {"column": "g"}},
@@ -86,7 +89,7 @@ def metric_rules() -> list[dict[str, Any]]:
         ((word, arguments),) = rule.items()
         for where in FILTERS:
             beside = {"where": where} if where else {}
-            found += [{word: {**arguments, **bounds}, "on_fail": "keep", **beside} for bounds in BOUNDS]
+            found += [{word: {**arguments, **bounds}, "on_fail": "keep", **beside} for bounds in ENDS.get(word, BOUNDS)]
     return found
 
 
@@ -266,7 +269,7 @@ def test_degenerate_columns_are_measured_alike_by_all_engines(spark, tmp_path, e
     rules: list[dict[str, Any]] = []
     for word, *columns in wanted:
         where_to_look = {"columns": columns} if len(columns) > 1 else {"column": columns[0]}
-        rules.append({word: {**where_to_look, "above": -1}, "id": "-".join([word, *columns])})
+        rules.append({word: {**where_to_look, **ENDS.get(word, BOUNDS)[0]}, "id": "-".join([word, *columns])})
     result = judged(spark, tmp_path, frame, rules, engine)
     for key, value in wanted.items():
         entry = result.rule("-".join(key))
@@ -281,7 +284,7 @@ SCAN_METRICS = [
     *({word: {"column": "d", "above": -1e6}} for word in ("mean", "sum", "stddev", "min", "max")),
     *({word: {"column": "s", "above": -1}} for word in ("min_length", "max_length")),
     {"quantile": {"column": "d", "q": 0.5, "above": -1e6}},
-    {"correlation": {"columns": ["d", "y"], "above": -1e6}},
+    {"correlation": {"columns": ["d", "y"], "at_least": -1}},
     {"distinct_count": {"column": "s", "approximate": True, "above": -1}},
 ]
 

@@ -861,7 +861,7 @@ def test_any_name_of_a_column_can_be_demanded_of(spark, tmp_path):
         return [
             *(rows_of(word, name, **arguments) for name in names for word, arguments in
               (("required", {}), ("at_most", {"value": 3}), ("in", {"values": [1, 2, 3]}))),
-            *({word: {"column": name, "at_least": 2}} for name in names for word in ("mean", "max", "completeness")),
+            *({word: {"column": name, "at_least": least}} for name in names for word, least in (("mean", 2), ("max", 2), ("completeness", 1))),
             {"unique": {"columns": list(names[:6])}},
             {"key": {"columns": list(names[6:])}},
             {"distinct_count": {"columns": list(names[3:6]), "at_least": 5}},
