@@ -137,6 +137,9 @@ def rule(number: int, word: str, path: str, where: str) -> str:
     if word in ("distinctness", "uniqueness", "unique_value_ratio", "distinct_count"):
         column = f"columns: '{path}'"
     least = "'1900-01-01'" if path in ("days[]", "at[]") and word in ("min", "max") else "-1e300"
+    if word in ("completeness", "distinctness", "uniqueness", "unique_value_ratio", "top_value_ratio"):
+        # no share is below
+        least = "0"
     more = f", where: {where}" if where else ""
     q = ", q: 0.25" if word == "quantile" else ""
     return f"- {{name: r{number}, {word}: {{{column}{q}, at_least: {least}}}{more}}}"
