@@ -99,5 +99,5 @@ def note(rules: Iterable[Rule]) -> str:
     """What lint cannot tell of the SQL of these rules; empty when there is none."""
     said = [(bool(rule.check.queries()), bool(rule.where or rule.check.expressions())) for rule in rules]
     if not is_there() and any(any(one) for one in said):
-        return f"SQL was not parsed, as sqlglot is not installed (pip install 'quality[cli]'); {_LAST_WORD}"
+        return f"SQL was not parsed, as sqlglot is not installed (pip install 'quality-engine[cli]'); {_LAST_WORD}"
     return f"names and functions in queries were not looked up: {_LAST_WORD}" if any(one for one, _ in said) else ""
