@@ -1,5 +1,5 @@
 """Starts Spark's JVM with its classes at hand: read, checked and laid out once, kept in a file, and mapped into memory by every
-later start (HotSpot's application class-data sharing). That halves the processor time of a start.
+later start (HotSpot's application class-data sharing). Starting and a first query take about half the time.
 
 The file is made by HotSpot at the end of a brief run of ours, which takes some seconds once. HotSpot itself checks whether a file
 fits the Java and the jars it is given, and does without it, silently, where it does not.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from quality.errors import UsageError
@@ -52,19 +52,23 @@ def add_references(parser: Any) -> None:
 
 def references(options: argparse.Namespace) -> dict[str, str]:
     """What --reference gives. Raises UsageError."""
-    pairs = [text.partition("=") for text in options.reference]
-    for name, _, place in pairs:
-        if not name or not place:
-            raise UsageError(f"--reference takes NAME=PATH, got '{name}'")
-    return {name: place for name, _, place in pairs}
+    found = _pairs("--reference", "NAME=PATH", options.reference)
+    for name, place in found.items():
+        if not place:
+            raise UsageError(f"--reference takes NAME=PATH, and '{name}=' names no place")
+    return found
 
 
 def variables(options: argparse.Namespace) -> dict[str, str]:
     """What --var gives. Raises UsageError."""
-    pairs = [text.partition("=") for text in options.var]
+    return _pairs("--var", "NAME=VALUE", options.var)
+
+
+def _pairs(option: str, form: str, texts: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
     for name, sign, _ in pairs:
         if not sign or not name:
-            raise UsageError(f"--var takes NAME=VALUE, got '{name}'")
+            raise UsageError(f"{option} takes {form}, got '{name}'")
     return {name: value for name, _, value in pairs}
 
 

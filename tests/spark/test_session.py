@@ -11,6 +11,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
+from quality import jars
+from quality.backends import class_archive
 from quality.backends.java import find_java
 
 ROOT = Path(__file__).parents[2]
@@ -198,6 +200,28 @@ class TestBorrowedSession:
 
     def test_a_session_that_runs_already_is_borrowed_without_being_given(self, facts):
         assert facts["found"] == [False, True]
+
+
+def test_a_start_takes_the_kept_classes_and_does_without_where_they_are_broken(tmp_path):
+    java, home, jar = find_java(), jars.spark_home(), jars.deequ_jar()
+    assert home
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    kept = cache / f"classes-{class_archive._fingerprint(java, home)}.jsa"
+    kept.write_text("half of the cla")
+    done = python(
+        """
+        from quality.backends.session import session
+        with session(needs={"haste"}) as mine:
+            beans = mine.spark._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean()
+            print([word for word in beans.getInputArguments() if "SharedArchive" in word], mine.keeps, mine.spark.range(4).count())
+        """,
+        tmp_path,
+        QUALITY_CACHE=str(cache),
+        QUALITY_DEEQU_JAR=str(jar),
+        JAVA_HOME=str(java.home),
+    )
+    assert (done.stdout, done.stderr) == (f"['-XX:SharedArchiveFile={kept}'] False 4\n", "")
 
 
 def test_under_spark_submit_the_platforms_session_is_used(tmp_path):
