@@ -203,7 +203,7 @@ class TestBorrowedSession:
 
 
 def test_a_start_takes_the_kept_classes_and_does_without_where_they_are_broken(tmp_path):
-    java, home, jar = find_java(), jars.spark_home(), jars.deequ_jar()
+    java, home, jar = find_java(), jars.spark_home(), jars.fetch()
     assert home
     cache = tmp_path / "cache"
     cache.mkdir()
