@@ -51,7 +51,11 @@ def lines() -> str:
     return "\n".join(["id,email,wage,day", *rows, ""])
 
 
-PLANTED = re.compile(r"qzva(one|two|three|double|five|wage|broken)|7[,.]?3[1245]0[,.]?4|7\.3[1245]", re.IGNORECASE)
+# Also a wage in groups or as a power of ten; fewer digits would be found in hashes and in the seconds a run took.
+PLANTED = re.compile(
+    r"qzva(one|two|three|double|five|wage|broken)|7[,.]?3[1245]0[,.]?4(17|28|40|51)|7\.3[1245]\d*\s*(e[+\d]|m\b|million)",
+    re.IGNORECASE,
+)
 
 
 @pytest.fixture
