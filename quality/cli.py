@@ -28,6 +28,8 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{_with_hint(message, self)}\n{self.format_usage().strip()}")
 
 
+_NEGATIVE = re.compile(r"-\d+|-\d*\.\d+")
+_INVALID_NUMBER = re.compile(r"argument (?P<option>.*): invalid (?P<type>int|float) value: '(?P<word>.*)'")
 _INVALID_CHOICE = re.compile(r"argument (?P<option>.*): invalid choice: (?P<quote>['\"])(?P<word>.*?)(?P=quote) \(")
 
 
@@ -39,6 +41,10 @@ def _with_hint(message: str, parser: argparse.ArgumentParser) -> str:
         action = next(a for a in parser._actions if wrong["option"] in ("/".join(a.option_strings), a.metavar, a.dest))
         allowed = [str(choice) for choice in action.choices or ()]
         return f"{wrong['option']} cannot be '{wrong['word']}'; {did_you_mean(wrong['word'], allowed)}"
+    if number := _INVALID_NUMBER.match(message):
+        return (
+            f"{number['option']} must be a {'whole ' if number['type'] == 'int' else ''}number, got '{number['word']}'"
+        )
     if message.startswith("the following arguments are required: "):
         missing = message.partition(": ")[2]
         commands = f"; commands: {', '.join(_commands(parser))}" if missing == "COMMAND" else ""
@@ -60,7 +66,9 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         option = word.partition("=")[0]
         if word == "--":
             break
-        if len(word) > 1 and word[0] == "-" and option not in parser._option_string_actions:
+        # -3 is a number and '- as said' a text, as argparse takes them
+        looks_so = word[:1] == "-" and len(word) > 1 and " " not in option and not _NEGATIVE.fullmatch(word)
+        if looks_so and option not in parser._option_string_actions:
             words = [known for known in parser._option_string_actions if known.startswith("--")]
             parser.error(f"'{option}' is not an argument; {did_you_mean(option, words, 'arguments')}")
     options, unknown = whole.parse_known_args(list(arguments))

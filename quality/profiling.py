@@ -12,12 +12,12 @@ from quality.backends.reading import Reader
 from quality.backends.schemas import columns_of
 from quality.backends.session import session
 from quality.backends.tally import PROFILED, tally
-from quality.errors import EngineError, UsageError, did_you_mean
+from quality.errors import EngineError
 from quality.model import Column
 from quality.profiles import Profile
 from quality.profiles import profile as of_tally
 from quality.rule_types.rules import Input
-from quality.rulefile.sections import FORMATS, guess_format, refused_option
+from quality.rulefile.sections import known_format, refuse_options
 from quality.sensitive import NOTHING, Sensitive
 from quality.sql import quote
 from quality.tally import read
@@ -36,12 +36,8 @@ def profile(
     JVM of ours to load classes into."""
     if isinstance(data, DataFrame):
         return profile_frame(data, columns_of(data.schema), sensitive)
-    kind = format or guess_format(data)
-    if kind not in FORMATS:
-        said = f"'{format}' is not a format" if format else f"{data}: the name does not tell the format"
-        raise UsageError(f"{said}; {did_you_mean(format, FORMATS, 'formats')}")
-    if wrong := next(filter(None, map(refused_option, options or ())), ""):
-        raise UsageError(wrong)
+    kind = known_format(data, format)
+    refuse_options(options or ())
     with session(spark) as own:
         given = dict(options or ({"header": "true"} if kind == "csv" else {}))
         reader = Reader(own.spark, Input(path=(data,), format=kind, options=given), {})

@@ -6,7 +6,7 @@ Text formats are profiled as text and as the types that the first batch has, in 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -27,7 +27,7 @@ from quality.profiling import profile_frame
 from quality.rule_types.base import MALFORMED_LINE
 from quality.rule_types.rules import Input
 from quality.rulefile.references import is_name
-from quality.rulefile.sections import FORMATS, guess_format
+from quality.rulefile.sections import FORMATS, guess_format, known_format, refuse_options
 from quality.sql import quote
 from quality.suggesting.facts import MOMENT, NUMBER, OTHER, TEXT, Batch, Vector, kind_of, of_profile
 from quality.suggesting.judging import Suggestion
@@ -75,6 +75,7 @@ def suggest_files(
     """A rule file for the batches of a path: `{{ batch }}` (or a single `*`) stands for the batch's name, by which they are
     put in order; the last ones are taken. `rolling`: bounds may be formulas over earlier batches. Raises UsageError,
     InputError, and EngineError when more than `max_scans` passes are planned."""
+    _refuse_mistakes(path, batches, format, options or (), references or {})
     with session(spark) as own:
         sources = _sources(own.spark, path, batches, last, format, options or {}, references or {})
         planned = sources.planned
@@ -118,6 +119,7 @@ def plan_files(
     spark: SparkSession | None = None,
 ) -> Planned:
     """The passes that `suggest_files` will make; reads schemas alone, which of JSON takes a pass. Raises UsageError and InputError."""
+    _refuse_mistakes(path, batches, format, options or (), references or {})
     with session(spark) as own:
         return _sources(own.spark, path, batches, last, format, options or {}, references or {}).planned
 
@@ -141,20 +143,14 @@ class _Sources:
         return Planned(tuple(name for name, _ in self.batches), tuple(zip(PASSES, counts, strict=True)))
 
 
-def _sources(
-    spark: SparkSession, path: str, batches: Sequence[str], last: int, format: str, options: Mapping[str, str],
-    references: Mapping[str, str],
-) -> _Sources:  # fmt: skip
-    kind = format or guess_format(path)
-    if kind not in FORMATS:
-        said = f"'{format}' is not a format" if format else f"{path}: the name does not tell the format"
-        raise UsageError(f"{said}; {did_you_mean(format, FORMATS, 'formats')}")
-    template = path.replace("*", "{{ batch }}") if path.count("*") == 1 and not _PLACE.search(path) else path
-    if batches and not _PLACE.search(template):
+def _refuse_mistakes(
+    path: str, batches: Sequence[str], format: str, options: Iterable[str], references: Mapping[str, str]
+) -> None:
+    """UsageError for what can be told before Spark is there."""
+    known_format(path, format)
+    refuse_options(options)
+    if batches and not _PLACE.search(_template(path)):
         raise UsageError(f"--batches needs '{{{{ batch }}}}' in INPUT where the batch's name stands, got '{path}'")
-    given = dict(options)
-    if kind == "csv" and "header" not in {name.lower() for name in given}:
-        given["header"] = "true"
     for name, place in references.items():
         if not is_name(name):
             raise UsageError(f"--reference {name}={place}: '{name}' is no name of a reference: letters, digits and '_'")
@@ -162,6 +158,22 @@ def _sources(
             raise UsageError(
                 f"--reference {name}={place}: the name does not tell the format; {did_you_mean('', FORMATS, 'formats')}"
             )
+
+
+def _template(path: str) -> str:
+    """The path with `{{ batch }}` for a single `*`."""
+    return path.replace("*", "{{ batch }}") if path.count("*") == 1 and not _PLACE.search(path) else path
+
+
+def _sources(
+    spark: SparkSession, path: str, batches: Sequence[str], last: int, format: str, options: Mapping[str, str],
+    references: Mapping[str, str],
+) -> _Sources:  # fmt: skip
+    kind = known_format(path, format)
+    template = _template(path)
+    given = dict(options)
+    if kind == "csv" and "header" not in {name.lower() for name in given}:
+        given["header"] = "true"
     found = _batches(spark, template, batches, kind, given)[-last:]
     read = tuple(_read(spark, name, paths, kind, given) for name, paths in found)
     others = {}

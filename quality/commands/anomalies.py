@@ -51,6 +51,8 @@ def add_anomalies(commands: Any) -> None:
 def _anomalies(options: argparse.Namespace) -> int:
     if options.asked[0] == _ACCEPT and len(options.asked) == 2:
         return _accept(options, options.asked[1])
+    if options.asked == [_ACCEPT] and options.batch:
+        raise UsageError("DATASET is missing after 'accept'")
     if len(options.asked) != 1:
         raise UsageError(f"takes DATASET or accept DATASET, got '{' '.join(options.asked)}'")
     return _judge(options, options.asked[0])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from quality.errors import UsageError
@@ -80,6 +82,19 @@ def rule_options(options: argparse.Namespace) -> dict[str, Any]:
         "input": options.input,
         "root": options.root,
     }
+
+
+def check_output(option: str, path: str | None) -> None:
+    """UsageError for a file that could not be written, before the work whose outcome would be lost."""
+    if path is None:
+        return
+    folder = Path(path).resolve().parent
+    if not folder.is_dir():
+        raise UsageError(f"{option} {path}: there is no directory {folder}")
+    if Path(path).is_dir():
+        raise UsageError(f"{option} {path}: is a directory")
+    if not os.access(path if Path(path).exists() else folder, os.W_OK):
+        raise UsageError(f"{option} {path}: may not be written")
 
 
 def add_max_scans(parser: Any) -> None:

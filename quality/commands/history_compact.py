@@ -47,7 +47,7 @@ def _compact(options: argparse.Namespace) -> int:
         words = {"schema": SCHEMA, "root": store.root, "dry_run": options.dry_run}
         print(json.dumps({**words, "datasets": [_to_dict(one) for one in found]}, indent=1))
     else:
-        print("\n".join(_lines(found, options.dry_run)))
+        print("\n".join(_lines(found, options.dry_run)) or f"{store.root} has no data sets")
     return 0
 
 
@@ -66,6 +66,4 @@ def _lines(found: Sequence[Compacted], dry_run: bool) -> list[str]:
         into = f"{sum(len(pack.files) for pack in one.made):,} files put into {len(one.made):,}"
         gone = f"{len(one.removed):,} removed that lie in a larger one, {size(sum(e.size for e in one.removed))}"
         lines.append(f"{one.dataset}: {into}; {gone}; {one.waiting:,} stay beside it for now")
-    if not lines:
-        return ["no data set"]
-    return [*lines, "would be done; nothing was"] if dry_run else lines
+    return [*lines, "would be done; nothing was"] if dry_run and lines else lines

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import command
+from quality.commands.common import check_output, command
 from quality.errors import StorageError, UsageError
 
 
@@ -41,6 +41,7 @@ def _profile(options: argparse.Namespace) -> int:
     for name, sign, _ in pairs:
         if not sign or not name:
             raise UsageError(f"--option takes NAME=VALUE, got '{name}'")
+    check_output("--html", options.html)
     sensitive = load(options.rules).sensitive if options.rules else Sensitive()
     given = {"header": "true"} | {name: value for name, _, value in pairs}
     with Progress(sys.stderr, quiet=options.json) as progress:

@@ -15,12 +15,13 @@ from quality.commands.common import (
     add_max_scans,
     add_references,
     add_rule_arguments,
+    check_output,
     command,
     references,
     rule_options,
     settings,
 )
-from quality.errors import Problem, RuleFileError, StorageError, UsageError
+from quality.errors import Problem, RuleFileError, StorageError
 from quality.model import gravest_exit
 
 
@@ -84,8 +85,7 @@ def _refuse_mistakes(options: argparse.Namespace, given: dict[str, Any]) -> None
     from quality.rulefile import load
     from quality.storage.layout import check_batch
 
-    if options.junit and not Path(options.junit).resolve().parent.is_dir():
-        raise UsageError(f"--junit {options.junit}: there is no directory {Path(options.junit).resolve().parent}")
+    check_output("--junit", options.junit)
     problems: list[Problem] = []
     for rules in options.rules:
         for batch in options.batch:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import add_max_scans, command
+from quality.commands.common import add_max_scans, check_output, command
 from quality.errors import UsageError
 
 
@@ -36,7 +37,9 @@ def add_suggest(commands: Any) -> None:
     parser.add_argument(
         "--history", default="", metavar="DATASET", help="take the profiles of its history; read no input"
     )
-    parser.add_argument("--root", default="quality-data", metavar="PATH", help="where that history is (quality-data)")
+    parser.add_argument(
+        "--root", default=os.environ.get("QUALITY_ROOT", "quality-data"), metavar="PATH", help="where that history is"
+    )
     parser.add_argument(
         "--rolling", action="store_true", help="bounds that move with the last 7 batches, where they are narrower"
     )
@@ -77,6 +80,7 @@ def _suggest(options: argparse.Namespace) -> int:
         return 0
     if options.output and Path(options.output).exists() and not options.force:
         raise UsageError(f"-o {options.output}: is there already; --force replaces it")
+    check_output("-o", options.output)
     dataset = options.dataset or options.history or _dataset(options.input)
     with Progress(sys.stderr) as progress:
         progress.told("profiling batches")

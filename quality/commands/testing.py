@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import add_dataset, command, variables
+from quality.commands.common import add_dataset, check_output, command, variables
 from quality.errors import StorageError, UsageError
 
 
@@ -45,8 +45,7 @@ def _test(options: argparse.Namespace) -> int:
     for word in ("input", "root", "rows", "share", "seed", "dataset"):
         if getattr(options, word) is not None:
             raise UsageError(f"--{word} goes with --mutate: examples need no batch")
-    if options.junit and not Path(options.junit).resolve().parent.is_dir():
-        raise UsageError(f"--junit {options.junit}: there is no directory {Path(options.junit).resolve().parent}")
+    check_output("--junit", options.junit)
     given: Any = {"variables": variables(options), "allow_env": frozenset(options.allow_env)}
     from quality.examples import BATCH, judge_examples
     from quality.progress import Progress

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from quality.errors import UsageError, did_you_mean
 from quality.rule_types.args import choice, parse_flag, parse_ratio, parse_sql, parse_text, parse_types, shown
 from quality.rule_types.rules import Input, Outputs
 from quality.rulefile.nodes import Node
@@ -110,6 +112,21 @@ def guess_format(path: str) -> str:
     while len(parts) > 1 and parts[-1] in _COMPRESSIONS:
         parts.pop()
     return _EXTENSIONS.get(parts[-1], "") if len(parts) > 1 else ""
+
+
+def known_format(path: str, given: str) -> str:
+    """The format that is given, or that a path's extension tells. UsageError where that is none of ours."""
+    found = given or guess_format(path)
+    if found not in FORMATS:
+        said = f"'{given}' is not a format" if given else f"{path}: the name does not tell the format"
+        raise UsageError(f"{said}; {did_you_mean(given, FORMATS, 'formats')}")
+    return found
+
+
+def refuse_options(names: Iterable[str]) -> None:
+    """UsageError for the first option of a reader that may not be set."""
+    if wrong := next(filter(None, map(refused_option, names)), ""):
+        raise UsageError(wrong)
 
 
 def _options(node: Node, problems: Problems) -> dict[str, str]:

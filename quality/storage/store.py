@@ -91,7 +91,10 @@ def open_store(root: str, hadoop: Any = None) -> Store:
     """
     scheme = _scheme(root)
     if scheme in ("", "file"):
-        return LocalStore(root)
+        store = LocalStore(root)
+        if os.path.isfile(store.root):
+            raise UsageError(f"{store.root} is a file; a root is a directory")
+        return store
     if scheme in ("s3", "s3a", "s3n"):
         from quality.storage.s3 import S3Store
 

@@ -98,7 +98,20 @@ MISTAKES = {
     "schema --format json": "'--format' is not an argument; arguments: --help, --debug",
     "paths": "dataset is missing",
     "paths flights --side pased": "side 'pased' does not exist; did you mean 'passed'?",
-    "demo --days many": "argument --days: invalid int value: 'many'",
+    "demo --days many": "--days must be a whole number, got 'many'",
+    "test FLIGHTS --mutate --batch 1 --share much": "--share must be a number, got 'much'",
+    "history list flights --last few": "--last must be a whole number, got 'few'",
+    "suggest x.csv --last -3": "--last must be at least 1, got -3",
+    "suggest x.csv --max-scans -1": "--max-scans must be at least 1, got -1",
+    "suggest x.csv --format xlsx": "'xlsx' is not a format; formats: csv, json, parquet, orc",
+    "suggest x.csv --option mode=DROPMALFORMED": "option 'mode' is not yours to set",
+    "suggest x.csv --batches a,b": "--batches needs '{{ batch }}' in INPUT",
+    "suggest x.csv -o /nowhere/x.yml": "-o /nowhere/x.yml: there is no directory /nowhere",
+    "suggest x.csv --force -o /": "-o /: is a directory",
+    "profile x.csv --html /nowhere/x.html": "--html /nowhere/x.html: there is no directory /nowhere",
+    "history list flights --root FLIGHTS": "flights.yml is a file; a root is a directory",
+    "history compact --root FLIGHTS": "flights.yml is a file; a root is a directory",
+    "anomalies accept --batch 1": "DATASET is missing after 'accept'",
 }
 
 
@@ -110,6 +123,11 @@ def test_a_mistake_in_the_arguments_is_one_clear_message_and_exit_code_2(quality
     assert message in err.splitlines()[0]
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_that_begins_with_a_dash_is_the_value_of_an_option(quality, tmp_path):
+    code, _, err = quality("anomalies", "accept", "a", "--batch", "1", "--reason", "- as told", "--root", str(tmp_path))
+    assert (code, err.strip()) == (2, f"quality: {tmp_path} has no data set 'a'; data sets: none")
 
 
 def test_mistakes_of_several_rule_files_and_batches_come_before_anything_runs(quality, rule_file):
