@@ -61,9 +61,11 @@ def of_run(context: Context, metrics: Iterable[Metric | None], rows: int) -> Odd
         why = f"could not tell: {error}"
         return Odd(verdicts=(_verdict(settings, RuleStatus.ERROR, why, Severity.WARNING),))
     if not found.anomalies:
-        return Odd()
+        why = f"could not tell of all: {found.unknown}"
+        return Odd(verdicts=(_verdict(settings, RuleStatus.ERROR, why, Severity.WARNING),) if found.unknown else ())
     entries = [anomaly.to_dict() for anomaly in found.anomalies]
-    return Odd(entries, (_verdict(settings, RuleStatus.FAILED, found.message, settings.severity),))
+    message = f"{found.message}; {found.unknown}" if found.unknown else found.message
+    return Odd(entries, (_verdict(settings, RuleStatus.FAILED, message, settings.severity),))
 
 
 def _verdict(settings: AnomalySettings, status: RuleStatus, message: str, severity: Severity) -> RuleResult:
@@ -127,7 +129,8 @@ def _shown(batch: Batch, sensitive: Sensitive) -> Batch:
 
 
 def judge_stored(store: Store, dataset: str, batch: str | None, settings: AnomalySettings) -> tuple[Batch, Judgement]:
-    """The newest live batch, or a named one (its last run, held or not), judged as a run would."""
+    """The newest live batch, or a named one (its last run, held or not), judged as a run would. UsageError for a batch that is
+    not there, and for a metric that no batch has."""
     if batch is None:
         live = commit.live_records(store, dataset)
         readers.known_batches(store, dataset)
@@ -137,7 +140,10 @@ def judge_stored(store: Store, dataset: str, batch: str | None, settings: Anomal
     else:
         record = _record(store, dataset, batch)
     tested = history_reader.batches(store, [record])[0]
-    return tested, judged(store, dataset, tested, settings, sensitive=Sensitive.of(record.sensitive))
+    found = judged(store, dataset, tested, settings, sensitive=Sensitive.of(record.sensitive))
+    if found.unknown:
+        raise UsageError(found.unknown)
+    return tested, found
 
 
 def _record(store: Store, dataset: str, batch: str) -> commit.CommitRecord:

@@ -29,6 +29,8 @@ _ADVICE = "pip install 'quality-engine[history]'"
 #: What judging needs of the table of metrics: numbers, and for the detector sketches as well.
 _NUMBERS = ("batch", "name", "instance", "filter", "segment", "parameters", "value", "numerator", "denominator")
 _NEEDED = (*_NUMBERS, "sketch")
+#: What a file of the history has, whatever version wrote it: the second in the table of metrics.
+_ALWAYS = ("run", "name")
 
 
 class History:
@@ -62,7 +64,8 @@ class History:
         arrow = _pyarrow()
         found = tables_of(self._store, keys_of(self.records(include_held=include_held), name), None)
         if not found:
-            raise InputError(f"data set '{self.dataset}' has no live run yet; held ones: include_held=True")
+            more = "" if include_held else "; those of held runs: --include-held, or include_held=True"
+            raise InputError(f"data set '{self.dataset}' has no {name} of a live run yet{more}")
         # a column that a later version added is NULL in the files before it
         whole = arrow.concat_tables(found, promote_options="default")
         return whole.add_column(0, "dataset", arrow.array([self.dataset] * len(whole), arrow.string()))
@@ -213,6 +216,9 @@ def _read_file(
         raise FileNotFoundError(store.uri(file)) from None
     try:
         parquet = ParquetFile(pa.BufferReader(data))
+        for name in _ALWAYS if names and "name" in names else _ALWAYS[:1]:
+            if name not in parquet.schema_arrow.names:
+                raise ValueError(f"it has no column '{name}'")
         if file in keys:
             return {file: parquet.read(columns=names)}
         return {key: parquet.read_row_group(found[key].group, columns=names) for key in keys}

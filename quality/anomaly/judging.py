@@ -19,6 +19,7 @@ from quality.anomaly.strategies import Strategy
 from quality.anomaly.table import FIRST, Bools, Ints
 from quality.anomaly.values import Anomaly, Batch, Series
 from quality.anomaly.walk import Walk
+from quality.errors import did_you_mean
 
 #: Deequ's strategies by name.
 STRATEGIES: Mapping[str, Callable[..., Strategy]] = {**NORMAL_STRATEGIES, "HoltWinters": HoltWinters}
@@ -42,7 +43,8 @@ _USUAL, _NO_DAYS = Options(), Calendar()
 @dataclass(frozen=True)
 class Judgement:
     """What was found. Not `judged`: there is not enough history to tell, and `message` says so. `score` is -log10 of the
-    chance of such a batch, `threshold` what one good batch in 1/alpha exceeds."""
+    chance of such a batch, `threshold` what one good batch in 1/alpha exceeds. `unknown`: metrics asked for that no batch
+    has, in words."""
 
     judged: bool
     batches: int
@@ -50,6 +52,7 @@ class Judgement:
     score: float | None = None
     threshold: float | None = None
     anomalies: tuple[Anomaly, ...] = ()
+    unknown: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -97,10 +100,11 @@ def judge(
         return Judgement(False, len(past), f"not judged: {found}, {FIRST} are needed to tell what is usual")
     batches = [*past, tested]
     names = {one for batch in batches for one in batch.points if chosen(one, options.metrics)}
+    unknown = unknown_metrics(batches, options.metrics)
     if not names:
-        return Judgement(False, len(past), "not judged: no batch has any of the metrics asked for")
+        return Judgement(False, len(past), f"not judged: {unknown}", unknown=unknown)
     columns = table.columns_of(names, batches)
-    values = table.matrix(columns, batches)
+    values = np.where(_touched(columns.series, batches, calendar), np.nan, table.matrix(columns, batches))
     rows = np.array([batch.rows for batch in batches], float)
     walk = Walk(
         columns,
@@ -117,8 +121,19 @@ def judge(
     walk.to(len(past))
     scores = walk.score(values[-1:], rows[-1:])
     anomalies = tuple(explained(walk, scores, batches)) if scores.over[0] > 0 else ()
-    told = f"{len(anomalies)} of {len(columns)} metrics are unusual" if anomalies else "nothing unusual"
-    return Judgement(True, len(past), told, float(scores.batch[0]), float(walk.threshold), anomalies)
+    are = "is" if len(anomalies) == 1 else "are"
+    told = f"{len(anomalies)} of {len(columns)} metrics {are} unusual" if anomalies else "nothing unusual"
+    return Judgement(True, len(past), told, float(scores.batch[0]), float(walk.threshold), anomalies, unknown)
+
+
+def unknown_metrics(batches: Iterable[Batch], metrics: Sequence[str]) -> str:
+    """The first of these names that no batch has a metric of, in words; empty when there is none."""
+    known = {series for batch in batches for series in batch.points}
+    for name in metrics:
+        if not any(chosen(series, (name,)) for series in known):
+            words = sorted({text for series in known for text in (series.name, str(series))})
+            return f"no batch has a metric '{name}'; {did_you_mean(name, words, 'metrics')}"
+    return ""
 
 
 def phases(batches: Sequence[Batch], season: str) -> Ints | None:
@@ -135,8 +150,18 @@ def phases(batches: Sequence[Batch], season: str) -> Ints | None:
 
 
 def _left_out(batches: Sequence[Batch], calendar: Calendar) -> Bools:
-    found = [bool(calendar.on(batch.time, INCIDENT)) for batch in batches]
+    found = [any(not event.metrics for event in calendar.on(batch.time, INCIDENT)) for batch in batches]
     return np.array([*found[:-1], False])
+
+
+def _touched(series: Sequence[Series], batches: Sequence[Batch], calendar: Calendar) -> Bools:
+    """Which metrics of earlier batches an incident touched that names its metrics: those are as if not measured."""
+    found = np.zeros((len(batches), len(series)), bool)
+    for row, batch in enumerate(batches[:-1]):
+        for event in calendar.on(batch.time, INCIDENT):
+            if event.metrics:
+                found[row] |= np.array([chosen(one, event.metrics) for one in series], bool)
+    return found
 
 
 def _accepted(
@@ -185,5 +210,7 @@ def judge_by(
         return Judgement(False, len(past), f"not judged: {refused}")
     if not past:
         return Judgement(False, 0, "not judged: there are no earlier batches")
-    told = f"{len(found)} metrics are unusual by {name}" if found else "nothing unusual"
-    return Judgement(True, len(past), told, anomalies=tuple(found))
+    are = "metric is" if len(found) == 1 else "metrics are"
+    told = f"{len(found)} {are} unusual by {name}" if found else "nothing unusual"
+    unknown = unknown_metrics([*past, tested], options.metrics)
+    return Judgement(True, len(past), told, anomalies=tuple(found), unknown=unknown)

@@ -69,7 +69,8 @@ class Problems:
         for key, value in node.mapping.items():
             if key not in names:
                 line = Node(None, value.file, node.key_lines.get(key, value.line))
-                self.add(line, f"'{key}' is not a {noun}; {did_you_mean(key, names)}")
+                article = "an" if noun[0] in "aeiou" else "a"
+                self.add(line, f"'{key}' is not {article} {noun}; {did_you_mean(key, names)}")
 
     def parsed(self, node: Node | None, name: str, parse: Callable[[Any], Any], default: Any) -> Any:
         """The parsed value of a node; the default when there is none or it is wrong (which is noted)."""

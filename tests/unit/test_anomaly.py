@@ -280,6 +280,30 @@ def test_an_incident_is_not_learned_from():
     assert judge(bad, odd, calendar=calendar).anomalies
 
 
+def test_an_incident_of_some_metrics_leaves_the_others_as_they_were():
+    def odd(batch):
+        return changed(missing(batch, 300), mean=Point(batch.points[MEAN].value + 10))
+
+    bad, today = [odd(b) if n >= 40 else b for n, b in enumerate(PAST)], odd(TODAY)
+    span = PAST[40].time.date(), PAST[59].time.date()
+    blamed = []
+    for metrics in ((), ("Completeness",), ("Mean(amount)",)):
+        calendar = Calendar((Event("incident", *span, "", metrics),))
+        found = {one.series for one in judge(bad, today, calendar=calendar).anomalies}
+        blamed.append((NULLS in found, MEAN in found))
+    assert blamed == [(True, True), (True, False), (False, True)]
+
+
+def test_an_incident_of_the_number_of_rows_alone_is_not_learned_from():
+    def half(batch):
+        return replace(changed(batch, size=Point(batch.rows * 0.5)), rows=int(batch.rows * 0.5))
+
+    bad, today = [half(b) if n >= 40 else b for n, b in enumerate(PAST)], half(TODAY)
+    calendar = Calendar((Event("incident", PAST[40].time.date(), PAST[59].time.date(), "", ("Size",)),))
+    assert not judge(bad, today).anomalies
+    assert [str(one.series) for one in judge(bad, today, calendar=calendar).anomalies] == ["Size(*)"]
+
+
 def test_days_are_those_of_the_calendars_zone():
     calendar = Calendar((Event("holiday", date(2024, 7, 4), date(2024, 7, 4)),), "America/New_York")
     assert calendar.on(datetime(2024, 7, 5, 3, tzinfo=timezone.utc), "holiday")

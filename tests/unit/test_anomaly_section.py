@@ -73,7 +73,7 @@ def test_every_mistake_is_told_at_once(rule_file):
 @pytest.mark.parametrize(
     ("strategy", "message"),
     (
-        ("{OnlineNormal: {factor: 4}}", "'factor' is not a argument of 'OnlineNormal'"),
+        ("{OnlineNormal: {factor: 4}}", "'factor' is not an argument of 'OnlineNormal'"),
         ("AbsoluteChange", "strategy 'AbsoluteChange': one of 'decrease' and 'increase' must be given"),
         ("{HoltWinters: {interval: Hourly}}", "strategy 'HoltWinters': 'interval' and 'seasonality' must be"),
         ("3", "'strategy' must be one of SimpleThreshold"),

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 import quality
 from quality import anomalies, cli, history_reader
 from quality.anomaly.values import Batch, Point, Series
 from quality.errors import EngineError, StorageError, UsageError
-from quality.model import BatchStatus, Decision
+from quality.model import BatchStatus, Decision, RuleStatus, Severity
 from quality.rule_types.rules import AnomalySettings
+from quality.sensitive import NOTHING
 from quality.storage import layout
 from quality.storage.store import LocalStore
 from tests.past import START, add
@@ -77,6 +82,12 @@ def test_a_damaged_or_lost_file_is_named(root):
     root.put(key, b"not parquet")
     with pytest.raises(StorageError, match="is no Parquet file of the history"):
         quality.History(root.root, "d").metrics()
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"x": [1]}), sink)
+    root.put(key, sink.getvalue())
+    for read in (quality.History(root.root, "d").metrics, quality.History(root.root, "d").batches):
+        with pytest.raises(StorageError, match="is no Parquet file of the history: it has no column 'run'"):
+            read()
     root.delete([key])
     with pytest.raises(StorageError, match="and it is gone"):
         quality.History(root.root, "d").metrics()
@@ -137,10 +148,24 @@ def test_a_new_normal_is_accepted_and_kept(root, capsys):
         (("d", "--season", "weakly"), "--season must be one of auto, daily, weekly, none"),
         (("d", "--false-alarms", "2"), "--false-alarms must be between 0 and 1"),
         (("d", "--metric", "row_count"), "here it is 'Size'"),
+        (("d", "--metric", "Size", "--metric", "Siez"), "no batch has a metric 'Siez'; did you mean 'Size'?"),
+        (("d", "--metric", "Mean(prise)"), "no batch has a metric 'Mean(prise)'; did you mean 'Mean(price)'?"),
     ),
 )
 def test_mistakes_are_told(root, capsys, words, message):
     assert message in out(capsys, "anomalies", *words, "--root", root.root, code=2)
+
+
+def test_a_run_warns_of_a_metric_that_no_batch_has(root):
+    asked = AnomalySettings(metrics=("Size", "Siez"))
+    rule_set = SimpleNamespace(anomalies=asked, sensitive=NOTHING)
+    day = {"batch": "2024-01-21", "batch_time": START + timedelta(days=20)}
+    context: Any = SimpleNamespace(rule_set=rule_set, store=root, dataset="d", spark=None, **day)
+    (verdict,) = anomalies.of_run(context, (), 1003).verdicts
+    assert (verdict.status, verdict.severity) == (RuleStatus.ERROR, Severity.WARNING)
+    assert "no batch has a metric 'Siez'; did you mean 'Size'?" in verdict.message
+    rule_set.anomalies = AnomalySettings(metrics=("Size",))
+    assert anomalies.of_run(context, (), 1003).verdicts == ()
 
 
 def test_a_note_that_is_none_is_named(root):
@@ -171,5 +196,7 @@ def test_the_history_is_listed_shown_and_exported(root, capsys, tmp_path):
 
 def test_what_cannot_be_shown_is_told(root, capsys):
     place = ("--dataset", "d", "--root", root.root)
+    results = out(capsys, "history", "export", "d", "--table", "results", "--root", root.root, "-o", "a.csv", code=3)
+    assert "has no results of a live run yet; those of held runs: --include-held" in results
     assert "did you mean 'Mean(price)'?" in out(capsys, "history", "show", "Mean(prise)", *place, code=2)
     assert "must be one of .csv" in out(capsys, "history", "export", "d", "--root", root.root, "-o", "a.xls", code=2)
