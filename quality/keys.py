@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.column import Column as SparkColumn
 
 from quality.analyzers import Analyzer
 from quality.backends.reading import Batch
@@ -29,6 +30,8 @@ from quality.verification import ratio_metric
 
 #: Up to so many duplicated keys are kept, and sent to every executor; beyond, both sides are shuffled.
 BROADCAST_KEYS = 500_000
+#: So few doubled keys of a small batch are looked up in a list for each row: a join takes a job of its own.
+LISTED_KEYS = 64
 #: Groups with doubled keys are looked at one by one only while they hold at most this share of the rows.
 _FEW = 0.1
 
@@ -40,7 +43,8 @@ _GROUP = f"{RESERVED_PREFIX}group"
 class Frequencies:
     """How often the keys of a pass occur. `rows` in scope that have a key; `keys` distinct, `once` of them occurring once,
     both counting keys with some NULL part; `duplicated` keys without NULL that occur more than once, on `duplicate_rows`
-    rows. `doubled` holds those keys (columns `k0`...) until the engine lets go; None when they are none, or too many to keep."""
+    rows. `doubled` holds those keys (columns `k0`...) until the engine lets go; None when they are none, or too many to keep.
+    `listed` is an array of them as structs, where they are few; plans show what is in it."""
 
     rows: int
     keys: int
@@ -48,6 +52,7 @@ class Frequencies:
     duplicated: int
     duplicate_rows: int
     doubled: DataFrame | None = field(default=None, compare=False, repr=False)
+    listed: SparkColumn | None = field(default=None, compare=False, repr=False)
 
 
 def metric_of_keys(analyzer: Analyzer, frequencies: Frequencies) -> Metric:
@@ -156,16 +161,29 @@ class KeyCounter:
         return row, both.where(f"{first} is null").select(*few.columns), forget
 
     def _small(self, counted: DataFrame, key: KeyPass) -> Frequencies:
-        """The numbers first: a key is rarely doubled. Doubled ones are as few as the batch is small."""
-        row: Any = _numbers(counted.selectExpr(*_frequencies(key)))
-        found = Frequencies(*row)
+        """The numbers and the doubled keys, which are as few as the batch is small, in one query."""
+        keys = f"collect_list(if(n > 1 and {_complete(key)}, struct({', '.join(_names(key))}), null)) as doubled"
+        row = cast("Any", counted.selectExpr(*_frequencies(key), keys))._jdf.collectAsList().get(0)
+        numbers: Any = [int(row.get(place)) for place in range(len(_FREQUENCIES))]
+        found = Frequencies(*numbers)
         if not 0 < found.duplicated <= BROADCAST_KEYS:
             return found
-        self.launch(0)
-        doubled = _doubled(counted, key)
-        rows = cast("Any", doubled)._jdf.collectAsList()
-        session = cast("Any", self.spark._jsparkSession)
-        return replace(found, doubled=DataFrame(session.createDataFrame(rows, doubled._jdf.schema()), self.spark))
+        jvm, session = cast("Any", self.spark._jvm), cast("Any", self.spark._jsparkSession)
+        schema = cast("Any", counted.select(*_names(key)))._jdf.schema()
+        place = len(_FREQUENCIES)
+        doubled = DataFrame(session.createDataFrame(row.getList(place), schema), self.spark)
+        listed = None
+        if found.duplicated <= LISTED_KEYS:
+            kind = jvm.org.apache.spark.sql.types.ArrayType(schema, False)
+            values = jvm.org.apache.spark.sql.catalyst.expressions.Literal.create(row.get(place), kind)
+            listed = SparkColumn(jvm.org.apache.spark.sql.Column(values))
+        return replace(found, doubled=doubled, listed=listed)
+
+
+def is_listed(listed: SparkColumn, key: KeyPass) -> SparkColumn:
+    """Whether the key of a row is one of a list; NULL or false where a part of it is NULL."""
+    parts = [F.expr(reference).alias(name) for reference, name in zip(key.references, _names(key), strict=True)]
+    return F.array_contains(listed, F.struct(*parts))
 
 
 def key_counts(frame: DataFrame, key: KeyPass) -> DataFrame:

@@ -282,10 +282,8 @@ class Plan:
         if self.sorts(key):
             yield Pass("narrow", f"counting keys of {names} as if they were sorted", (*rows, *metrics))
         yield Pass("narrow", f"counting keys of {names}", (*rows, *metrics), 0 if self.small else 1)
-        # otherwise they come from the same shuffle
-        if self.small and rows and self.writes:
-            yield Pass("narrow", f"finding doubled keys of {names}", rows)
-        elif key.whole and not self.small:
+        # of a small batch, and of keys that are shuffled as they are, the doubled ones come along
+        if key.whole and not self.small:
             yield Pass("narrow", f"looking closer at doubled keys of {names}", (*rows, *metrics), 1)
 
     @property

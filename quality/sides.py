@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -166,10 +166,12 @@ def _write_sides(
     made = sum(frame is not None for frame in frames.values())
     context.engine.launched.wide += 0 if batch.kept else made + (kept is not None)
     context.engine.launched.shuffles += 0 if batch.small else made - 1 + (kept is not None)
-    writes = [partial(_write, context, side, frame) for side, frame in frames.items()]
-    written = beside(context.spark, writes) if batch.small else [write() for write in writes]
-    files = dict(zip(frames, written, strict=True))
-    return files, *_samples(context, batch, files, kept)
+    works: list[Callable[[], Any]] = [partial(_write, context, side, frame) for side, frame in frames.items()]
+    if kept is not None:
+        works.append(partial(_few, context, kept, "array()"))
+    done = beside(context.spark, works) if batch.small else [work() for work in works]
+    files = dict(zip(frames, done, strict=False))
+    return files, *_samples(context, batch, files, done[-1] if kept is not None else [])
 
 
 def _write(context: Context, side: str, frame: DataFrame | None) -> tuple[DataFile, ...]:
@@ -195,14 +197,13 @@ def _files(context: Context, folder: str) -> tuple[DataFile, ...]:
 
 
 def _samples(
-    context: Context, batch: Batch, files: Sides, kept: DataFrame | None
+    context: Context, batch: Batch, files: Sides, staying: Sequence[Any]
 ) -> tuple[Samples, list[FailingRow] | None]:
-    """A few failing rows of each rule; rows that stay in passed are looked for only until there are enough. And all rows of
-    quarantine and flags, when these few are all."""
+    """A few failing rows of each rule; `staying` are a few of those that go on without a flag, as `_few` gives them. And all
+    rows of quarantine and flags, when these few are all."""
     samples: Samples = {}
-    if kept is not None:
-        for row in _few(context, kept, "array()"):
-            _add_sample(samples, json.loads(row["row"]))
+    for row in staying:
+        _add_sample(samples, json.loads(row["row"]))
     written = {side: rows for side in ("quarantine", "flags") if (rows := sum(file.rows for file in files[side]))}
     seen: list[FailingRow] | None = [] if all(rows <= SAMPLED_ROWS for rows in written.values()) else None
     texts = "array()" if seen is None else slices.texts_of(dimensions(context, batch))
@@ -345,7 +346,8 @@ def _explained(
         flags = context.rule_set.outputs.flags
         files["quarantine"] = _write(context, "quarantine", sides.quarantined)
         files["flags"] = _write(context, "flags", sides.flagged if flags else None)
-        samples, seen = _samples(context, batch, files, None if flags else sides.flagged)
+        staying = [] if flags or sides.flagged is None else _few(context, sides.flagged, "array()")
+        samples, seen = _samples(context, batch, files, staying)
     return Written(findings, files, samples, seen), few
 
 
