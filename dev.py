@@ -68,8 +68,9 @@ def test(arguments: List[str]) -> int:
     """Runs pytest in the checkout."""
     install(DEV_EXTRAS)
     use_a_writable_cache()
-    # two side by side, but only for the whole suite: each process starts a Spark of its own
-    options = arguments or ["-n", "2", "--dist", "worksteal"]
+    # two side by side, but only for the whole suite: each process starts a Spark of its own. A file is done by one of them, so
+    # that what its tests share is made once, in the order of tests/conftest.py: the long ones first
+    options = arguments or ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     return subprocess.call([str(program("python")), "-m", "pytest", *options], cwd=str(ROOT))
 
 

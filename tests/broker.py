@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if __name__ == "__main__":
 from quality import jars
 from quality.backends.java import find_java
 from quality.jars import Artifact
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Built with the Scala that Spark brings: Spark's resolver fetches no other.
 KAFKA = Artifact("org.apache.kafka", "kafka_2.12", "3.9.1")
-PATIENCE = 60.0
+PATIENCE = 240.0
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -82,19 +83,13 @@ def class_path() -> str:
     return os.pathsep.join(map(str, found))
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 class Broker:
     """A broker in a process of its own, and a producer to fill its topics."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder, (self.port, controller) = folder, free_ports(2)
         (folder / "data").mkdir(parents=True)
-        words = {"port": self.port, "controller": free_port(), "folder": folder / "data"}
+        words = {"port": self.port, "controller": controller, "folder": folder / "data"}
         (folder / "server.properties").write_text(PROPERTIES.format(**words))
         # what the tool that formats a node writes
         (folder / "data" / "meta.properties").write_text("version=1\ncluster.id=AAAAAAAAQACAAAAAAAAAAQ\nnode.id=1\n")
@@ -114,7 +109,7 @@ class Broker:
         if self._gateway is not None:
             self._gateway.shutdown()
             self._gateway.java_process.stdin.close()
-            self._gateway.java_process.wait(timeout=20)
+            self._gateway.java_process.wait(timeout=PATIENCE)
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -495,18 +495,23 @@ class Report:
 def campaign(
     place: Place, kills: int, seed: int, environment: Mapping[str, str] | None = None,
     moments: Sequence[Moment] | None = None, log: Callable[[str], None] = lambda _: None,
-    batches: Sequence[str] = BATCHES,
+    batches: Sequence[str] = BATCHES, spark: Any = None,
 ) -> Report:  # fmt: skip
-    """Kill so many drivers; with `moments` at these instead of drawn ones."""
+    """Kill so many drivers; with `moments` at these instead of drawn ones. With `spark` the undisturbed runs, which no moment is
+    drawn from then, need no driver."""
     start, draw, report = time.monotonic(), random.Random(seed), Report()
     environment = environment or {}
     words = WORDS if place.columnar else WORDS[:-1]
     ahead = Driver(place, environment)
     try:
-        reference, changes, span = _undisturbed(place, ahead, batches)
-        log(f"undisturbed: {changes} changes in the store a run, {span:.1f} s the longest run")
-        ahead.close()
-        ahead = Driver(place, environment)
+        if spark is None:
+            changes, span = _undisturbed(place, ahead, batches)
+            log(f"undisturbed: {changes} changes in the store a run, {span:.1f} s the longest run")
+            ahead.close()
+            ahead = Driver(place, environment)
+        else:
+            changes, span = _undisturbed_here(place, spark, batches)
+        reference = _reference(place, batches)
         witness = Witness(place.killed, place.columnar, reference)
         pending: list[str] = []
         while report.kills < kills:
@@ -539,12 +544,29 @@ def campaign(
     return report
 
 
-def _undisturbed(place: Place, driver: Driver, batches: Sequence[str]) -> tuple[dict[str, Any], int, float]:
+def _undisturbed(place: Place, driver: Driver, batches: Sequence[str]) -> tuple[int, float]:
+    """How many changes a run makes in its store, and how long the longest takes."""
     driver.drive(place.rules(place.reference), [(batch, False) for batch in batches], None)
+    if [event["exit"] for event in driver.done] != [1] * len(batches):
+        raise RuntimeError(f"the undisturbed runs are not right: {driver.done}")
+    return driver.done[-1]["changes"], max(event["seconds"] for event in driver.done)
+
+
+def _undisturbed_here(place: Place, spark: Any, batches: Sequence[str]) -> tuple[int, float]:
+    from quality import run
+
+    exits = [run(place.rules(place.reference), batch, spark=spark).exit_code for batch in batches]
+    if exits != [1] * len(batches):
+        raise RuntimeError(f"the undisturbed runs are not right: {exits}")
+    return 0, 0.0
+
+
+def _reference(place: Place, batches: Sequence[str]) -> dict[str, Any]:
+    """What undisturbed runs left, by batch."""
     witness = Witness(place.reference, place.columnar)
     witness.look(batches, None)
-    if witness.found.texts or [event["exit"] for event in driver.done] != [1] * len(batches):
-        raise RuntimeError(f"the undisturbed runs are not right: {driver.done} {witness.found.texts}")
+    if witness.found.texts:
+        raise RuntimeError(f"the undisturbed runs are not right: {witness.found.texts}")
     content: dict[str, Any] = {}
     for batch in batches:
         (record,) = witness.records(batch)
@@ -554,7 +576,7 @@ def _undisturbed(place: Place, driver: Driver, batches: Sequence[str]) -> tuple[
             for name in record["history"]
         }
         content[f"history of {batch}"] = lengths
-    return content, driver.done[-1]["changes"], max(event["seconds"] for event in driver.done)
+    return content
 
 
 def _note(

@@ -766,6 +766,12 @@ def _breaking(rows: Sequence[Row], a: Mapping[str, Any]) -> set[int]:
     return found
 
 
+SHORTEST = {
+    "minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7),
+    "month": timedelta(days=28),
+}  # fmt: skip
+
+
 def _period_of(moment: date, every: str) -> Any:
     day = moment.date() if isinstance(moment, datetime) else moment
     if every in ("minute", "hour"):
@@ -775,14 +781,14 @@ def _period_of(moment: date, every: str) -> Any:
 
 
 def _without_rows(rows: Sequence[Row], a: Mapping[str, Any]) -> int | None:
-    """Every step of a walk from one end to the other, by the smallest unit."""
+    """Every step of a walk from one end to the other, none longer than a period may be short: none is stepped over."""
     values = [value for row in rows if (value := column_value(row, a["column"])) is not None]
     ends = [_moment(a[word], EPOCH) if word in a else None for word in ("from", "to")]
     if not values and None in ends:
         return None
     first: Any = ends[0] or min(values)
     last: Any = ends[1] - timedelta(microseconds=1) if isinstance(ends[1], datetime) else max(values)
-    step = timedelta(minutes=1) if a["every"] in ("minute", "hour") else timedelta(days=1)
+    step = SHORTEST[a["every"]]
     if step.days:
         first, last = (end.date() if isinstance(end, datetime) else end for end in (first, last))
     periods = {_period_of(last, a["every"])} if first <= last else set()

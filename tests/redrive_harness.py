@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,9 @@ def drive(folder: Path, moment: dict[str, Any] | None, renew: bool, seed: int = 
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"event"')]
 
 
-def campaign(folder: Path, moments: Sequence[dict[str, Any]], log: Any = None) -> Counter[str]:
-    """Kill a driver at each moment; how many died before and after their commit."""
+def campaign(folder: Path, moments: Sequence[dict[str, Any]], log: Any = None, spark: Any = None) -> Counter[str]:
+    """Kill a driver at each moment; how many died before and after their commit. With `spark` the last one, that nobody kills, is
+    here."""
     placed(folder)
     reached: Counter[str] = Counter()
     back, renew = False, True
@@ -100,7 +101,7 @@ def campaign(folder: Path, moments: Sequence[dict[str, Any]], log: Any = None) -
         if log:
             log(f"{number + 1}: {moment['when']} change {moment['change']}: {dict(reached)}")
     # what was interrupted is made whole, and then there is nothing more to do
-    first, second = drive(folder, None, False)
+    first, second = drive(folder, None, False) if spark is None else twice(folder, spark)
     assert (first["back"], second["back"]) == ({} if back else {"redriven": 1}, {})
     assert (look(folder), second["records"]) == (True, first["records"])
     manifest = folder / "out/passed/d/_symlink_format_manifest/batch=b/manifest"
@@ -108,10 +109,18 @@ def campaign(folder: Path, moments: Sequence[dict[str, Any]], log: Any = None) -
     return reached
 
 
+def twice(folder: Path, spark: Any) -> Iterator[dict[str, Any]]:
+    """Re-drive by the mild rules, and once more."""
+    from quality.redrive import redrive
+
+    for _ in range(2):
+        (done,) = redrive(folder / "mild.yml", spark=spark, by="ann")
+        yield {"back": dict(done.back), "records": len(records(folder)), "message": done.message}
+
+
 def worker(order: dict[str, Any]) -> None:
     from quality import run
     from quality.backends.session import session
-    from quality.redrive import redrive
     from quality.storage import store as local
     from tests.kill_harness import CHANGES as NAMES
     from tests.kill_harness import Suicide, tell
@@ -127,9 +136,8 @@ def worker(order: dict[str, Any]) -> None:
         for name in (*NAMES, "copy"):
             suicide.watch(local.LocalStore, name)
         suicide.begin(0)
-        for _ in range(2):
-            (done,) = redrive(folder / "mild.yml", spark=own.spark, by="ann")
-            tell(event="done", back=dict(done.back), records=len(records(folder)), message=done.message)
+        for told in twice(folder, own.spark):
+            tell(event="done", **told)
 
 
 def main() -> int:

@@ -105,7 +105,7 @@ class Walk:
         self._kept: list[int] = []
         self._conditional: combine.Conditional | None = None
         self._usual_residuals: combine.Usual | None = None
-        self.t = 0
+        self.t, self._ready = 0, -1
 
     @property
     def usable(self) -> int:
@@ -116,7 +116,7 @@ class Walk:
         """Learn every batch before `t`, and make ready to judge that one."""
         while self.t < t:
             self._learn()
-        self._prepare()
+        self._make_ready()
         return self
 
     def score(self, values: Floats, rows: Floats) -> Scores:
@@ -179,6 +179,12 @@ class Walk:
         # wholly below a hundred rows, not at all from a thousand on
         typical = float(np.median(self.rows[self._kept])) if self._kept else 0.0
         return float(np.clip(3.0 - np.log10(max(typical, 1)), 0.0, 1.0))
+
+    def _make_ready(self) -> None:
+        """Once for each batch, whoever asks."""
+        if self._ready != self.t:
+            self._prepare()
+            self._ready = self.t
 
     def _prepare(self) -> None:
         kept = self._kept
@@ -253,7 +259,7 @@ class Walk:
             self.t += 1
             return
         if self._kept:
-            self._prepare()
+            self._make_ready()
             self._learn_judged(t)
         else:
             self.learned[t] = np.nan_to_num(self.evened[t])

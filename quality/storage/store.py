@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -316,10 +317,12 @@ def _copy_synced(source: str, target: str) -> None:
 
 def _in_directory(folder: str, action: Callable[[], _T]) -> _T:
     """Run the action with the folder there, again when a deletion pruned it meanwhile."""
-    for _ in range(20):
+    for attempt in range(30):
         _make_directory(folder)
         with contextlib.suppress(FileNotFoundError):
             return action()
+        # many that delete may take turns: each wait is a little longer
+        time.sleep(attempt / 1000)
     return action()
 
 

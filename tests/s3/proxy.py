@@ -49,16 +49,21 @@ class Proxy:
     passed: list[Request] = field(default_factory=list)
 
     def sometimes(self, share: float, seed: int, faults: tuple[str, ...] = FAULTS) -> None:
-        """Spoil this share of requests, never one of the same kind twice in a row: what is bounded must be survived."""
-        draw, lock, spoilt = random.Random(seed), threading.Lock(), set[tuple[str, str]]()
+        """Spoil this share of requests, never one of the same kind twice in a row, nor a call twice in a row whoever calls beside
+        it: what is bounded must be survived."""
+        draw, lock, spoilt, calls = random.Random(seed), threading.Lock(), set[tuple[str, str]](), set[str]()
 
         def plan(request: Request) -> str | None:
             place = (request.method, request.path.partition("?")[0])
+            # an AWS client gives all attempts of a call the same
+            call = request.headers.get("amz-sdk-invocation-id", "")
             with lock:
-                if place in spoilt or draw.random() >= share:
+                if place in spoilt or call in calls or draw.random() >= share:
                     spoilt.discard(place)
+                    calls.discard(call)
                     return None
                 spoilt.add(place)
+                calls.update([call] if call else ())
                 return draw.choice(faults)
 
         self.plan = plan

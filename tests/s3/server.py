@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,10 +17,13 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.ports import free_ports
+
 KEY, SECRET = "TESTACCESSKEY0000001", "test-secret-of-the-owner"
 READER_KEY, READER_SECRET = "TESTACCESSKEY0000002", "test-secret-of-the-reader"
 BUCKET = "quality-test"
 REGION = "us-east-1"
+PATIENCE = 240.0
 PORTS = ("s3.port", "master.port", "filer.port", "volume.port")
 # the server derives these from the ports above by adding 10,000, which may pass 65,535
 GRPC_PORTS = (
@@ -119,19 +121,9 @@ def executable() -> str:
     return found
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def create_bucket(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     owner = client(url)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             owner.create_bucket(Bucket=BUCKET)

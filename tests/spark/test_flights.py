@@ -1,4 +1,4 @@
-"""The demo's flights: a day gone bad against rules written once more in plain Python, and a month of batches."""
+"""The demo's flights: a day gone bad against rules written once more in plain Python, and day after day (with --full a month)."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ KEY = ["year", "month", "day", "carrier", "flight", "origin"]
 
 
 @pytest.fixture(scope="module")
-def month(tmp_path_factory):
-    return write_batches(tmp_path_factory.mktemp("flights") / "incoming", date(2013, 1, 1), 31)
+def month(tmp_path_factory, request):
+    """Its first days, or with --full all of it."""
+    days = 31 if request.config.getoption("--full") else 10
+    return write_batches(tmp_path_factory.mktemp("flights") / "incoming", date(2013, 1, 1), days)
 
 
 def judge(spark: Any, day: Path, root: Path, batch: str = "2013-01-01") -> Any:
@@ -165,8 +167,10 @@ def files_of(root: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.slow
-def test_a_month_of_batches_conserves_every_row_and_a_second_run_of_each_changes_nothing(spark, month, tmp_path):
-    root = tmp_path / "out"
+@pytest.mark.full("31")
+@pytest.mark.parametrize("days", (5, 31))
+def test_day_after_day_conserves_every_row_and_a_second_run_of_each_changes_nothing(spark, month, tmp_path, days):
+    root, month = tmp_path / "out", month[:days]
     runs = {}
     for day in month:
         result = judge(spark, day, root, day.stem)

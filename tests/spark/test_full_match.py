@@ -9,7 +9,6 @@ import pytest
 from quality.backends.tally import Tally, tally
 from quality.sql import literal
 
-DRAW = random.Random(3)
 #: Expressions of which a table can be made.
 REGULAR = (
     "", "a", "abc", "a|b", "(a|b)c", "(?:ab)*", "a+", "a?b", "a{3}", "a{2,}", "a{0,2}b", "[abc]", "[^abc]", "[a-c]{2}",
@@ -58,7 +57,8 @@ def sessions(spark):
 
 @pytest.mark.parametrize("expressions", (REGULAR, OTHERS), ids=("regular", "others"))
 def test_a_table_says_what_java_says(sessions, expressions):
-    drawn = ["".join(DRAW.choice("aabbcx1-. @ä\n") for _ in range(DRAW.randrange(7))) for _ in range(300)]
+    draw = random.Random(3)
+    drawn = ["".join(draw.choice("aabbcx1-. @ä\n") for _ in range(draw.randrange(7))) for _ in range(300)]
     texts = [*WORDS, *drawn, None]
     whole = [literal(rf"\A(?:{one})\z") for one in expressions]
     tests = [f"text rlike {one} as r{i}" for i, one in enumerate(whole)]

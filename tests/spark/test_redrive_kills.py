@@ -13,8 +13,8 @@ MOMENTS = (
 
 
 @pytest.mark.slow
-def test_a_killed_redrive_happened_wholly_or_not_at_all(tmp_path):
-    assert campaign(tmp_path / "place", MOMENTS) == {"not committed": 1, "committed": 1}
+def test_a_killed_redrive_happened_wholly_or_not_at_all(spark, tmp_path):
+    assert campaign(tmp_path / "place", MOMENTS, spark=spark) == {"not committed": 1, "committed": 1}
 
 
 @pytest.mark.slow

@@ -96,7 +96,8 @@ class TestOwnSession:
         assert run[1] == ""
 
     def test_the_process_ends_by_itself(self, run):
-        assert run[2] - run[0]["end"] < 5
+        # what keeps it alive does so for ever; the machine may be busy
+        assert run[2] - run[0]["end"] < 60
 
     def test_the_jvm_goes_with_the_session(self, run):
         assert not alive(run[0]["jvm"])
@@ -244,51 +245,42 @@ def test_under_spark_submit_the_platforms_session_is_used(tmp_path):
     assert done.returncode == 3
 
 
-def test_a_callback_server_of_pydeequ_does_not_keep_the_process_alive(tmp_path):
-    done = python(
-        """
-        from quality.backends.session import session
-        with session() as mine:
-            mine.spark.sparkContext._gateway.start_callback_server()
-        print("end")
-        """,
-        tmp_path,
-    )
-    assert (done.stdout, done.returncode) == ("end\n", 0), done.stderr
+class TestUnusualEnds:
+    """A JVM that was killed, and after it one with a callback server, as pydeequ starts it."""
 
+    @pytest.fixture(scope="module")
+    @staticmethod
+    def done(tmp_path_factory):
+        return python(
+            """
+            import os, signal
+            from pyspark import SparkContext
+            from quality.backends.session import session
+            mine = session()
+            os.kill(SparkContext._gateway.proc.pid, signal.SIGKILL)
+            SparkContext._gateway.proc.wait()
+            mine.close()
+            with session() as again:
+                print(again.spark.range(2).count())
+                again.spark.sparkContext._gateway.start_callback_server()
+                log = again.spark._jvm.org.apache.logging.log4j.LogManager.getLogger("org.apache.spark.SparkContext")
+                log.warn("of no interest")
+                log.error("the disk is gone")
+            print("end")
+            """,
+            tmp_path_factory.mktemp("cwd"),
+        )
 
-def test_errors_of_sparks_own_are_still_printed(tmp_path):
-    done = python(
-        """
-        from quality.backends.session import session
-        with session() as mine:
-            log = mine.spark._jvm.org.apache.logging.log4j.LogManager.getLogger("org.apache.spark.SparkContext")
-            log.warn("of no interest")
-            log.error("the disk is gone")
-        """,
-        tmp_path,
-    )
-    assert done.stderr.endswith("ERROR SparkContext: the disk is gone\n")
-    assert "of no interest" not in done.stderr
+    def test_a_jvm_that_died_does_not_break_closing(self, done):
+        # py4j may log that the connection broke in the middle of a command: that is what happened
+        assert done.stdout.startswith("2\n"), done.stderr
 
+    def test_a_callback_server_of_pydeequ_does_not_keep_the_process_alive(self, done):
+        assert (done.stdout, done.returncode) == ("2\nend\n", 0), done.stderr
 
-def test_a_jvm_that_died_does_not_break_closing(tmp_path):
-    done = python(
-        """
-        import os, signal
-        from pyspark import SparkContext
-        from quality.backends.session import session
-        mine = session()
-        os.kill(SparkContext._gateway.proc.pid, signal.SIGKILL)
-        SparkContext._gateway.proc.wait()
-        mine.close()
-        with session() as again:
-            print(again.spark.range(2).count())
-        """,
-        tmp_path,
-    )
-    # py4j may log that the connection broke in the middle of a command: that is what happened
-    assert (done.stdout, done.returncode) == ("2\n", 0)
+    def test_errors_of_sparks_own_are_still_printed(self, done):
+        assert done.stderr.endswith("ERROR SparkContext: the disk is gone\n")
+        assert "of no interest" not in done.stderr
 
 
 def test_without_a_java_the_error_says_what_to_do(tmp_path):

@@ -20,17 +20,16 @@ from quality.suggestion import _batches, plan_files, suggest_files
 from tests.spark.test_passes import in_the_books
 from tests.written import Place
 
-DRAW = random.Random(5)
 HEADER = "id,code,zip,state,sent,amount,day,city,land"
 
 
 def lines(n, size=120):
-    land = {"Rome": "IT", "Oslo": "NO", "Bern": "CH"}
+    land, draw = {"Rome": "IT", "Oslo": "NO", "Bern": "CH"}, random.Random(n)
     for i in range(size):
-        state = DRAW.choice(["new", "paid", "sent"])
+        state = draw.choice(["new", "paid", "sent"])
         sent = f"2024-01-{n:02d} 10:{i % 60:02d}:00" if state == "sent" else ""
-        city = DRAW.choice(sorted(land))
-        yield f"{n * 1000 + i},AB-{DRAW.randrange(100, 999)},0{DRAW.randrange(1000, 9999)},{state},{sent},{DRAW.randrange(1, 90)}.5,2024-01-{n:02d},{city},{land[city]}"
+        city = draw.choice(sorted(land))
+        yield f"{n * 1000 + i},AB-{draw.randrange(100, 999)},0{draw.randrange(1000, 9999)},{state},{sent},{draw.randrange(1, 90)}.5,2024-01-{n:02d},{city},{land[city]}"
 
 
 @pytest.fixture(scope="module")

@@ -27,12 +27,6 @@ from tests.past import add
 NONE = timedelta(0)
 
 
-@pytest.fixture(autouse=True)
-def unsynced(monkeypatch):
-    """What a power cut would do is not asked here, and to wait for the disk is most of the time."""
-    monkeypatch.setattr("os.fsync", lambda _: None)
-
-
 @pytest.fixture
 def root(tmp_path):
     store = LocalStore(str(tmp_path / "root"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import dev
+from tests.conftest import FIRST
 
 
 def a_python(directory: Path, name: str, version: tuple[int, int], ensurepip: bool = True) -> Path:
@@ -146,6 +147,18 @@ class TestCommands:
         monkeypatch.setattr(subprocess, "call", lambda command, cwd: calls.append(command))
         dev.main(["test", "-k", "java"])
         assert calls[0][1:] == ["-m", "pytest", "-k", "java"]
+
+    def test_the_whole_suite_is_done_by_two_processes(self, checkout, monkeypatch):
+        calls = []
+        monkeypatch.setattr(dev, "install", lambda extras: None)
+        monkeypatch.setattr(subprocess, "call", lambda command, cwd: calls.append(command))
+        dev.main(["test"])
+        assert calls[0][1:5] == ["-m", "pytest", "-n", "2"]
+
+    def test_the_files_that_are_begun_first_exist(self):
+        folder = Path(__file__).parents[1]
+        assert [name for name in FIRST if not (folder / name).is_file()] == []
+        assert len(set(FIRST)) == len(FIRST)
 
     def test_every_linter_runs_and_the_first_complaint_counts(self, checkout, monkeypatch):
         codes = iter((0, 2, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 
 import pytest
@@ -11,23 +12,32 @@ from quality.progress import Progress
 
 
 class Terminal(io.StringIO):
+    """`said` is set when it was told of the step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = threading.Event()
+
     def isatty(self) -> bool:
         return True
 
-
-def shown(stream: io.StringIO, quiet: bool = False) -> str:
-    with Progress(stream, quiet) as progress:
-        progress.told("measuring")
-        time.sleep(0.5)
-    return stream.getvalue()
+    def write(self, text: str) -> int:
+        if "measuring" in text:
+            self.said.set()
+        return super().write(text)
 
 
 def test_a_terminal_sees_the_step_and_is_left_with_a_clean_line():
-    text = shown(Terminal())
-    assert "measuring" in text
-    assert text.endswith("\r\x1b[2K")
+    stream = Terminal()
+    with Progress(stream) as progress:
+        progress.told("measuring")
+        assert stream.said.wait(60)
+    assert stream.getvalue().endswith("\r\x1b[2K")
 
 
 @pytest.mark.parametrize(("stream", "quiet"), ((io.StringIO(), False), (Terminal(), True)))
 def test_a_pipe_and_whoever_wants_quiet_see_nothing(stream, quiet):
-    assert not shown(stream, quiet)
+    with Progress(stream, quiet) as progress:
+        progress.told("measuring")
+        time.sleep(0.5)
+    assert not stream.getvalue()
