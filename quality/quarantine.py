@@ -343,7 +343,8 @@ def opened(
     the rule file says. UsageError for an unknown one."""
     from quality.backends.session import session
     from quality.storage.store import open_store
-    from quality.versions import is_rule_file, unread_input
+    from quality.rulefile.references import unread_input
+    from quality.versions import is_rule_file
 
     if is_rule_file(what):
         from quality.rulefile import load

@@ -37,17 +37,19 @@ def to_yaml(
     dataset: str = "",
     input_path: str = "",
     root: str = "",
+    references: Mapping[str, str] | None = None,
     whole: bool = False,
 ) -> Converted:
     """The rule file and what is not in it. DQDL names neither data set nor input: without `dataset` the file's name is
-    the data set's, and without `input_path` a path stands there that the reader has to change. So do the places of references in a
-    file that is to be `whole`; else whoever takes its rules declares them."""
-    return _Writing(document, file, dataset or slug(PurePath(file).stem), whole=whole).text(input_path, root)
+    the data set's, and without `input_path` a path stands there that the reader has to change. So do the places of references that
+    `references` does not tell, in a file that is to be `whole`; else whoever takes its rules declares them."""
+    writing = _Writing(document, file, dataset or slug(PurePath(file).stem), references or {}, whole=whole)
+    return writing.text(input_path, root)
 
 
 class _Writing:
-    def __init__(self, document: Document, file: str, dataset: str, *, whole: bool) -> None:
-        self.document, self.file, self.dataset, self.whole = document, file, dataset, whole
+    def __init__(self, document: Document, file: str, dataset: str, given: Mapping[str, str], *, whole: bool) -> None:
+        self.document, self.file, self.dataset, self.given, self.whole = document, file, dataset, given, whole
         self.losses: list[Loss] = []
         self.ids: set[str] = set()
         self.measured: set[str] = set()
@@ -144,9 +146,10 @@ class _Writing:
         if self.references:
             yield "references:"
         for name, position in self.references.items():
-            place, why = placed(name)
+            place, why = placed(name, self.given)
             yield f"  {name}: {flow(place)}"
-            self.lose(position, f"reference '{name}'", why, kept=True)
+            if why:
+                self.lose(position, f"reference '{name}'", why, kept=True)
 
     def rule(self, rule: Rule | Composite) -> Iterator[str]:
         """The lines of one rule; a comment stands in the place of one that is lost."""

@@ -74,7 +74,15 @@ def is_contract(tree: Node) -> bool:
     return "kind" in tree.mapping and tree.mapping["kind"].plain() == "DataContract"
 
 
-def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", root: str = "") -> Converted:
+def to_yaml(
+    tree: Node,
+    file: str,
+    *,
+    dataset: str = "",
+    input_path: str = "",
+    root: str = "",
+    references: Mapping[str, str] | None = None,
+) -> Converted:
     """The rule file of one object of the contract, and what is not in it. Raises RuleFileError when there is no such."""
     version = str(tree.mapping["apiVersion"].plain()) if "apiVersion" in tree.mapping else ""
     if version and not re.match(r"v?3\.", version):
@@ -92,7 +100,7 @@ def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", r
     if "description" in table.mapping:
         writing.head.append(f"description: {flow(str(table.mapping['description'].plain()))}")
     _table(writing, table)
-    return writing.whole(input_path, root)
+    return writing.whole(input_path, root, references)
 
 
 def _items(node: Node, key: str) -> list[Node]:
