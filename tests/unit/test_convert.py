@@ -372,6 +372,7 @@ BACK = {
     "exactly_one_of: {columns: [a, b]}": 'CustomSql "select * from primary where coalesce((int(`a` is not null) + int(`b` is not null) = 1), true)"',
     "columns_absent: {columns: [a, 'b.c']}": 'ColumnNamesMatchPattern "(?i)(?!(?:a|b\\.c)$).*"',
     "sql: {query: 'select count(*) from {{ this }} where a', at_most: 2}": 'CustomSql "select count(*) from primary where a" <= 2',
+    "compliance: {that: a > b or a = 0, above: 10%, below: 0.5}": 'CustomSql "select avg(int(coalesce((a > b or a = 0), false))) from primary" between 0.1 and 0.5',
     "top_value_ratio: {column: c, at_most: 0.9}":
         'CustomSql "select max(n) / sum(n) from (select count(*) as n from primary where `c` is not null group by `c`)" <= 0.9',
     "distinct_values: {column: c, in: [1, 2]}": 'CustomSql "select count(*) from primary where `c` not in (1, 2)" = 0',
@@ -411,6 +412,7 @@ MODIFIED = {
     "sql_rows: {query: 'select c from this group by c', key: c, returns: passing}, tolerance: 10%": 'CustomSql "select c from primary group by c" with threshold >= 0.9',
     "that: a > b, where: c": 'CustomSql "select * from primary where not coalesce((c), false) or coalesce((a > b), true)"',
     "row_count: {above: 1}, where: a > 1, labels: {team: dq}": 'RowCount > 1 where "a > 1" labels=["team"="dq"]',
+    "compliance: {that: a > b, equals: 1}, where: c": 'CustomSql "select avg(int(coalesce((a > b), false))) from primary where c" = 1',
     "min: {column: c, above: 0}, where: a = 1": 'CustomSql "select min(`c`) from primary where a = 1" > 0',
 }  # fmt: skip
 
