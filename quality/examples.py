@@ -123,7 +123,13 @@ def judge_examples(
     the clock see. Spark is started only when there are examples. Raises RuleFileError before anything is judged,
     EngineError when Spark gives up."""
     now = run_time or datetime.now(timezone.utc)
-    given: Any = {"batch": batch, "variables": variables, "allow_env": allow_env, "run_time": now, "references": references}
+    given: Any = {
+        "batch": batch,
+        "variables": variables,
+        "allow_env": allow_env,
+        "run_time": now,
+        "references": references,
+    }
     for path in rules:
         if Path(path).suffix.lower() == ".dqdl":
             raise UsageError(

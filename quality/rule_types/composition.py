@@ -33,7 +33,9 @@ def parse_part(value: Any, depth: int = 0) -> RuleType:
     if kind is None:
         raise ValueError(f"names '{word}', which is not a rule type; {did_you_mean(word, _parts())}")
     if not _can_be_part(kind):
-        raise ValueError(f"cannot hold '{word}': its verdict is neither about one row by itself nor about a metric; 'verdict' joins any rules, by their ids")
+        raise ValueError(
+            f"cannot hold '{word}': its verdict is neither about one row by itself nor about a metric; 'verdict' joins any rules, by their ids"
+        )
     if depth > _DEEPEST:
         raise ValueError(f"is more than {_DEEPEST} rules deep")
     values = _arguments(kind, body if isinstance(body, dict) else _bare(kind, body), depth)

@@ -12,7 +12,7 @@ from quality.model import Location
 from quality.rule_types import REGISTRY
 from quality.rule_types.args import parse_flag, shown
 from quality.rule_types.base import QUALITY_COLUMN, RESERVED_PREFIX
-from quality.rule_types.rules import Input, Rule, RuleSet
+from quality.rule_types.rules import Filter, Input, Rule, RuleSet
 from quality.rule_types.schema import Malformed, Schema
 from quality.rule_types.uniqueness import Key
 from quality.rule_types.values import Type
@@ -43,10 +43,10 @@ def interpret(
     input_path: str | None,
     root: str | None,
     run_time: str,
-    further: Callable[[Sequence[Rule]], Iterable[Problem]] | None = None,
+    further: Callable[[Sequence[Rule], Sequence[Filter]], Iterable[Problem]] | None = None,
 ) -> RuleSet:
     """The rule set as of `run_time` (ISO 8601 with its zone). Raises RuleFileError with every mistake found, also with what
-    `further` finds in rules, those with a mistake of their own among them."""
+    `further` finds in rules, those with a mistake of their own among them, and in filters."""
     problems = Problems()
     problems.unknown_keys(tree, SECTIONS, "section")
     _check_version(tree, problems)
@@ -90,7 +90,7 @@ def interpret(
             **canonical_references(tree),
         },
     )
-    problems.found += further((*rules, *reader.refused)) if further else ()
+    problems.found += further((*rules, *reader.refused), rule_set.filters) if further else ()
     if problems.found:
         raise RuleFileError(problems.found)
     return rule_set

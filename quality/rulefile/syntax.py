@@ -9,7 +9,7 @@ from typing import Any
 
 from quality import sql
 from quality.errors import Problem
-from quality.rule_types.rules import Rule
+from quality.rule_types.rules import Filter, Rule
 
 #: Words of a query that are often misspelt.
 _KEYWORDS = (
@@ -38,10 +38,14 @@ def is_there() -> bool:
     return True
 
 
-def syntax_problems(rules: Iterable[Rule]) -> list[Problem]:
+def syntax_problems(rules: Iterable[Rule], filters: Iterable[Filter] = ()) -> list[Problem]:
     """Expressions that are no Spark SQL, and queries with a misspelt word; none where there is nothing to parse them. What is wrong
     before any parser sees it is told elsewhere."""
-    return [problem for problem, sure in _found(rules) if sure]
+    found = [problem for problem, sure in _found(rules) if sure]
+    for one in filters if is_there() else ():
+        if not sql.problems(one.text) and (wrong := _problem(one.text)):
+            found.append(Problem(one.location.file, one.location.line, f"{one.words}: {wrong}"))
+    return found
 
 
 def doubts(rules: Iterable[Rule]) -> list[Problem]:

@@ -192,9 +192,7 @@ GOES_BEYOND: dict[str, set[str]] = {
     "quarantine": _OF_ROWS | {"malformed"},
     **dict.fromkeys(("null fails", "null is skipped", "nan"), _OF_ROWS - {"sql_rows"}),
     "groups": _OF_ROWS,
-    **dict.fromkeys(
-        ("all", "any", "not"), _OF_ROWS - {"sql_rows"} | _OF_METRICS | {"schema_match", "sql", "drift"}
-    ),
+    **dict.fromkeys(("all", "any", "not"), _OF_ROWS - {"sql_rows"} | _OF_METRICS | {"schema_match", "sql", "drift"}),
 }
 VARIANTS = {word: modified(word) for word in MODIFIERS} | {word: composed(word) for word in ("all", "any", "not")}
 

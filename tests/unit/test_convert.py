@@ -222,8 +222,9 @@ def test_a_threshold_allows_exactly_as_many_rows(ours, threshold, share, allowed
 LOST = {
     'ColumnDataType "c" = "Integer" with format = "MM/dd/yyyy"': "a format goes with dates and timestamps",
     "RowCount between 5 and 5": "no number lies between 5 and 5: it can never hold",
-    'ColumnValues "c" > now() with threshold > avg(last(5))': "a threshold from earlier batches goes with conditions on values, lengths and types, without the clock",
-    "FileSize < 1 MB with threshold > avg(last(5))": "a threshold from earlier batches goes with conditions on values, lengths and types, without the clock",
+    "FileSize < 1 MB with threshold > avg(last(5))": "a threshold from earlier batches goes with rules that a row answers by itself, and not with rules about files",
+    'CustomSql "select a from primary group by a" with threshold > avg(last(5))': "a threshold from earlier batches goes with rules that a row answers by itself, and not with rules about files",
+    'ColumnValues "a" > 1 with threshold in [last(), -1]': "no share of rows is equal to -1: it can never hold",
     "RowCount = NULL": "a number is never NULL",
     "RowCount > 1 / 0": "it divides by zero",
     'ColumnCorrelation "a" "a" > 0': "it names one column twice",

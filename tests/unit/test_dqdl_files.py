@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quality import cli, entry
-from quality.errors import RuleFileError, UsageError
+from quality.errors import RuleFileError
 from quality.model import Nulls, Severity, Tolerance
 from quality.rule_types.base import MetricRule
 from quality.rule_types.verdicts import Verdict

@@ -52,7 +52,12 @@ def convert_file(
     `--reference` takes it) where its references lie. Raises RuleFileError with every mistake of the file, UsageError when it cannot be read or
     the language cannot be told.
     """
-    named: Any = {"dataset": dataset or "", "input_path": input_path or "", "root": root or "", "references": references}
+    named: Any = {
+        "dataset": dataset or "",
+        "input_path": input_path or "",
+        "root": root or "",
+        "references": references,
+    }
     if origin in IMPORTERS or (not origin and Path(path).suffix.lower() in (".json", ".yml", ".yaml")):
         tree = nodes.parse(_text(Path(path)), str(path))
         for name, (is_it, read) in IMPORTERS.items():
@@ -72,7 +77,12 @@ def convert_file(
         raise UsageError(f"{path} is {to} already")
     if to in ("dqdl", "odcs"):
         # neither language says where a batch lies
-        given: Any = {"input_path": input_path or unread_input(path), "root": root, "dataset": dataset, "references": references}
+        given: Any = {
+            "input_path": input_path or unread_input(path),
+            "root": root,
+            "dataset": dataset,
+            "references": references,
+        }
         rule_set = load(path, batch=batch, variables=variables, allow_env=allow_env, **given)
         return to_dqdl(rule_set) if to == "dqdl" else to_odcs(rule_set)
     return to_yaml(parse(_text(Path(path)), str(path)), str(path), **named, whole=True)

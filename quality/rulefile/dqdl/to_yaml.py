@@ -222,8 +222,8 @@ class _Writing:
                 terms.append({part.word: inner})
                 lines += more
             else:
-                # the history of a query is that of its id, which its text gives where it looks back
-                own = self.unique(part.about if part.type == "sql" and part.about else own)
+                # the history of a query or an expression is that of its id, which its text gives where it looks back
+                own = self.unique(part.about if part.type in ("sql", "compliance") and part.about else own)
                 terms.append(own)
                 lines += self.made(part, rule, {"severity": "info"}, own)
         return terms, lines

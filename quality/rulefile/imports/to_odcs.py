@@ -276,7 +276,13 @@ def _sayable(rule: Rule) -> bool:
         rule.on_fail == default_on_fail(rule.check, rule.severity) and not rule.nan_passes and rule.min_history is None
     )
     both = bool(rule.tolerance.ratio) and bool(rule.tolerance.rows)
-    return own and metadata and dimension and usual and not (both or rule.where or rule.group_by or rule.over or _waits(entry(rule)))
+    return (
+        own
+        and metadata
+        and dimension
+        and usual
+        and not (both or rule.where or rule.group_by or rule.over or _waits(entry(rule)))
+    )
 
 
 def _waits(value: Any) -> bool:
