@@ -22,7 +22,7 @@ from quality.rulefile.anomalies import read_anomalies
 from quality.rulefile.examples import check_examples
 from quality.rulefile.nodes import Node
 from quality.rulefile.references import UNREAD, canonical_references, read_references, refuse_unknown
-from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
+from quality.rulefile.ruleforms import MODIFIERS, Problems, RuleReader, meant, no_type
 from quality.rulefile.streams import read_stream
 from quality.sensitive import Sensitive
 
@@ -174,6 +174,10 @@ def _rules_of_column(name: str, node: Node, reader: RuleReader) -> list[Rule]:
         line = Node(None, value.file, node.key_lines.get(word, value.line))
         kind = REGISTRY.get(word)
         if word in ("description", "sensitive"):
+            continue
+        if word in MODIFIERS:
+            said = f"it goes with a rule, such as {{required: {{{word}: ...}}}}, or with one under 'rules:'"
+            reader.problems.add(line, f"column '{name}': '{word}' is a modifier and no rule type; {said}")
             continue
         if kind is None:
             reader.problems.add(

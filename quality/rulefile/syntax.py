@@ -4,7 +4,9 @@ Spark's; Spark's own parser has the last word, in `quality plan` and `quality ru
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from quality import sql
@@ -26,6 +28,8 @@ _KEYWORDS = (
     "join",
     "with",
 )
+#: What sqlglot calls expressions that give a number or a text.
+_VALUES = ("literal", "add", "sub", "mul", "div", "mod", "neg", "dpipe")
 _LAST_WORD = "only 'quality plan' and 'quality run' let Spark parse SQL"
 
 
@@ -76,7 +80,8 @@ def _problem(text: str) -> str:
     if "{{" in text:
         return ""
     try:
-        sqlglot.parse_one(text, read="spark")
+        with _silent(logging.getLogger("sqlglot")):
+            parsed = sqlglot.parse_one(text, read="spark")
     except RecursionError:
         return "the expression is nested too deep"
     except sqlglot.errors.SqlglotError as error:
@@ -85,8 +90,26 @@ def _problem(text: str) -> str:
         # its own classes mean nothing to a reader
         what = "something is missing" if "<class" in what else what
         near = f" near '{where['highlight']}'" if where.get("highlight") else ""
-        return f"'{' '.join(text.split())}' is not Spark SQL: {what}{near}"
+        return f"{_quoted(text)} is not Spark SQL: {what}{near}"
+    if isinstance(parsed, sqlglot.exp.Command):
+        return f"{_quoted(text)} is not Spark SQL"
+    if parsed.unnest().key in _VALUES:
+        return f"{_quoted(text)} is no condition: it gives a value that is neither true nor false"
     return ""
+
+
+@contextmanager
+def _silent(logger: logging.Logger) -> Iterator[None]:
+    """Nothing is logged meanwhile: what cannot be parsed is told in a message."""
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _quoted(text: str) -> str:
+    return f"'{' '.join(text.split())}'"
 
 
 def _meant(text: str) -> str:

@@ -18,7 +18,6 @@ from quality.rulefile.dqdl.relations import bounded
 from quality.rulefile.dqdl.tree import Condition
 from quality.rulefile.dqdl.yaml_text import Template
 
-
 _SAID = {"equals": "equal to"}
 
 
