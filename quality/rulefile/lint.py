@@ -11,6 +11,7 @@ import yaml
 
 from quality import sql
 from quality.errors import Problem, RuleFileError, UsageError
+from quality.model import Nulls
 from quality.rule_types.args import arguments, yaml_name
 from quality.rule_types.custom import ComplianceBounds, SqlRows
 from quality.rule_types.rules import Rule, RuleSet
@@ -87,7 +88,8 @@ def _warnings(rule_set: RuleSet) -> list[Problem]:
                 why = "a comparison with NULL is neither true nor false: write 'is null', 'is not null' or '<=> null'"
                 found.append(_at(rule, why))
         # a row that a query returns is one of which the condition is true
-        for text in () if isinstance(rule.check, (SqlRows, ComplianceBounds)) else rule.check.expressions():
+        asked = isinstance(rule.check, (SqlRows, ComplianceBounds)) or rule.nulls != Nulls.PASS
+        for text in () if asked else rule.check.expressions():
             if "cast(" in text.lower():
                 found.append(
                     _at(
