@@ -232,7 +232,7 @@ LOST = {
     'ColumnValues "c" > 1 with threshold > 1': "no share of rows is that high: it can never hold",
     'IsComplete "c" where "a in (select 1)"': "its filter cannot be used: 'select' makes a query of it: an expression over one row is expected",
     'AggregateMatch "sum(a)" "avg(ref.a)" > 0.9': "sums and averages are compared, of the batch and then of a reference, each with its like",
-    'ReferentialIntegrity "a,b" "ref.x" = 1': "as many columns stand on either side",
+    'ReferentialIntegrity "a,b" "ref.x" = 1': "it names 2 columns and 1 of the reference: one for each",
 }  # fmt: skip
 
 

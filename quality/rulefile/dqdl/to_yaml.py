@@ -114,6 +114,8 @@ class _Writing:
             elif entry.key.lower() == _MIN_HISTORY and str(entry.value).isdigit():
                 self.from_nothing = int(str(entry.value)) == 0
                 yield f"defaults: {flow({_MIN_HISTORY: int(str(entry.value))})}"
+            elif wrong := self.misread(entry):
+                self.lose(entry.at, f"Metadata {flow(entry.key)}", f"{wrong}, got {flow(entry.value)}")
             elif (option := options.option(entry)) is not None:
                 self.option(entry, option)
             elif entry.key.lower() not in BY_ROW:
@@ -126,6 +128,15 @@ class _Writing:
                 else "'references' (or --reference NAME=PATH) says where those lie that rules name"
             )
             self.lose(entry.at, f"DataSources {flow(entry.key)}", why, demand=False)
+
+    @staticmethod
+    def misread(entry: MetadataEntry) -> str:
+        """What the value of an entry that decides how rules are judged must be; empty where it is that."""
+        if entry.key.lower() == _MIN_HISTORY:
+            return "must be a whole number of batches"
+        if entry.key.lower() in BY_ROW and str(entry.value).upper() not in ("ROW", "COLUMN"):
+            return "must be ROW or COLUMN"
+        return ""
 
     def option(self, entry: MetadataEntry, found: options.Option) -> None:
         """An option of AWS's runs: that holds here anyway, that the file says, or that has no place in it."""
