@@ -22,8 +22,8 @@ from pyspark.sql import functions as F
 from quality import drifting, element_scan, further, group_scan, queries
 from quality.analyzers import Analyzer
 from quality.backends.beside import beside
+from quality.backends.clocks import clock_problems
 from quality.backends.deequ import CheckOutcome, Deequ, Demand, connect
-from quality.backends.parsing import clock_problems
 from quality.backends.reading import Batch, reason
 from quality.backends.tally import tally
 from quality.checks import GroupPass, KeyPass, MetricCheck, RowCheck

@@ -266,6 +266,8 @@ def run_job(options: Options, argv: Sequence[str] = ()) -> list[RunResult]:
     with _logged(where, options.log_format), _spark(argv) as spark, RuleFiles(spark) as files:
         _tell_versions(spark, options)
         given = {"variables": options.variables, "allow_env": options.allow_env, "root": options.root}
+        given |= {"dataset": options.dataset} if options.dataset else {}
+        given |= {"references": options.references} if options.references else {}
         if options.stream:
             more = {
                 **given,
@@ -274,8 +276,6 @@ def run_job(options: Options, argv: Sequence[str] = ()) -> list[RunResult]:
                 "told": lambda found: _tell(found, options),
             }
             return job_stream.run(spark, files.find(options.rules[0]), options.stream, more, options.result)
-        given |= {"dataset": options.dataset} if options.dataset else {}
-        given |= {"references": options.references} if options.references else {}
         work = _loaded(options, files, given)
         results = []
         for path, batch, dataset in work:

@@ -27,7 +27,7 @@ from quality.backends.session import session
 from quality.backends.sizing import one_task
 from quality.casts import text_as
 from quality.engine import Engine
-from quality.errors import EngineError
+from quality.errors import EngineError, UsageError
 from quality.keys import Frequencies, frequencies_of
 from quality.model import Column, Metric, RuleStatus, Tolerance
 from quality.planner import KeyPass, Plan
@@ -114,6 +114,7 @@ def judge_examples(
     batch: str = BATCH,
     variables: Mapping[str, Any] | None = None,
     allow_env: frozenset[str] = frozenset(),
+    references: Mapping[str, str] | None = None,
     spark: SparkSession | None = None,
     run_time: datetime | None = None,
     progress: Progress | None = None,
@@ -122,7 +123,19 @@ def judge_examples(
     the clock see. Spark is started only when there are examples. Raises RuleFileError before anything is judged,
     EngineError when Spark gives up."""
     now = run_time or datetime.now(timezone.utc)
-    given: Any = {"batch": batch, "variables": variables, "allow_env": allow_env, "run_time": now}
+    given: Any = {
+        "batch": batch,
+        "variables": variables,
+        "allow_env": allow_env,
+        "run_time": now,
+        "references": references,
+    }
+    for path in rules:
+        if Path(path).suffix.lower() == ".dqdl":
+            raise UsageError(
+                f"{path}: DQDL has no place for examples; write a rule file with 'extends: {Path(path).name}' whose rules have "
+                "some, or put faults into a batch with --mutate --input PATH"
+            )
     rule_sets = [load(path, **given) for path in rules]
     if not any(rule.examples for rule_set in rule_sets for rule in rule_set.rules):
         return [_tested(rule_set, []) for rule_set in rule_sets]

@@ -70,10 +70,6 @@ def wishes(
         if given:
             raise UsageError(f"--{given[0].replace('_', '-')} is about streams; --stream {'|'.join(WAYS)} begins one")
         return None
-    if found.dataset:
-        raise UsageError("--dataset goes with --batch; a stream is of the data set that its rule file names")
-    if found.reference:
-        raise UsageError("--reference goes with --batch; a stream takes the references that its rule file names")
     if found.stream not in WAYS:
         raise UsageError(f"--stream is one of {', '.join(WAYS)}, got '{found.stream}'")
     if new not in ("true", "false"):

@@ -149,6 +149,7 @@ def mutate(
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
     dataset: str | None = None,
+    references: Mapping[str, str] | None = None,
     allow_env: frozenset[str] = frozenset(),
     rows: int = ROWS,
     share: float = SHARE,
@@ -165,6 +166,7 @@ def mutate(
     if rows < 1:
         raise UsageError(f"the number of rows must be at least 1, got {rows}")
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root, "dataset": dataset}
+    given |= {"references": references}
     rule_set = load(rules, batch=layout.check_batch(batch or BATCH), **given)
     refuse_topic(rule_set) if batch or input else refuse_few(rule_set, len(rows_of_examples(rule_set.rules, seed)))
     told = progress or (lambda _words: None)

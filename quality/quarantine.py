@@ -342,8 +342,9 @@ def opened(
     """Spark, the store and the data set that a rule file or the id of a data set mean; `own_id` takes the place of the one
     the rule file says. UsageError for an unknown one."""
     from quality.backends.session import session
+    from quality.rulefile.references import unread_input
     from quality.storage.store import open_store
-    from quality.versions import is_rule_file, unread_input
+    from quality.versions import is_rule_file
 
     if is_rule_file(what):
         from quality.rulefile import load

@@ -14,7 +14,8 @@ from pyspark.sql import DataFrame
 
 from quality import sql
 from quality.analyzers import NUMERIC, Query, base_type
-from quality.backends.parsing import clock_problems, query_problems
+from quality.backends.clocks import clock_problems
+from quality.backends.parsing import query_problems
 from quality.backends.reading import Batch
 from quality.checks import MetricCheck, reads
 from quality.errors import RuleDataError

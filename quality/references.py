@@ -172,7 +172,10 @@ class References:
     def _asked(self, question: Question) -> Batch:
         if question.reference in self.wrong:
             raise InputError(self.wrong[question.reference])
-        return self._read(next(reference for reference in self.asked if reference.name == question.reference))
+        try:
+            return self._read(next(reference for reference in self.asked if reference.name == question.reference))
+        except InputError as error:
+            raise InputError(f"reference '{question.reference}': {error}") from None
 
     def _totals(
         self, batch: Batch, asked: list[Total | Spread], unanswered: dict[Question, str]

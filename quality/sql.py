@@ -315,6 +315,17 @@ def _is_statement_word(found: list[Token], index: int) -> bool:
     return found[index].text.lower() != "from" or not any(token == Token("sign", "(") for token in found[:index])
 
 
+def compares_with_null(text: str) -> bool:
+    """Whether something is compared with the word NULL, by another sign than `<=>`."""
+    found = tokens(text)
+    for index, token in enumerate(found):
+        if token.kind == "word" and token.text.lower() == "null":
+            signs = "".join(one.text if one.kind == "sign" else " " for one in found[max(index - 3, 0) : index])
+            if signs.endswith(("=", "<", ">")) and not signs.endswith("<=>"):
+                return True
+    return False
+
+
 def words(text: str) -> set[str]:
     """Bare and quoted identifiers an expression mentions, functions and keywords among them."""
     named = set()

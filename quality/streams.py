@@ -86,6 +86,8 @@ def stream(
     input: str | None = None,
     variables: Mapping[str, Any] | None = None,
     root: str | None = None,
+    dataset: str | None = None,
+    references: Mapping[str, str] | None = None,
     spark: SparkSession | None = None,
     engine: str = "auto",
     allow_env: frozenset[str] = frozenset(),
@@ -117,6 +119,7 @@ def stream(
     if max_batches is not None and max_batches < 1:
         raise UsageError(f"'max_batches' must be at least 1, got {max_batches}")
     given: Any = {"variables": variables, "allow_env": allow_env, "input_path": input, "root": root}
+    given |= {"dataset": dataset, "references": references}
     tree = parsed(rules)
     whole = load(rules, tree=tree, **given)
     _refuse_batches(whole)

@@ -23,7 +23,7 @@ from quality import targets
 from quality.errors import StorageError, UsageError, did_you_mean
 from quality.model import BatchStatus, Decision
 from quality.rulefile import load
-from quality.rulefile.references import UNREAD
+from quality.rulefile.references import unread_input
 from quality.storage import commit, readers
 from quality.storage.commit import PUBLISH, ROLLBACK, CommitRecord, utc_text
 from quality.storage.layout import SIDES, check_batch, check_dataset
@@ -432,11 +432,6 @@ def _opened(
 def is_rule_file(what: str | Path) -> bool:
     """Whether an argument names a rule file, not a data set."""
     return isinstance(what, Path) or what.endswith(_RULE_FILES) or "/" in what
-
-
-def unread_input(what: str | Path) -> str | None:
-    """What stands for the input where nothing is read: a .dqdl file names none."""
-    return UNREAD if str(what).lower().endswith(".dqdl") else None
 
 
 @contextlib.contextmanager

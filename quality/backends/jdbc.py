@@ -8,6 +8,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from quality.backends.clocks import filtered
 from quality.backends.reading import Batch, reason
 from quality.backends.schemas import columns_of
 from quality.errors import InputError
@@ -38,7 +39,7 @@ def read(spark: SparkSession, source: Jdbc, where: str, timezone: str) -> Batch:
     options |= {"driver": driver} if driver else {}
     try:
         frame = spark.read.format("jdbc").options(**options).load()
-        frame = frame.where(where) if where else frame
+        frame = filtered(frame, where)
         columns = columns_of(frame.schema)
     except (PySparkException, Py4JJavaError) as error:
         raise InputError(told(source, error)) from None

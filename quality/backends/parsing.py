@@ -8,33 +8,32 @@ from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
+from quality.backends.clocks import each, kinds
 from quality.backends.reading import reason
 from quality.errors import Problem, RuleFileError
 from quality.query_text import relations
-from quality.rule_types.rules import Reference, Rule, RuleSet
-from quality.sql import FORBIDDEN_FUNCTIONS, RELATIONS, clock_problem, literal, names_clock
+from quality.rule_types.rules import Filter, Rule, RuleSet
+from quality.sql import FORBIDDEN_FUNCTIONS, RELATIONS
 
 
 def refuse_unparsable(spark: SparkSession, rule_set: RuleSet) -> None:
     """Raise RuleFileError with every expression that Spark, and every pattern that Java, cannot parse."""
     names = [reference.name for reference in rule_set.references]
     problems = [problem for rule in rule_set.rules for problem in _problems(spark, rule, names)]
-    for reference in rule_set.references:
-        problems += _of_reference(spark, reference)
+    for one in rule_set.filters:
+        problems += _of_filter(spark, one)
     if problems:
         raise RuleFileError(problems)
 
 
-def _of_reference(spark: SparkSession, reference: Reference) -> Iterator[Problem]:
-    text = reference.input.where
+def _of_filter(spark: SparkSession, given: Filter) -> Iterator[Problem]:
     try:
-        if text:
-            spark._jsparkSession.sessionState().sqlParser().parseExpression(text)
+        spark._jsparkSession.sessionState().sqlParser().parseExpression(given.text)
     except (PySparkException, Py4JError) as error:
-        message = f"reference '{reference.name}': '{text}' is not Spark SQL: {reason(error)}"
-        yield Problem(reference.location.file, reference.location.line, message)
+        message = f"{given.words}: '{given.text}' is not Spark SQL: {reason(error)}"
+        yield Problem(given.location.file, given.location.line, message)
 
 
 def _problems(spark: SparkSession, rule: Rule, references: Sequence[str]) -> Iterator[Problem]:
@@ -112,7 +111,7 @@ class _Parsed:
     def in_plan(self, node: Any, known: frozenset[str]) -> Iterator[str]:
         kind = str(node.getClass().getSimpleName())
         if kind == "UnresolvedRelation":
-            name = ".".join(_each(node.multipartIdentifier()))
+            name = ".".join(each(node.multipartIdentifier()))
             if name.lower() not in known and name not in self.references:
                 others = f", and references by their names: {', '.join(sorted(self.references))}" * bool(
                     self.references
@@ -123,67 +122,27 @@ class _Parsed:
             yield f"holds {kind}, which is not allowed: a query is one SELECT over the batch and references"
             return
         if kind == "UnresolvedWith":
-            for pair in _each(node.cteRelations()):
+            for pair in each(node.cteRelations()):
                 yield from self.in_plan(pair._2(), known)
                 known |= {str(pair._1()).lower()}
-        for expression in _each(node.expressions()):
+        for expression in each(node.expressions()):
             yield from self._in_expression(expression, known)
-        for child in _each(node.children()):
+        for child in each(node.children()):
             yield from self.in_plan(child, known)
 
     def _in_expression(self, expression: Any, known: frozenset[str]) -> Iterator[str]:
-        kinds = {*_kinds(expression)}
-        if kinds & {"SubqueryExpression", "PlanExpression"}:
+        own = {*kinds(expression)}
+        if own & {"SubqueryExpression", "PlanExpression"}:
             yield from self.in_plan(expression.plan(), known)
-        if kinds & {"UnresolvedFunction", "UnresolvedGenerator"}:
-            yield from self._of_function(expression, generates="UnresolvedGenerator" in kinds)
-        for child in _each(expression.children()):
+        if own & {"UnresolvedFunction", "UnresolvedGenerator"}:
+            yield from self._of_function(expression, generates="UnresolvedGenerator" in own)
+        for child in each(expression.children()):
             yield from self._in_expression(child, known)
 
     def _of_function(self, call: Any, *, generates: bool) -> Iterator[str]:
-        name = str(call.name().unquotedString()) if generates else ".".join(_each(call.nameParts()))
+        name = str(call.name().unquotedString()) if generates else ".".join(each(call.nameParts()))
         reason = FORBIDDEN_FUNCTIONS.get(name.lower())
         if reason:
             yield f"calls {name}(), which {reason}"
         elif not self._functions.functionExists(self._function(name)):
             yield f"calls {name}(), which is none of Spark's own functions"
-
-
-def clock_problems(frame: DataFrame, text: str) -> list[str]:
-    """What of a frame depends on the clock, where `text`, which it was made of, holds a word such as 'now': it does where Spark
-    casts the word because it stands beside a date or time."""
-    if not names_clock(text):
-        return []
-    found = (literal for literal in _cast_texts(frame._jdf.queryExecution().analyzed()) if names_clock(literal))
-    return list(dict.fromkeys(map(clock_problem, found)))
-
-
-def _cast_texts(node: Any) -> Iterator[str]:
-    """The texts in a plan that become dates or times, as literals."""
-    for expression in _each(node.expressions()):
-        yield from _cast_texts_within(expression)
-    for child in _each(node.children()):
-        yield from _cast_texts(child)
-
-
-def _cast_texts_within(expression: Any) -> Iterator[str]:
-    kinds = {*_kinds(expression)}
-    if "Cast" in kinds and str(expression.dataType().typeName()) in ("date", "timestamp", "timestamp_ntz"):
-        child = expression.child()
-        if "Literal" in {*_kinds(child)} and str(child.dataType().typeName()) == "string":
-            yield literal(str(child.value()))
-    if kinds & {"SubqueryExpression", "PlanExpression"}:
-        yield from _cast_texts(expression.plan())
-    for child in _each(expression.children()):
-        yield from _cast_texts_within(child)
-
-
-def _kinds(thing: Any) -> Iterator[str]:
-    kind = thing.getClass()
-    while kind is not None:
-        yield str(kind.getSimpleName())
-        kind = kind.getSuperclass()
-
-
-def _each(found: Any) -> list[Any]:
-    return [found.apply(place) for place in range(found.size())]

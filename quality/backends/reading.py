@@ -22,6 +22,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from quality.backends import tables
+from quality.backends.clocks import filtered
 from quality.backends.headers import header_names
 from quality.backends.json_lines import JsonLines
 from quality.backends.pinning import PinnedFile, hidden, pinned
@@ -158,8 +159,7 @@ class Reader:
         # without merging, columns that only some files have are dropped without a word
         merge = {"mergeSchema": "true"} if len(files) > 1 and "mergeSchema" not in self.source.options else {}
         frame = self._load(self.source.format, [file.path for file in files], merge)
-        if self.source.where:
-            frame = frame.where(self.source.where)
+        frame = filtered(frame, self.source.where)
         columns = columns_of(frame.schema)
         return self._as_found(self._with_file(frame, columns), columns, files)
 

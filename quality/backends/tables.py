@@ -17,6 +17,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from quality import jars
+from quality.backends.clocks import filtered
 from quality.backends.pinning import PinnedFile, hidden, pinned
 from quality.errors import InputError, UsageError, did_you_mean
 from quality.rule_types.base import FILE_COLUMN
@@ -90,12 +91,13 @@ def pin(spark: SparkSession, text: str, where: str = "", need_file: bool = False
         files: tuple[PinnedFile, ...] = (PinnedFile(str(name), 0, f"{provider} {version}"),)
     else:
         frame = spark.table(name.sql)
-        files = tuple(sorted(_files(spark, _rows(frame, where))))
+        # a condition on partitions leaves the files of the others out
+        files = tuple(sorted(_files(spark, filtered(frame, where))))
     added = need_file and not any(column.lower() == FILE_COLUMN for column in frame.columns)
     # Iceberg has a metadata column of this very name
     source = FILE_COLUMN if provider == "iceberg" else f"_metadata.file_path as {FILE_COLUMN}"
     frame = frame.selectExpr("*", source) if added else frame
-    return PinnedTable(_rows(frame, where), files, "" if files else "unknown", added)
+    return PinnedTable(filtered(frame, where), files, "" if files else "unknown", added)
 
 
 def pinned_now(spark: SparkSession, text: str, where: str, before: tuple[PinnedFile, ...]) -> tuple[PinnedFile, ...]:
@@ -108,7 +110,7 @@ def pinned_now(spark: SparkSession, text: str, where: str, before: tuple[PinnedF
         _ = spark.sql(f"SELECT * FROM {name.sql} VERSION AS OF {version}").schema
         return before
     _refresh(spark, name)
-    return tuple(sorted(_files(spark, _rows(spark.table(name.sql), where))))
+    return tuple(sorted(_files(spark, filtered(spark.table(name.sql), where))))
 
 
 def missing_table(spark: SparkSession, name: TableName) -> str:
@@ -217,11 +219,6 @@ def _delta_version(spark: SparkSession, name: TableName) -> str:
 
 
 _SNAPSHOTS = {"iceberg": _iceberg_snapshot, "delta": _delta_version}
-
-
-def _rows(frame: DataFrame, where: str) -> DataFrame:
-    # a condition on partitions leaves the files of the others out
-    return frame.where(where) if where else frame
 
 
 def _files(spark: SparkSession, frame: DataFrame) -> Iterator[PinnedFile]:

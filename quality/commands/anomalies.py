@@ -96,10 +96,11 @@ def _settings(options: argparse.Namespace) -> Any:
     from quality.rule_types.rules import AnomalySettings
     from quality.rulefile import load
     from quality.rulefile.anomalies import read_options
+    from quality.rulefile.references import unread_input
 
     settings = AnomalySettings()
     if options.rules:
-        settings = load(options.rules).anomalies or settings
+        settings = load(options.rules, input_path=unread_input(options.rules)).anomalies or settings
     given = {
         "metrics": list(options.metric) or None,
         "false_alarms": options.false_alarms,

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import add_dataset, add_rule_arguments, command, variables
+from quality.commands.common import add_dataset, add_references, add_rule_arguments, command, references, variables
 from quality.errors import UsageError
 
 
@@ -33,6 +33,7 @@ def add_convert(commands: Any) -> None:
     parser.add_argument("--batch", help="render templates of a rule file for this batch: other languages have none")
     add_rule_arguments(parser)
     add_dataset(parser)
+    add_references(parser)
 
 
 def _convert(options: argparse.Namespace) -> int:
@@ -47,6 +48,7 @@ def _convert(options: argparse.Namespace) -> int:
         input_path=options.input,
         root=options.root,
         dataset=options.dataset,
+        references=references(options),
         origin=options.origin or "",
     )
     if options.output:

@@ -35,6 +35,7 @@ def _profile(options: argparse.Namespace) -> int:
     from quality.progress import Progress
     from quality.report import profile_page, profiles
     from quality.rulefile import load
+    from quality.rulefile.references import unread_input
     from quality.sensitive import Sensitive
 
     pairs = [text.partition("=") for text in options.option]
@@ -42,7 +43,9 @@ def _profile(options: argparse.Namespace) -> int:
         if not sign or not name:
             raise UsageError(f"--option takes NAME=VALUE, got '{name}'")
     check_output("--html", options.html)
-    sensitive = load(options.rules).sensitive if options.rules else Sensitive()
+    sensitive = Sensitive()
+    if options.rules:
+        sensitive = load(options.rules, input_path=unread_input(options.rules)).sensitive
     given = {"header": "true"} | {name: value for name, _, value in pairs}
     with Progress(sys.stderr, quiet=options.json) as progress:
         progress.told("profiling")

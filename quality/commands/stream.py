@@ -7,7 +7,16 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from quality.commands.common import add_conf, add_rule_arguments, command, rule_options, settings
+from quality.commands.common import (
+    add_conf,
+    add_dataset,
+    add_references,
+    add_rule_arguments,
+    command,
+    references,
+    rule_options,
+    settings,
+)
 
 if TYPE_CHECKING:
     from quality.results import RunResult
@@ -20,6 +29,8 @@ def add_stream(commands: Any) -> None:
     parser = command(commands, "stream", _stream, words, example)
     parser.add_argument("rules", metavar="RULES", help="a rule file whose input is a directory, a pattern or a topic")
     add_rule_arguments(parser)
+    add_dataset(parser)
+    add_references(parser)
     parser.add_argument(
         "--once", "--available-now", action="store_true", help="end when all is read that is there at the start"
     )
@@ -49,7 +60,7 @@ def _stream(options: argparse.Namespace) -> int:
             options.rules, once=options.once, trigger=options.trigger, max_batches=options.max_batches,
             on_held=options.on_held, checkpoint=options.checkpoint, window=options.window, new_stream=options.new_stream, engine=options.engine,
             conf=settings(options), signals=True, progress=progress.told, told=_as_json if options.json else _as_text,
-            **rule_options(options),
+            dataset=options.dataset, references=references(options), **rule_options(options),
         )  # fmt: skip
     if options.json:
         print(json.dumps(found.to_dict()), flush=True)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from quality.commands.common import add_dataset, check_output, command, variables
+from quality.commands.common import add_dataset, add_references, check_output, command, references, variables
 from quality.errors import StorageError, UsageError
 
 
@@ -37,6 +37,7 @@ def add_test(commands: Any) -> None:
     parser.add_argument("--share", type=float, metavar="S", help="--mutate: the share of rows with a fault (0.05)")
     parser.add_argument("--seed", type=int, metavar="N", help="--mutate: which rows they are (1)")
     add_dataset(parser)
+    add_references(parser)
 
 
 def _test(options: argparse.Namespace) -> int:
@@ -47,6 +48,7 @@ def _test(options: argparse.Namespace) -> int:
             raise UsageError(f"--{word} goes with --mutate: examples need no batch")
     check_output("--junit", options.junit)
     given: Any = {"variables": variables(options), "allow_env": frozenset(options.allow_env)}
+    given["references"] = references(options)
     from quality.examples import BATCH, judge_examples
     from quality.progress import Progress
     from quality.report import examples
@@ -84,6 +86,7 @@ def _mutate(options: argparse.Namespace) -> int:
             variables=variables(options),
             root=options.root,
             dataset=options.dataset,
+            references=references(options),
             allow_env=frozenset(options.allow_env),
             progress=progress.told,
             **how,

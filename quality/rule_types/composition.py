@@ -5,6 +5,7 @@ A part about the batch that could not be told is unknown; one that does not appl
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -31,9 +32,14 @@ def parse_part(value: Any, depth: int = 0) -> RuleType:
     ((word, body),) = ((key, entry) for key, entry in value.items() if key not in guards)
     kind = REGISTRY.get(word)
     if kind is None:
-        raise ValueError(f"names '{word}', which is not a rule type; {did_you_mean(word, _parts())}")
+        # several mistakes stand in one message: each without the list of what else there is
+        near = difflib.get_close_matches(str(word).lower(), _parts(), n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "'quality rules' lists them"
+        raise ValueError(f"names '{word}', which is not a rule type; {hint}")
     if not _can_be_part(kind):
-        raise ValueError(f"cannot hold '{word}': its verdict is neither about one row by itself nor about a metric")
+        raise ValueError(
+            f"cannot hold '{word}': its verdict is neither about one row by itself nor about a metric; 'verdict' joins any rules, by their ids"
+        )
     if depth > _DEEPEST:
         raise ValueError(f"is more than {_DEEPEST} rules deep")
     values = _arguments(kind, body if isinstance(body, dict) else _bare(kind, body), depth)
@@ -111,14 +117,21 @@ def parse_parts(value: Any, depth: int = 0) -> tuple[RuleType, ...]:
     entries = [value] if isinstance(value, dict) else value
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"must be a list of rules, got {shown(value) if value != [] else 'an empty list'}")
-    parts = tuple(parse_part(entry, depth) for entry in entries)
+    parts, wrong = list[RuleType](), list[str]()
+    for entry in entries:
+        try:
+            parts.append(parse_part(entry, depth))
+        except ValueError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ValueError("; ".join(dict.fromkeys(wrong)))
     by_row = {isinstance(part, RowRule): (part.part if isinstance(part, Guarded) else part).type for part in parts}
     if len(by_row) > 1:
         raise ValueError(
             f"holds '{by_row[True]}', which is about each row, and '{by_row[False]}', which is about the batch: there is no one "
             f"verdict on both; write two rules"
         )
-    return parts
+    return tuple(parts)
 
 
 RULES = Kind(

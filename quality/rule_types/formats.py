@@ -101,6 +101,8 @@ FORMATS: dict[str, Format] = {
 
 def _parse_format(value: object) -> str:
     name = parse_text(value)
+    if name.lower() == "json":
+        raise ValueError("has no 'json': that is a rule type of its own, 'json'")
     if name not in FORMATS:
         raise ValueError(f"is not a format: {shown(name)}; {did_you_mean(name, FORMATS, 'formats')}")
     return name

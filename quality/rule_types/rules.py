@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 from quality.analyzers import NUMERIC, TEMPORAL, TEXTUAL, base_type
 from quality.model import Bounds, Column, Location, Nulls, OnFail, Severity, Tolerance
@@ -161,6 +161,8 @@ class Input:
     batch_time: str = ""
     allow_empty: bool = False
     schema: tuple[tuple[str, str], ...] = ()
+    #: Where `where` stands.
+    filtered_at: Location = field(default=Location("", 1), compare=False)
 
     @property
     def is_text(self) -> bool:
@@ -197,6 +199,14 @@ class Reference:
     dataset: str = ""
     location: Location = Location("", 0)
     jdbc: Jdbc | None = None
+
+
+class Filter(NamedTuple):
+    """A condition on the rows of the input or of a reference: what it is called, and where it stands."""
+
+    words: str
+    location: Location
+    text: str
 
 
 @dataclass(frozen=True)
@@ -278,6 +288,16 @@ class RuleSet:
         values of `batch` and `env()`."""
         rules = sorted((dict(rule.canonical) for rule in self.rules), key=lambda rule: str(rule["id"]))
         return digest({"rules": rules, **self.canonical})
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """What says which rows are read, of the batch and of references."""
+        found = [Filter("'where' of 'input'", self.input.filtered_at, self.input.where)]
+        found += [
+            Filter(f"'where' of reference '{one.name}'", one.input.filtered_at, one.input.where)
+            for one in self.references
+        ]
+        return tuple(one for one in found if one.text)
 
     @property
     def declared_types(self) -> dict[str, str]:

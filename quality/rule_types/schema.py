@@ -65,6 +65,7 @@ class Malformed(RowRule):
     well_formed_only = False
     always_quarantines = True
     ungrouped = "a line that could not be read has no values to group it by"
+    unfiltered = "does not go with it: a line that could not be read has no values that a filter could ask for"
     example = "malformed: true"
 
     def predicate(self, row: Row) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from quality.analyzers import FRACTIONAL, TEXTUAL, base_type
@@ -58,7 +59,9 @@ class Between(RowRule):
     def problem(self) -> str:
         """An empty range is a mistake."""
         low, high = self.range
-        if isinstance(low, str) or isinstance(high, str) or low <= high:
+        # of two days written as one the later is the greater text as well
+        days = all(isinstance(end, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", end) for end in self.range)
+        if (not days and (isinstance(low, str) or isinstance(high, str))) or low <= high:  # type: ignore[operator]
             return ""
         return f"no value is at least {low} and at most {high}; write the smaller one first"
 

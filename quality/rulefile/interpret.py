@@ -12,7 +12,7 @@ from quality.model import Location
 from quality.rule_types import REGISTRY
 from quality.rule_types.args import parse_flag, shown
 from quality.rule_types.base import QUALITY_COLUMN, RESERVED_PREFIX
-from quality.rule_types.rules import Input, Rule, RuleSet
+from quality.rule_types.rules import Filter, Input, Rule, RuleSet
 from quality.rule_types.schema import Malformed, Schema
 from quality.rule_types.uniqueness import Key
 from quality.rule_types.values import Type
@@ -22,7 +22,7 @@ from quality.rulefile.anomalies import read_anomalies
 from quality.rulefile.examples import check_examples
 from quality.rulefile.nodes import Node
 from quality.rulefile.references import UNREAD, canonical_references, read_references, refuse_unknown
-from quality.rulefile.ruleforms import Problems, RuleReader, meant, no_type
+from quality.rulefile.ruleforms import MODIFIERS, Problems, RuleReader, meant, no_type
 from quality.rulefile.streams import read_stream
 from quality.sensitive import Sensitive
 
@@ -43,10 +43,10 @@ def interpret(
     input_path: str | None,
     root: str | None,
     run_time: str,
-    further: Callable[[Sequence[Rule]], Iterable[Problem]] | None = None,
+    further: Callable[[Sequence[Rule], Sequence[Filter]], Iterable[Problem]] | None = None,
 ) -> RuleSet:
     """The rule set as of `run_time` (ISO 8601 with its zone). Raises RuleFileError with every mistake found, also with what
-    `further` finds in rules, those with a mistake of their own among them."""
+    `further` finds in rules, those with a mistake of their own among them, and in filters."""
     problems = Problems()
     problems.unknown_keys(tree, SECTIONS, "section")
     _check_version(tree, problems)
@@ -90,7 +90,7 @@ def interpret(
             **canonical_references(tree),
         },
     )
-    problems.found += further((*rules, *reader.refused)) if further else ()
+    problems.found += further((*rules, *reader.refused), rule_set.filters) if further else ()
     if problems.found:
         raise RuleFileError(problems.found)
     return rule_set
@@ -174,6 +174,10 @@ def _rules_of_column(name: str, node: Node, reader: RuleReader) -> list[Rule]:
         line = Node(None, value.file, node.key_lines.get(word, value.line))
         kind = REGISTRY.get(word)
         if word in ("description", "sensitive"):
+            continue
+        if word in MODIFIERS:
+            said = f"it goes with a rule, such as {{required: {{{word}: ...}}}}, or with one under 'rules:'"
+            reader.problems.add(line, f"column '{name}': '{word}' is a modifier and no rule type; {said}")
             continue
         if kind is None:
             reader.problems.add(

@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
+from quality import sql
 from quality.errors import Problem, RuleFileError, UsageError
+from quality.model import Nulls
 from quality.rule_types.args import arguments, yaml_name
 from quality.rule_types.custom import ComplianceBounds, SqlRows
 from quality.rule_types.rules import Rule, RuleSet
@@ -18,6 +20,7 @@ from quality.rulefile.loader import Source, read
 from quality.rulefile.nodes import core_scalar, parse
 from quality.rulefile.ruleforms import JUDGING
 from quality.rulefile.syntax import doubts, syntax_problems
+from quality.rulefile.typed import misfits
 from quality.rulefile.windowed import of_windows
 
 
@@ -57,6 +60,8 @@ def lint(
         source = read(path, batch=batch, variables=variables, allow_env=allow_env, **how)
         given: Any = {"batch": batch, "input_path": source.input_path, "root": root, "run_time": source.run_time}
         rule_set = interpret(source.tree, path, source.variables, **given, further=syntax_problems)
+        if unfit := misfits(rule_set):
+            raise RuleFileError(unfit)
     except RuleFileError as error:
         return LintReport(path, error.problems, (), None)
     except UsageError as error:
@@ -78,8 +83,13 @@ def mistakes(text: str, file: str = "rules.yml") -> tuple[Problem, ...]:
 def _warnings(rule_set: RuleSet) -> list[Problem]:
     found = [*doubts(rule_set.rules), *of_windows(rule_set)]
     for rule in rule_set.rules:
+        for text in dict.fromkeys((rule.where, *rule.check.expressions(), *rule.check.queries())):
+            if sql.compares_with_null(text):
+                why = "a comparison with NULL is neither true nor false: write 'is null', 'is not null' or '<=> null'"
+                found.append(_at(rule, why))
         # a row that a query returns is one of which the condition is true
-        for text in () if isinstance(rule.check, (SqlRows, ComplianceBounds)) else rule.check.expressions():
+        asked = isinstance(rule.check, (SqlRows, ComplianceBounds)) or rule.nulls != Nulls.PASS
+        for text in () if asked else rule.check.expressions():
             if "cast(" in text.lower():
                 found.append(
                     _at(

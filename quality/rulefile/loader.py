@@ -197,7 +197,8 @@ def _text(path: Path) -> str:
             f"{path}: there is no such rule file" + (f"; here are: {', '.join(near)}" if near else "")
         ) from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: a rule file is UTF-8 text; byte {error.start} is not") from None
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}: a rule file is UTF-8 text; byte {error.start}, in line {line}, is not") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
 

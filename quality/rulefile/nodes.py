@@ -190,6 +190,8 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Proble
         advice = (
             "lines are indented by blanks, not tabs" if tab else f"a value that begins with '{sign}' must be quoted"
         )
+    if "expected key" in message and lines[min(last, len(lines) - 1)].lstrip().startswith("- "):
+        advice = "entries of one list begin in the same column"
     # a quote or bracket that is never closed is found at the end of the file, and belongs where it was opened
     unclosed = "end of stream" in message or "expected ',' or" in message
     return Problem(file, (first if unclosed else last) + 1, f"{advice} (not YAML: {message})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from quality.errors import Problem, did_you_mean
@@ -31,9 +32,20 @@ _KINDS = ("dataset", "table")
 _DATASET = re.compile(r"[a-z0-9_.-]*[a-z0-9_-][a-z0-9_.-]*")
 
 
+def unread_input(file: str | Path) -> str | None:
+    """What stands for the input where nothing is read: a .dqdl file names none."""
+    return UNREAD if str(file).lower().endswith(".dqdl") else None
+
+
 def is_name(text: str) -> bool:
     """Whether a reference can be called so."""
     return _NAME.fullmatch(text) is not None and text.lower() not in RELATIONS
+
+
+def kind_of_place(place: str) -> tuple[str, str]:
+    """The key of a reference and its value, of a path, `table:NAME` or `dataset:ID`."""
+    word, _, rest = place.partition(":")
+    return (word, rest) if word in _KINDS and not rest.startswith("/") else ("path", place)
 
 
 def declared_by(places: Mapping[str, str], tree: Node) -> Node:
@@ -42,8 +54,7 @@ def declared_by(places: Mapping[str, str], tree: Node) -> Node:
     section = tree.mapping.get("references") or Node({}, tree.file, tree.line)
     entries = dict(section.mapping)
     for name, place in places.items():
-        word, _, rest = place.partition(":")
-        kind, value = (word, rest) if word in _KINDS and not rest.startswith("/") else ("path", place)
+        kind, value = kind_of_place(place)
         known = entries.get(name)
         beside = {w: node for w, node in known.mapping.items() if w == "where"} if known else {}
         source = "--reference"

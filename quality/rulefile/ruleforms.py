@@ -48,8 +48,8 @@ def meant(word: str, names: Iterable[str]) -> str:
 def no_type(word: str, allowed: Iterable[str]) -> str:
     """Help for a word that is no rule type."""
     names = list(allowed)
-    if SYNONYMS.get(word) in names and not meant(word, names):
-        return f"here it is '{SYNONYMS[word]}'"
+    if (ours := SYNONYMS.get(word.lower())) in names:
+        return f"here it is '{ours}'"
     return did_you_mean(word, names)
 
 
@@ -131,6 +131,8 @@ def _nan(value: Any) -> bool:
 
 
 def _tags(value: Any) -> list[str]:
+    if isinstance(value, dict) or value is None:
+        raise ValueError(f"must be a text or a list of texts, got {shown(value)}")
     return [parse_text(entry) for entry in (value if isinstance(value, list) else [value])]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from quality.errors import UsageError, did_you_mean
+from quality.model import Location
 from quality.rule_types.args import choice, parse_flag, parse_ratio, parse_sql, parse_text, parse_types, shown
 from quality.rule_types.rules import Input, Outputs
 from quality.rulefile.nodes import Node
@@ -80,6 +81,7 @@ def read_input(tree: Node, problems: Problems, input_path: str | None) -> Input:
         batch_time=problems.text(node, "batch_time"),
         allow_empty=problems.parsed(node.mapping.get("allow_empty"), "'allow_empty'", parse_flag, False),
         schema=problems.parsed(node.mapping.get("schema"), "'schema' of 'input'", parse_types, ()),
+        filtered_at=Location(node.file, node.key_lines.get("where", node.line)),
     )
 
 

@@ -4,12 +4,14 @@ Spark's; Spark's own parser has the last word, in `quality plan` and `quality ru
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from quality import sql
 from quality.errors import Problem
-from quality.rule_types.rules import Rule
+from quality.rule_types.rules import Filter, Rule
 
 #: Words of a query that are often misspelt.
 _KEYWORDS = (
@@ -26,6 +28,8 @@ _KEYWORDS = (
     "join",
     "with",
 )
+#: What sqlglot calls expressions that give a number or a text.
+_VALUES = ("literal", "add", "sub", "mul", "div", "mod", "neg", "dpipe")
 _LAST_WORD = "only 'quality plan' and 'quality run' let Spark parse SQL"
 
 
@@ -38,10 +42,14 @@ def is_there() -> bool:
     return True
 
 
-def syntax_problems(rules: Iterable[Rule]) -> list[Problem]:
+def syntax_problems(rules: Iterable[Rule], filters: Iterable[Filter] = ()) -> list[Problem]:
     """Expressions that are no Spark SQL, and queries with a misspelt word; none where there is nothing to parse them. What is wrong
     before any parser sees it is told elsewhere."""
-    return [problem for problem, sure in _found(rules) if sure]
+    found = [problem for problem, sure in _found(rules) if sure]
+    for one in filters if is_there() else ():
+        if not sql.problems(one.text) and (wrong := _problem(one.text)):
+            found.append(Problem(one.location.file, one.location.line, f"{one.words}: {wrong}"))
+    return found
 
 
 def doubts(rules: Iterable[Rule]) -> list[Problem]:
@@ -72,7 +80,8 @@ def _problem(text: str) -> str:
     if "{{" in text:
         return ""
     try:
-        sqlglot.parse_one(text, read="spark")
+        with _silent(logging.getLogger("sqlglot")):
+            parsed = sqlglot.parse_one(text, read="spark")
     except RecursionError:
         return "the expression is nested too deep"
     except sqlglot.errors.SqlglotError as error:
@@ -81,8 +90,26 @@ def _problem(text: str) -> str:
         # its own classes mean nothing to a reader
         what = "something is missing" if "<class" in what else what
         near = f" near '{where['highlight']}'" if where.get("highlight") else ""
-        return f"'{' '.join(text.split())}' is not Spark SQL: {what}{near}"
+        return f"{_quoted(text)} is not Spark SQL: {what}{near}"
+    if isinstance(parsed, sqlglot.exp.Command):
+        return f"{_quoted(text)} is not Spark SQL"
+    if parsed.unnest().key in _VALUES:
+        return f"{_quoted(text)} is no condition: it gives a value that is neither true nor false"
     return ""
+
+
+@contextmanager
+def _silent(logger: logging.Logger) -> Iterator[None]:
+    """Nothing is logged meanwhile: what cannot be parsed is told in a message."""
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _quoted(text: str) -> str:
+    return f"'{' '.join(text.split())}'"
 
 
 def _meant(text: str) -> str:

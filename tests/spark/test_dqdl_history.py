@@ -46,6 +46,8 @@ SHARES = {
     "ColumnValues": '"pay" > 1 with threshold',
     "ColumnValues in": '"code" in ["a", NULL] where "id > 0" with threshold',
     "ColumnValues matches": '"code" not matches "[ab]" with threshold',
+    "ColumnDataType format": '"text" = "Date" with format = "yyyy-MM-dd" with threshold',
+    "ColumnValues clock": '"text" < (now() - 1 day) with threshold',
     "ColumnLength": '"text" between 1 and 4 with threshold',
 }
 #: Conditions with whether a value holds beside those of the two batches before, the newest first.
@@ -94,6 +96,8 @@ def expected_shares(rows):
         "ColumnValues": sum(row[2] > 1 for row in rows) / len(rows),
         "ColumnValues in": sum(row[1] in ("a", None) for row in scope) / len(scope),
         "ColumnValues matches": sum(row[1] is not None and row[1] not in "ab" for row in rows) / len(rows),
+        "ColumnDataType format": sum(text == "2024-01-05" for text, _ in texts) / len(rows),
+        "ColumnValues clock": sum(text == "2024-01-05" for text, _ in texts) / len(rows),
         "ColumnLength": sum(1 < len(row[3] or "") < 4 for row in rows) / len(rows),
     }
 

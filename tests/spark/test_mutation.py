@@ -158,13 +158,14 @@ def test_a_typed_batch_keeps_its_types_and_its_nested_columns(quick, tmp_path):
     frame.coalesce(1).write.parquet(str(tmp_path / "in.parquet"))
     quick.sql("select 'x' as s").write.parquet(str(tmp_path / "known.parquet"))
     path = tmp_path / "t.yml"
-    rules = f"references: {{known: {{path: '{tmp_path / 'known.parquet'}'}}}}\nrules:\n  - exists_in: {{column: s, reference: known}}\n"
+    # what a caller says of a reference holds
+    rules = "references: {known: {path: 'nowhere.parquet'}}\nrules:\n  - exists_in: {column: s, reference: known}\n"
     rules += "  - required: {column: m}\n  - equals: {column: d, value: '2024-01-01'}\n  - between: {column: id, range: [0, 99]}\n"
     path.write_text(
         f"version: 1\ndataset: t\ninput: {{path: '{tmp_path / 'in.parquet'}'}}\noutputs: {{root: '{tmp_path / 'out'}'}}\n{rules}",
         encoding="utf-8",
     )
-    found = mutate(path, "b", spark=quick)
+    found = mutate(path, "b", spark=quick, references={"known": str(tmp_path / "known.parquet")})
     told = {(one.mutant.column, one.mutant.fault): set(one.caught_by) for one in found.told}
     assert {key for key, rules in told.items() if rules == {"m.required"}} == {
         ("m", "null"),

@@ -759,6 +759,9 @@ CSV_VALUES: dict[str, list[str | None]] = {
 }
 CSV_RULES: list[dict[str, Any]] = [
     {"malformed": True},
+    # as test_matrix has it: two lines are broken
+    {"malformed": True, "tolerance": "2 rows", "on_fail": "hold"},
+    {"malformed": True, "tolerance": "1 rows", "severity": "warning"},
     *(rows_of("type", name, **{"is": kind}) for name, kind in CSV_TYPES.items()),
     *(rows_of("required", name) for name in CSV_VALUES),
     rows_of("at_least", "n", value=1),

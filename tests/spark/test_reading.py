@@ -487,6 +487,10 @@ UNREADABLE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "no Parquet at all": ({"a": "id,t\n1,2\n"}, {"format": "parquet"}, "in/a is not a Parquet file"),
     "no ORC at all": ({"a": "id,t\n1,2\n" * 9}, {"format": "orc"}, "Malformed ORC file"),
+    "rows that another look would not find": (
+        {"a": parquet(a=[1], d=[datetime(2020, 1, 1)])}, {"format": "parquet", "input": "where: \"d < 'tomorrow'\""},
+        "'where': 'tomorrow' as a date or time depends on the clock",
+    ),
     "no column anywhere": ({"a.csv": "\n"}, {}, "there is no column, and none is declared"),
     "only broken lines of JSON": ({"a": "x\n"}, {"format": "json"}, "there is no column, and none is declared"),
     "lines of two bytes": (

@@ -126,12 +126,19 @@ def test_a_reference_that_cannot_be_asked_makes_its_rules_an_error_alone(place):
         [
             rule("missing", ["t"], "gone", ["x"], severity="warning"),
             rule("misspelt", ["t"], "typed", ["rtt"], severity="warning"),
+            rule("clock", ["t"], "moving", ["rt"], severity="warning"),
             rule("fine", ["t"], "typed", ["rt"], severity="warning"),
-        ]
+        ],
+        more=f"  moving: {{path: {place.path}/typed.parquet, where: \"timestamp(rt) < 'today'\"}}\n",
     )
+    told = "reference 'moving': 'where': 'today' as a date or time depends on the clock; write {{ run_time }} or"
+    assert told in result.rule("clock")["message"]
     assert "reference 'gone': no file matches" in result.rule("missing")["message"]
     assert "did you mean 'rt'" in result.rule("misspelt")["message"]
-    assert [result.rule(name)["status"] for name in ("missing", "misspelt", "fine")] == ["error", "error", "failed"]
+    assert [result.rule(name)["status"] for name in ("missing", "misspelt", "clock", "fine")] == [
+        *["error"] * 3,
+        "failed",
+    ]
     assert result.data["rows"]["passed"] == len(LEFT)
 
 
@@ -223,7 +230,7 @@ def test_a_table_is_a_reference_and_its_condition_says_which_rows(place):
 
 def test_a_condition_of_a_reference_is_parsed_before_anything_runs(place):
     more = f"  odd: {{path: {place.path}/typed.parquet, where: 'rn ==== 1'}}\n"
-    with pytest.raises(QualityError, match=r"r.yml:9: reference 'odd': 'rn ==== 1' is not Spark SQL"):
+    with pytest.raises(QualityError, match=r"r.yml:9: 'where' of reference 'odd': 'rn ==== 1' is not Spark SQL"):
         place.run([rule("known", ["t"], "odd", ["rt"])], more=more)
 
 

@@ -222,8 +222,9 @@ def test_a_threshold_allows_exactly_as_many_rows(ours, threshold, share, allowed
 LOST = {
     'ColumnDataType "c" = "Integer" with format = "MM/dd/yyyy"': "a format goes with dates and timestamps",
     "RowCount between 5 and 5": "no number lies between 5 and 5: it can never hold",
-    'ColumnValues "c" > now() with threshold > avg(last(5))': "a threshold from earlier batches goes with conditions on values, lengths and types, without the clock",
-    "FileSize < 1 MB with threshold > avg(last(5))": "a threshold from earlier batches goes with conditions on values, lengths and types, without the clock",
+    "FileSize < 1 MB with threshold > avg(last(5))": "a threshold from earlier batches goes with rules that a row answers by itself, and not with rules about files",
+    'CustomSql "select a from primary group by a" with threshold > avg(last(5))': "a threshold from earlier batches goes with rules that a row answers by itself, and not with rules about files",
+    'ColumnValues "a" > 1 with threshold in [last(), -1]': "no share of rows is equal to -1: it can never hold",
     "RowCount = NULL": "a number is never NULL",
     "RowCount > 1 / 0": "it divides by zero",
     'ColumnCorrelation "a" "a" > 0': "it names one column twice",
@@ -231,7 +232,7 @@ LOST = {
     'ColumnValues "c" > 1 with threshold > 1': "no share of rows is that high: it can never hold",
     'IsComplete "c" where "a in (select 1)"': "its filter cannot be used: 'select' makes a query of it: an expression over one row is expected",
     'AggregateMatch "sum(a)" "avg(ref.a)" > 0.9': "sums and averages are compared, of the batch and then of a reference, each with its like",
-    'ReferentialIntegrity "a,b" "ref.x" = 1': "as many columns stand on either side",
+    'ReferentialIntegrity "a,b" "ref.x" = 1': "it names 2 columns and 1 of the reference: one for each",
 }  # fmt: skip
 
 
@@ -372,6 +373,7 @@ BACK = {
     "exactly_one_of: {columns: [a, b]}": 'CustomSql "select * from primary where coalesce((int(`a` is not null) + int(`b` is not null) = 1), true)"',
     "columns_absent: {columns: [a, 'b.c']}": 'ColumnNamesMatchPattern "(?i)(?!(?:a|b\\.c)$).*"',
     "sql: {query: 'select count(*) from {{ this }} where a', at_most: 2}": 'CustomSql "select count(*) from primary where a" <= 2',
+    "compliance: {that: a > b or a = 0, above: 10%, below: 0.5}": 'CustomSql "select avg(int(coalesce((a > b or a = 0), false))) from primary" between 0.1 and 0.5',
     "top_value_ratio: {column: c, at_most: 0.9}":
         'CustomSql "select max(n) / sum(n) from (select count(*) as n from primary where `c` is not null group by `c`)" <= 0.9',
     "distinct_values: {column: c, in: [1, 2]}": 'CustomSql "select count(*) from primary where `c` not in (1, 2)" = 0',
@@ -411,6 +413,7 @@ MODIFIED = {
     "sql_rows: {query: 'select c from this group by c', key: c, returns: passing}, tolerance: 10%": 'CustomSql "select c from primary group by c" with threshold >= 0.9',
     "that: a > b, where: c": 'CustomSql "select * from primary where not coalesce((c), false) or coalesce((a > b), true)"',
     "row_count: {above: 1}, where: a > 1, labels: {team: dq}": 'RowCount > 1 where "a > 1" labels=["team"="dq"]',
+    "compliance: {that: a > b, equals: 1}, where: c": 'CustomSql "select avg(int(coalesce((a > b), false))) from primary where c" = 1',
     "min: {column: c, above: 0}, where: a = 1": 'CustomSql "select min(`c`) from primary where a = 1" > 0',
 }  # fmt: skip
 

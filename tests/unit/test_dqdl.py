@@ -378,6 +378,8 @@ BROKEN = {
     'IsComplete "c" > 1': "'IsComplete' takes no condition",
     'IsComplete ""': "'IsComplete' has an empty parameter",
     "IsPrimaryKey": "'IsPrimaryKey' takes at least 1 parameter: the columns; got 0",
+    'IsComplete "c" or IsComplete "d"': "'IsComplete' has 'or' in it: rules that are joined stand in brackets, '(IsComplete ...) or (...)'",
+    'ColumnValues "c" betwen 1 and 2': "'ColumnValues' has 'betwen' in it; did you mean 'between'?",
     'IsUnique "c" WHERE "a"': "'IsUnique' has 'WHERE' in it, which is written 'where'",
     'Mean "c" > meen(last(2))': "'Mean' does not know the function 'meen'; did you mean 'median'? functions: last, avg, "
     "average, median, max, min, sum, std, percentile, index, abs, now",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quality import cli, entry
-from quality.errors import RuleFileError, UsageError
+from quality.errors import RuleFileError
 from quality.model import Nulls, Severity, Tolerance
 from quality.rule_types.base import MetricRule
 from quality.rule_types.verdicts import Verdict
@@ -117,8 +117,7 @@ def test_lint_takes_input_and_data_set_as_options(dqdl_file, capsys):
 def test_a_job_takes_the_data_set_of_a_document():
     words = ["--rules", "orders.dqdl", "--batch", "1", "--dataset", "sales"]
     assert entry.parse(words).dataset == "sales"
-    with pytest.raises(UsageError, match="--dataset goes with --batch"):
-        entry.parse(["--rules", "orders.dqdl", "--stream", "once", "--dataset", "sales"])
+    assert entry.parse(["--rules", "orders.dqdl", "--stream", "once", "--dataset", "sales"]).dataset == "sales"
 
 
 @pytest.mark.parametrize("command", ("versions", "publish", "rollback", "quarantine list", "redrive"))
@@ -180,8 +179,53 @@ def test_a_reference_that_nobody_declares_is_told_with_the_option_that_does(dqdl
 def test_a_job_takes_references_too():
     words = ["--rules", "a.dqdl", "--batch", "1", "--reference", "twin=s3://b/t.parquet,known=k.csv"]
     assert entry.parse(words).references == {"twin": "s3://b/t.parquet", "known": "k.csv"}
-    with pytest.raises(UsageError, match="--reference goes with --batch"):
-        entry.parse(["--rules", "a.dqdl", "--stream", "once", "--reference", "a=b"])
+    assert entry.parse(["--rules", "a.dqdl", "--stream", "once", "--reference", "a=b"]).references == {"a": "b"}
+
+
+def test_a_stream_takes_references_and_a_data_set(dqdl_file, capsys):
+    words = ["stream", str(dqdl_file(JOINED.format(""))), "--input", "in/{{ batch }}.csv"]
+    places = ["--reference", "known=k.parquet", "--reference", "twin=t.parquet"]
+    assert cli.run_command(words) == 2
+    assert "no --reference twin=PATH" in capsys.readouterr().err
+    assert cli.run_command([*words, *places, "--dataset", "No Such"]) == 2
+    assert "'dataset' must be lower-case letters" in capsys.readouterr().err
+    # all that is left is what no rule file in DQDL can be blamed for
+    assert cli.run_command([*words, *places, "--dataset", "sales"]) == 2
+    assert "is the path of a batch; name what a stream reads with --input" in capsys.readouterr().err
+
+
+def test_convert_writes_where_the_caller_says_references_lie(dqdl_file, tmp_path, capsys):
+    path, out = dqdl_file(JOINED.format("")), tmp_path / "orders.yml"
+    words = ["convert", str(path), "--input", "a.parquet", "--reference", "twin=t/{{ batch }}.csv", "-o", str(out)]
+    assert cli.run_command([*words, "--reference", "known=table:db.known"]) == 0
+    assert "stands there until you write it" not in capsys.readouterr().err
+    twin, known = load(out, batch="b").references
+    assert (twin.input.path, known.input.table) == (("t/b.csv",), "db.known")
+    # where one of them is not said, its place is made up
+    assert cli.run_command([*words]) == 0
+    assert "reference 'known'" in (told := capsys.readouterr().err)
+    assert "reference 'twin'" not in told
+
+
+def test_a_contract_needs_neither_input_nor_places_of_references(dqdl_file, capsys):
+    path = dqdl_file(JOINED.format("").replace("Rules = [", "Rules = [ ColumnCount = 3, "))
+    assert cli.run_command(["convert", str(path), "--to", "odcs"]) == 0
+    assert "it asks another data set, and a contract does not say where that lies" in (told := capsys.readouterr()).err
+    assert "1 of 3 rules carried over" in told.err
+    assert "input" not in told.err
+
+
+def test_examples_of_a_document_are_refused_with_where_they_can_stand(dqdl_file, capsys):
+    path = dqdl_file(JOINED.format(""))
+    assert cli.run_command(["test", str(path), "--reference", "twin=t.csv"]) == 2
+    assert "DQDL has no place for examples; write a rule file with 'extends:" in capsys.readouterr().err
+
+
+def test_anomalies_are_looked_for_as_a_document_says(dqdl_file, tmp_path, capsys):
+    path = dqdl_file('Rules = [ DetectAnomalies "RowCount", RowCountMatch "twin" > 0.9 ]')
+    words = ["anomalies", "orders", "--batch", "b", "--root", str(tmp_path), "--rules", str(path)]
+    assert cli.run_command(words) == 2
+    assert "has no data set 'orders'" in capsys.readouterr().err
 
 
 def test_where_nothing_is_judged_references_are_not_asked_for(dqdl_file, tmp_path, capsys):

@@ -60,7 +60,7 @@ def test_it_expands_to_rules_of_ours(rule_file):
     ("dqdl: RowCount", "'dqdl' is not DQDL: 'RowCount' needs a condition, such as '>= 1'"),
     ("dqdl: Rowcount > 1", "'dqdl' is not DQDL: 'Rowcount' is not a rule type"),
     ('dqdl: DetectAnomalies "RowCount"', "'dqdl' does not carry over: anomalies are looked for by the section 'anomalies:'"),
-    ("dqdl: 'ColumnValues \"a\" > now() with threshold > avg(last(5))'", "'dqdl' does not carry over: a threshold from earlier batches goes with"),
+    ("dqdl: 'FileSize > 1 KB with threshold > avg(last(5))'", "'dqdl' does not carry over: a threshold from earlier batches goes with"),
     ("dqdl: 'RowCount > {{ batch }}'", "'dqdl' takes no templates"),
     ("dqdl: [RowCount > 1]", "'dqdl' must be a rule of DQDL as a text"),
     ("dqdl: ''", "'dqdl' must be a rule of DQDL as a text"),

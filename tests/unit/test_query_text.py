@@ -12,6 +12,7 @@ from quality.rule_types.custom import CustomSql
 from quality.rule_types.rules import Rule
 from quality.rulefile.lint import lint
 from quality.rulefile.syntax import doubts, syntax_problems
+from quality.sql import compares_with_null
 
 HEAD = "version: 1\ndataset: d\ninput: {path: x, format: parquet}\nrules:\n"
 
@@ -136,3 +137,24 @@ def test_what_only_spark_can_tell_is_a_warning_and_a_misspelt_word_a_mistake(rul
     query = query.replace("from", "fron")
     report = lint(str(rule_file(f"{HEAD}- sql: {{query: {json.dumps(query)}, at_least: 0}}\n")))
     assert [problem.message[-27:] for problem in report.problems] == ["is 'fron' meant to be FROM?"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    (
+        ("a = null", True), ("a <> NULL and b", True), ("a != null", True), ("b or a >= null", True), ("a <=> null", False),
+        ("a is null", False), ("a = 'null'", False), ("a in (1, null)", False), ("a = `null`", False), ("coalesce(a, null) > 1", False),
+    ),
+)  # fmt: skip
+def test_a_comparison_with_null_is_found_wherever_it_stands(text, found):
+    assert compares_with_null(text) is found
+
+
+def test_lint_warns_of_a_comparison_with_null(tmp_path):
+    path = tmp_path / "a.yml"
+    path.write_text(
+        HEAD + "- that: a = null\n- {row_count: {above: 1}, where: b <> null}\n- {that: a is null, name: fine}\n"
+    )
+    report = lint(str(path))
+    assert [(one.line, "write 'is null'" in one.message) for one in report.warnings] == [(5, True), (6, True)]
+    assert report.problems == ()

@@ -104,7 +104,7 @@ MODIFIERS = {
     "where": (
         "i > 0",
         lambda kind: (
-            kind.type not in ("drift", "sql", "verdict", "schema_match")
+            kind.type not in ("drift", "malformed", "sql", "verdict", "schema_match")
             and not issubclass(kind, (FileRule, SchemaRule))
         ),
     ),

@@ -374,7 +374,7 @@ def test_a_huge_file_is_refused(rule_file):
 def test_a_file_that_is_not_utf8_is_refused(tmp_path):
     path = tmp_path / "latin.yml"
     path.write_bytes("version: 1\ndescription: Größe".encode("latin-1"))
-    with pytest.raises(UsageError, match="UTF-8 text; byte 26 is not"):
+    with pytest.raises(UsageError, match="UTF-8 text; byte 26, in line 2, is not"):
         load(path)
 
 
@@ -780,7 +780,7 @@ input: {path: "in/{{ day }}.csv", schema: {e: 'decimal(10,2)'}, options: {sep: "
 defaults: {severity: warning, tolerance: 1%}
 key: [a, "b, c"]
 columns:
-  a: {type: integer, above: "{{ limit }}", in: [1, 0o17, '0o17', '1e3', 'NO', 2.5, true, 'true', 1e30]}
+  a: {type: string, above: "{{ limit }}", in: [1, 0o17, '0o17', '1e3', 'NO', 2.5, true, 'true', 1e30]}
   d: {between: ["{{ day }}", "9999"], description: x}
   f:
 rules:

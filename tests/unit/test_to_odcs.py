@@ -96,8 +96,17 @@ WORDS = {
     "sql: {query: select max(h) from this where h < 9, at_most: 20}": {
         "type": "sql", "query": "select max(h) from {object} where h < 9", "mustBeLessOrEqualTo": 20,
     },
+    "compliance: {that: (a > b) or h like '%)', at_most: 20%}": {
+        "type": "sql", "query": "SELECT AVG(CASE WHEN ((a > b) or h like '%)') THEN 1E0 ELSE 0E0 END) FROM {object}", "mustBeLessOrEqualTo": 0.2,
+    },
     "mean: {column: g, at_most: 3}\n    where: a > 1": {
         "type": "custom", "engine": "quality", "implementation": {"mean": {"column": "g", "at_most": 3}, "where": "a > 1"},
+    },
+    "row_count: {at_least: 5}\n    group_by: b\n    id: in each": {
+        "type": "custom", "engine": "quality", "implementation": {"id": "in each", "row_count": {"at_least": 5}, "group_by": ["b"]},
+    },
+    "unique: i\n    tolerance: 1%": {
+        "type": "custom", "engine": "quality", "implementation": {"unique": {"columns": ["i"]}, "tolerance": {"ratio": 0.01}},
     },
     "row_count: {within: 10% of last}\n    name: as before": {
         "name": "as before", "type": "custom", "engine": "quality", "implementation": {"row_count": {"within": "10% of last"}},
@@ -111,7 +120,9 @@ def test_other_rules_become_metrics_queries_and_custom_rules(there_and_back):
     assert sorted(found, key=str) == sorted(WORDS.values(), key=str)
     assert by_id(after) == by_id(before)
     custom = [loss.what for loss in made.losses if "no other engine runs" in loss.why]
-    assert custom == ["rule 'g.mean'", "rule 'as-before'"]
+    assert custom == [
+        "rule 'g.mean'", "rule 'in each'", "rule 'i.unique'", "rule 'as-before'",
+    ]  # fmt: skip
 
 
 def test_every_rule_type_comes_back_as_it_was(there_and_back):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ from quality.rulefile.dqdl.tree import (
     Matches,
     Membership,
     Number,
+    Parameter,
     Position,
     Rule,
     Tag,
@@ -140,15 +142,29 @@ class _Check:
 
     def misspelt(self) -> bool:
         """Whether a keyword stands among the parameters, written wrongly: the rest of the rule is then told by it."""
-        return any(p.form == "bare" and p.value.lower() in KEYWORDS for p in self.rule.parameters)
+        return any(map(self.meant, self.rule.parameters))
+
+    def meant(self, parameter: Parameter) -> str:
+        """What a parameter without quotes is that was meant for a keyword; empty for a name."""
+        word = parameter.value.lower() if parameter.form == "bare" else ""
+        is_rule = parameter.value in TYPES and self.rule.type != "DetectAnomalies"
+        if word == "or" or (word and is_rule):
+            return f"has '{parameter.value}' in it: rules that are joined stand in brackets, '({self.rule.type} ...) or (...)'"
+        if word in KEYWORDS:
+            return f"has '{parameter.value}' in it, which is written '{word}'"
+        most, names = self.signature.most, self.rule.parameters
+        near = (
+            difflib.get_close_matches(word, KEYWORDS, n=1, cutoff=0.8) if most is not None and len(names) > most else []
+        )
+        return f"has '{parameter.value}' in it; did you mean '{near[0]}'?" if near else ""
 
     def parameters(self) -> None:
         found, least, most = self.rule.parameters, self.signature.least, self.signature.most
         for parameter in found:
             if not parameter.value:
                 self.tell(parameter.at, "has an empty parameter")
-            if parameter.form == "bare" and parameter.value.lower() in KEYWORDS:
-                self.tell(parameter.at, f"has '{parameter.value}' in it, which is written '{parameter.value.lower()}'")
+            if meant := self.meant(parameter):
+                self.tell(parameter.at, meant)
                 return
         if self.rule.type == "DetectAnomalies" and found:
             self.anomaly()

@@ -15,6 +15,7 @@ from quality.rulefile.dqdl.to_yaml import to_yaml
 from quality.rulefile.imports import dbt, expectations, odcs, soda
 from quality.rulefile.imports.to_odcs import to_odcs
 from quality.rulefile.loader import load
+from quality.rulefile.references import unread_input
 
 #: Languages that are only read: whether a file's content is of it, and how it is read.
 IMPORTERS: dict[str, tuple[Callable[[nodes.Node], bool], Callable[..., Converted]]] = {
@@ -40,17 +41,23 @@ def convert_file(
     input_path: str | None = None,
     root: str | None = None,
     dataset: str | None = None,
+    references: Mapping[str, str] | None = None,
     origin: str = "",
 ) -> Converted:
     """The file in the language `to`, or in the other one when its name tells its own; `origin` says what its name does not.
     A suite of Great Expectations (JSON), checks of SodaCL, tests of dbt and contracts of ODCS (YAML) are told by their content, and become YAML.
 
     `batch`, `variables` and `allow_env` render the templates of a YAML file, `variables` those of checks of SodaCL
-    too; `input_path`, `root` and `dataset` are those of the
-    YAML file that comes out. Raises RuleFileError with every mistake of the file, UsageError when it cannot be read or
+    too; `input_path`, `root` and `dataset` are those of the YAML file that comes out, `references` (name: place, as
+    `--reference` takes it) where its references lie. Raises RuleFileError with every mistake of the file, UsageError when it cannot be read or
     the language cannot be told.
     """
-    named: Any = {"dataset": dataset or "", "input_path": input_path or "", "root": root or ""}
+    named: Any = {
+        "dataset": dataset or "",
+        "input_path": input_path or "",
+        "root": root or "",
+        "references": references,
+    }
     if origin in IMPORTERS or (not origin and Path(path).suffix.lower() in (".json", ".yml", ".yaml")):
         tree = nodes.parse(_text(Path(path)), str(path))
         for name, (is_it, read) in IMPORTERS.items():
@@ -69,7 +76,13 @@ def convert_file(
     if to == own:
         raise UsageError(f"{path} is {to} already")
     if to in ("dqdl", "odcs"):
-        given: Any = {"input_path": input_path, "root": root, "dataset": dataset}
+        # neither language says where a batch lies
+        given: Any = {
+            "input_path": input_path or unread_input(path),
+            "root": root,
+            "dataset": dataset,
+            "references": references,
+        }
         rule_set = load(path, batch=batch, variables=variables, allow_env=allow_env, **given)
         return to_dqdl(rule_set) if to == "dqdl" else to_odcs(rule_set)
     return to_yaml(parse(_text(Path(path)), str(path)), str(path), **named, whole=True)

@@ -9,7 +9,8 @@ from typing import Any, Union
 from quality.query_text import relations
 from quality.rulefile.dqdl.losses import Lost
 from quality.rulefile.dqdl.tree import Condition, Rule
-from quality.rulefile.references import is_name
+from quality.rulefile.dqdl.yaml_text import Template
+from quality.rulefile.references import is_name, kind_of_place
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,11 @@ def references_of(body: Any) -> Iterator[str]:
             yield from references_of(one)
 
 
-def placed(name: str) -> tuple[dict[str, str], str]:
-    """What stands in a rule file for a data set of which another language says the name alone, and what its reader is told."""
+def placed(name: str, given: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """What stands in a rule file for a data set of which another language says the name alone, and what its reader is told:
+    nothing where it is `given` where it lies, as `--reference` takes it."""
+    if name in given:
+        kind, value = kind_of_place(given[name])
+        return {kind: Template(value)}, ""
     place = f"data/{name}.parquet"
     return {"path": place}, f"it is not said where it lies: '{place}' stands there until you write it"

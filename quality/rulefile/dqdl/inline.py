@@ -4,6 +4,7 @@ that does not carry over is a mistake, for a run that leaves one out would pass 
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -115,6 +116,8 @@ def _converted(given: Node) -> list[Node]:
     """The entries for one rule of DQDL. Raises ValueError with why there are none."""
     if not isinstance(given.value, str) or not given.value.strip():
         raise ValueError("must be a rule of DQDL as a text")
+    if re.match(r"\s*(Rules|Analyzers|Metadata|DataSources|DefaultLabels)\s*=", given.value):
+        raise ValueError("takes one rule; a whole document is a file of its own: 'extends: NAME.dqdl' takes its rules")
     if "{{" in given.value:
         raise ValueError("takes no templates: DQDL has none; write the rule as one of a rule file")
     try:

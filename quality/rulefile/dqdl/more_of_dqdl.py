@@ -111,6 +111,12 @@ def _sql(_rule: OurRule, check: custom.CustomSql, held: Conditions) -> list[Thei
     return [Rule("CustomSql", (Parameter(as_primary(check.query)),), one) for one in held(check.bounds)]
 
 
+def _compliance(rule: OurRule, check: custom.ComplianceBounds, held: Conditions) -> list[Theirs]:
+    where = f" where {rule.where}" if rule.where else ""
+    query = f"select avg(int(coalesce(({check.that}), false))) from primary{where}"
+    return [_query(query, one) for one in held(check.bounds)]
+
+
 def as_primary(query: str) -> str:
     """A query as DQDL calls the batch; references have their own names."""
     return renamed(query, lambda name: "primary" if name.lower() in sql.RELATIONS else name)
@@ -261,6 +267,7 @@ MORE: Mapping[type[RuleType], Callable[[OurRule, Any, Conditions], list[Theirs]]
     relations.AggregateMatch: _aggregate_match,
     relations.DatasetMatch: _dataset_match,
     custom.CustomSql: _sql,
+    custom.ComplianceBounds: _compliance,
     files.FileFreshness: _file_freshness,
     files.FileSize: _each_file("FileSize", _size),
     files.FileMatch: _file_match,

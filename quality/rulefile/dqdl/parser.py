@@ -177,8 +177,8 @@ def _depth(entry: list[Token]) -> int:
 def _wrong(accepted: set[str], entry: list[Token], index: int) -> str:
     """What is wrong at a token, and what could stand there."""
     for token in entry[: index + 1]:
-        if token.text == "'":
-            return "a text stands in double quotes, not in single ones"
+        if token.text in ("'", "\u2018", "\u2019", "\u201c", "\u201d"):
+            return f"a text stands in double quotes, not in {'single' if token.text == chr(39) else 'curly'} ones"
         if token.kind == "word" and token.text not in KEYWORDS and token.text.lower() in KEYWORDS:
             return f"'{token.text}' is written '{token.text.lower()}'"
     before = f"behind '{entry[index - 1].text}'" if index else "at the beginning"

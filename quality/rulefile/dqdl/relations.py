@@ -61,7 +61,7 @@ def referential_integrity(rule: Rule) -> list[Made]:
     columns = [name.strip() for name in ours.split(",")]
     asked = [name.strip() for name in (found[2] or found[3]).split(",")]
     if len(columns) != len(asked):
-        raise Lost("as many columns stand on either side")
+        raise Lost(f"it names {len(columns)} columns and {len(asked)} of the reference: one for each")
     body = {"columns": columns, "reference": found[1], "reference_columns": asked}
     if looks_back(condition_of(rule)):
         return of_query(_share_found(columns, found[1], asked), condition_of(rule))

@@ -44,7 +44,7 @@ from quality.rulefile.dqdl.relations import (
     referential_integrity,
     share,
 )
-from quality.rulefile.dqdl.shares import share_query
+from quality.rulefile.dqdl.shares import of_share
 from quality.rulefile.dqdl.tree import (
     Between,
     Comparison,
@@ -79,8 +79,7 @@ def convert(rule: Rule) -> list[Made]:
     plain = replace(rule, tags=tuple(tag for tag in rule.tags if tag is not threshold))
     if threshold is not None and looks_back(threshold.condition):
         where = str(_beside(plain).get("where", ""))
-        shares = [share_query(made, where) for made in CONVERTERS[rule.type](plain)]
-        return [made for query in shares for made in of_query(query, threshold.condition)]
+        return [one for made in CONVERTERS[rule.type](plain) for one in of_share(made, where, threshold.condition)]
     if threshold is not None and not _is_least(threshold.condition):
         return [_of_share(made, threshold.condition) for made in convert(plain)]
     beside = _beside(rule)

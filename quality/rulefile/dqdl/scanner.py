@@ -172,7 +172,7 @@ def _lacks_comma(entry: list[Token], found: list[Token], index: int) -> bool:
     """Whether another rule begins at a token although no comma stands before it. A rule type at the end of a rule, in
     its line, is the bare name of a column; metrics of DetectAnomalies are called as rule types are."""
     token = found[index]
-    if not entry or token.text not in _KNOWN or entry[-1].text in ("(", "of", "and", "DetectAnomalies"):
+    if not entry or token.text not in _KNOWN or entry[-1].text.lower() in ("(", "of", "and", "or", "detectanomalies"):
         return False
     if token.first_of_line:
         return True

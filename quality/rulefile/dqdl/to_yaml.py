@@ -37,17 +37,19 @@ def to_yaml(
     dataset: str = "",
     input_path: str = "",
     root: str = "",
+    references: Mapping[str, str] | None = None,
     whole: bool = False,
 ) -> Converted:
     """The rule file and what is not in it. DQDL names neither data set nor input: without `dataset` the file's name is
-    the data set's, and without `input_path` a path stands there that the reader has to change. So do the places of references in a
-    file that is to be `whole`; else whoever takes its rules declares them."""
-    return _Writing(document, file, dataset or slug(PurePath(file).stem), whole=whole).text(input_path, root)
+    the data set's, and without `input_path` a path stands there that the reader has to change. So do the places of references that
+    `references` does not tell, in a file that is to be `whole`; else whoever takes its rules declares them."""
+    writing = _Writing(document, file, dataset or slug(PurePath(file).stem), references or {}, whole=whole)
+    return writing.text(input_path, root)
 
 
 class _Writing:
-    def __init__(self, document: Document, file: str, dataset: str, *, whole: bool) -> None:
-        self.document, self.file, self.dataset, self.whole = document, file, dataset, whole
+    def __init__(self, document: Document, file: str, dataset: str, given: Mapping[str, str], *, whole: bool) -> None:
+        self.document, self.file, self.dataset, self.given, self.whole = document, file, dataset, given, whole
         self.losses: list[Loss] = []
         self.ids: set[str] = set()
         self.measured: set[str] = set()
@@ -112,6 +114,8 @@ class _Writing:
             elif entry.key.lower() == _MIN_HISTORY and str(entry.value).isdigit():
                 self.from_nothing = int(str(entry.value)) == 0
                 yield f"defaults: {flow({_MIN_HISTORY: int(str(entry.value))})}"
+            elif wrong := self.misread(entry):
+                self.lose(entry.at, f"Metadata {flow(entry.key)}", f"{wrong}, got {flow(entry.value)}")
             elif (option := options.option(entry)) is not None:
                 self.option(entry, option)
             elif entry.key.lower() not in BY_ROW:
@@ -124,6 +128,15 @@ class _Writing:
                 else "'references' (or --reference NAME=PATH) says where those lie that rules name"
             )
             self.lose(entry.at, f"DataSources {flow(entry.key)}", why, demand=False)
+
+    @staticmethod
+    def misread(entry: MetadataEntry) -> str:
+        """What the value of an entry that decides how rules are judged must be; empty where it is that."""
+        if entry.key.lower() == _MIN_HISTORY:
+            return "must be a whole number of batches"
+        if entry.key.lower() in BY_ROW and str(entry.value).upper() not in ("ROW", "COLUMN"):
+            return "must be ROW or COLUMN"
+        return ""
 
     def option(self, entry: MetadataEntry, found: options.Option) -> None:
         """An option of AWS's runs: that holds here anyway, that the file says, or that has no place in it."""
@@ -144,9 +157,10 @@ class _Writing:
         if self.references:
             yield "references:"
         for name, position in self.references.items():
-            place, why = placed(name)
+            place, why = placed(name, self.given)
             yield f"  {name}: {flow(place)}"
-            self.lose(position, f"reference '{name}'", why, kept=True)
+            if why:
+                self.lose(position, f"reference '{name}'", why, kept=True)
 
     def rule(self, rule: Rule | Composite) -> Iterator[str]:
         """The lines of one rule; a comment stands in the place of one that is lost."""
@@ -219,8 +233,8 @@ class _Writing:
                 terms.append({part.word: inner})
                 lines += more
             else:
-                # the history of a query is that of its id, which its text gives where it looks back
-                own = self.unique(part.about if part.type == "sql" and part.about else own)
+                # the history of a query or an expression is that of its id, which its text gives where it looks back
+                own = self.unique(part.about if part.type in ("sql", "compliance") and part.about else own)
                 terms.append(own)
                 lines += self.made(part, rule, {"severity": "info"}, own)
         return terms, lines

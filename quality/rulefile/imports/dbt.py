@@ -48,7 +48,15 @@ def is_properties(tree: Node) -> bool:
     return any(isinstance(tree.mapping[key].value, list) for key in SECTIONS if key in tree.mapping)
 
 
-def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", root: str = "") -> Converted:
+def to_yaml(
+    tree: Node,
+    file: str,
+    *,
+    dataset: str = "",
+    input_path: str = "",
+    root: str = "",
+    references: Mapping[str, str] | None = None,
+) -> Converted:
     """The rule file of one model, and what is not in it. Raises RuleFileError when there is no such model."""
     tables, singular = dict(_tables(tree)), dbt_singular.by_model(file)
     tested = {
@@ -69,7 +77,7 @@ def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", r
             writing.lose(1, what, _OFF)
         else:
             writing.add(1, what, partial(dbt_singular.entries, test, name, _alerts))
-    return writing.whole(input_path, root)
+    return writing.whole(input_path, root, references)
 
 
 def _tables(tree: Node) -> Iterator[tuple[str, Node]]:

@@ -41,7 +41,15 @@ def is_suite(tree: Node) -> bool:
     return "expectations" in tree.mapping
 
 
-def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", root: str = "") -> Converted:
+def to_yaml(
+    tree: Node,
+    file: str,
+    *,
+    dataset: str = "",
+    input_path: str = "",
+    root: str = "",
+    references: Mapping[str, str] | None = None,
+) -> Converted:
     """The rule file and what is not in it. Raises RuleFileError when it is no suite."""
     section = tree.mapping.get("expectations")
     if section is None or not isinstance(section.value, list):
@@ -56,7 +64,7 @@ def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", r
             kwargs["severity"] = one["severity"]
         column = f" of '{kwargs['column']}'" if "column" in kwargs else ""
         writing.add(node.line, f"{type}{column}", partial(entries, type, kwargs))
-    return writing.whole(input_path, root)
+    return writing.whole(input_path, root, references)
 
 
 def entries(type: str, given: Arguments) -> list[Entry]:

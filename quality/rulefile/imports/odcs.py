@@ -66,6 +66,8 @@ FORMATS = {"email": "email", "uuid": "uuid", "uri": "url", "hostname": "hostname
 COUNTED = re.compile(
     r"\s*select\s+count\s*\(\s*(?:\*|1)\s*\)\s+from\s+[^\s,]+\s+where\s+(.+?)\s*;?\s*", re.IGNORECASE | re.DOTALL
 )
+#: The share of rows with a condition, as it is written here.
+SHARE = "SELECT AVG(CASE WHEN ({}) THEN 1E0 ELSE 0E0 END) FROM {}"
 _CLAUSE = re.compile(r"\b(?:group|order|having|limit|union|join)\b", re.IGNORECASE)
 
 
@@ -74,7 +76,15 @@ def is_contract(tree: Node) -> bool:
     return "kind" in tree.mapping and tree.mapping["kind"].plain() == "DataContract"
 
 
-def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", root: str = "") -> Converted:
+def to_yaml(
+    tree: Node,
+    file: str,
+    *,
+    dataset: str = "",
+    input_path: str = "",
+    root: str = "",
+    references: Mapping[str, str] | None = None,
+) -> Converted:
     """The rule file of one object of the contract, and what is not in it. Raises RuleFileError when there is no such."""
     version = str(tree.mapping["apiVersion"].plain()) if "apiVersion" in tree.mapping else ""
     if version and not re.match(r"v?3\.", version):
@@ -92,7 +102,7 @@ def to_yaml(tree: Node, file: str, *, dataset: str = "", input_path: str = "", r
     if "description" in table.mapping:
         writing.head.append(f"description: {flow(str(table.mapping['description'].plain()))}")
     _table(writing, table)
-    return writing.whole(input_path, root)
+    return writing.whole(input_path, root, references)
 
 
 def _items(node: Node, key: str) -> list[Node]:
@@ -427,6 +437,10 @@ def _number(given: Mapping[str, Any], column: str) -> Entry:
     limit = _limit(given)
     if not given.get("query"):
         raise Lost("it has no query")
+    before, _, behind = SHARE.format("\n", "this").partition("\n")
+    text = str(given["query"])
+    if text.startswith(before) and text.endswith(behind):
+        return Entry("compliance", {"that": text.removeprefix(before).removesuffix(behind), **limit.words()})
     query = re.sub(r"\$?\{(?:property|column)\}", lambda _: sql.quote(column), str(given["query"]))
     return number(query, limit.words(), f"{column}.sql" if column else "")
 

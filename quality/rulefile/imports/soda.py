@@ -49,11 +49,12 @@ def to_yaml(
     dataset: str = "",
     input_path: str = "",
     root: str = "",
+    references: Mapping[str, str] | None = None,
     variables: Mapping[str, Any] | None = None,
 ) -> Converted:
     """The rule file of one data set, and what is not in it. `variables` override those of the file. Raises RuleFileError
     when there is no such data set."""
-    return _Reading(tree, file, variables or {}).whole(dataset, input_path, root)
+    return _Reading(tree, file, variables or {}).whole(dataset, input_path, root, references or {})
 
 
 class _Reading:
@@ -65,7 +66,7 @@ class _Reading:
         given = {**(given if isinstance(given, dict) else {}), **variables}
         self.variables = {str(name): str(value) for name, value in given.items()}
 
-    def whole(self, dataset: str, input_path: str, root: str) -> Converted:
+    def whole(self, dataset: str, input_path: str, root: str, references: Mapping[str, str]) -> Converted:
         each = [node for key, node in self.tree.mapping.items() if _FOR_EACH.fullmatch(key)]
         is_one = bool(dataset) and any(self.is_meant(node, dataset) for node in each)
         name = dataset if is_one else chosen(self.file, self.names(), dataset, "checks")
@@ -91,7 +92,7 @@ class _Reading:
                 raise RuleFileError([Problem(self.file, line, f"there is no filter '{part}' for '{name}'")])
             for check in checks.items:
                 self.check(writing, check, columns, filters.get(part, "") if part else "")
-        return writing.whole(input_path, root)
+        return writing.whole(input_path, root, references)
 
     def unknown(self, writing: Writing, line: int, header: str, node: Node) -> None:
         """A section that is none of the data set's."""

@@ -15,7 +15,7 @@ from typing import Any
 from quality.model import Location, Nulls, Severity
 from quality.query_text import renamed
 from quality.rule_types.completeness import Required
-from quality.rule_types.custom import CustomSql, That
+from quality.rule_types.custom import ComplianceBounds, CustomSql, That
 from quality.rule_types.formats import FormatRule
 from quality.rule_types.relations import ExistsIn
 from quality.rule_types.rules import Rule, RuleSet, default_id, default_on_fail
@@ -39,7 +39,7 @@ from quality.rule_types.values import (
 from quality.rulefile.dqdl.entries import references_of
 from quality.rulefile.dqdl.losses import Converted, Loss
 from quality.rulefile.dqdl.tree import Position
-from quality.rulefile.imports.odcs import BOUNDS, COUNTED, ENGINE, FLOATS, FORMATS, INTEGERS, OPERATORS
+from quality.rulefile.imports.odcs import BOUNDS, COUNTED, ENGINE, FLOATS, FORMATS, INTEGERS, OPERATORS, SHARE
 from quality.rulefile.lint import dumped, entry
 from quality.rulefile.loader import parsed
 from quality.rulefile.ruleforms import slug
@@ -276,7 +276,13 @@ def _sayable(rule: Rule) -> bool:
         rule.on_fail == default_on_fail(rule.check, rule.severity) and not rule.nan_passes and rule.min_history is None
     )
     both = bool(rule.tolerance.ratio) and bool(rule.tolerance.rows)
-    return own and metadata and dimension and usual and not (both or rule.where or rule.over or _waits(entry(rule)))
+    return (
+        own
+        and metadata
+        and dimension
+        and usual
+        and not (both or rule.where or rule.group_by or rule.over or _waits(entry(rule)))
+    )
 
 
 def _waits(value: Any) -> bool:
@@ -304,13 +310,18 @@ def _most(rule: Rule) -> dict[str, Any]:
     return {"mustBeLessOrEqualTo": rule.tolerance.rows} if rule.tolerance.rows else {"mustBe": 0}
 
 
-def _query(check: CustomSql) -> dict[str, Any] | None:
+def _query(check: CustomSql | ComplianceBounds) -> dict[str, Any] | None:
     """A query that gives a number within bounds that the standard has a word for. One that counts rows with a condition would come
     back as a rule about these."""
     terms = dict(check.bounds.terms)
-    if check.bounds.past or COUNTED.fullmatch(check.query) or not all(_comparable("number", v) for v in terms.values()):
+    if check.bounds.past or not all(_comparable("number", v) for v in terms.values()):
         return None
-    query = {"type": "sql", "query": renamed(check.query, lambda _: "{object}")}
+    if isinstance(check, ComplianceBounds):
+        query = {"type": "sql", "query": SHARE.format(check.that, "{object}")}
+    elif COUNTED.fullmatch(check.query):
+        return None
+    else:
+        query = {"type": "sql", "query": renamed(check.query, lambda _: "{object}")}
     if terms.keys() == {"above", "below"}:
         return {**query, "mustBeBetween": [terms["above"], terms["below"]]}
     return {**query, **{_OPERATOR_OF[word]: value for word, value in terms.items()}} if len(terms) == 1 else None
@@ -321,7 +332,7 @@ def _library(rule: Rule) -> dict[str, Any] | None:
     check, passes = rule.check, rule.nulls == Nulls.PASS
     if isinstance(check, Required):
         return {"metric": "nullValues", **_most(rule)}
-    if isinstance(check, Unique):
+    if isinstance(check, Unique) and not rule.tolerance:
         several = {"arguments": {"properties": list(check.columns())}} if len(check.columns()) > 1 else {}
         return {"metric": "duplicateValues", **several, "mustBe": 0}
     if isinstance(check, In) and passes:
@@ -334,6 +345,8 @@ def _library(rule: Rule) -> dict[str, Any] | None:
     if isinstance(check, RowCount) and not check.bounds.past and len(check.bounds.terms) == 1:
         ((word, value),) = check.bounds.terms
         return {"metric": "rowCount", _OPERATOR_OF[word]: value} if _comparable("number", value) else None
+    if isinstance(check, ComplianceBounds) and not is_template(check.that):
+        return _query(check)
     if isinstance(check, CustomSql) and not is_template(check.query):
         return _query(check)
     if isinstance(check, RowCount) and not check.bounds.past and {*dict(check.bounds.terms)} == {"above", "below"}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -64,8 +64,8 @@ class Writing:
         """Something that demands nothing of the data, and has no place in a rule file."""
         self.losses.append(Loss(self.file, Position(line, 1), f"'{what}'", why, demand=False))
 
-    def whole(self, input_path: str = "", root: str = "") -> Converted:
-        """The text; without an input, a path stands there that the reader has to change."""
+    def whole(self, input_path: str = "", root: str = "", references: Mapping[str, str] | None = None) -> Converted:
+        """The text; without an input, a path stands there that the reader has to change, as for a reference without a place."""
         path = input_path
         if not path:
             path = f"data/{self.dataset}/{{{{ batch }}}}.parquet"
@@ -82,9 +82,10 @@ class Writing:
         if self.references:
             head.append("references:")
         for name, (line, where) in self.references.items():
-            place, why = placed(name)
+            place, why = placed(name, references or {})
             head.append(f"  {name}: {flow({**place, **({'where': where} if where else {})})}")
-            self.losses.append(Loss(self.file, Position(line, 1), f"reference '{name}'", why, kept=True))
+            if why:
+                self.losses.append(Loss(self.file, Position(line, 1), f"reference '{name}'", why, kept=True))
         if self.watched:
             head.append(f"anomalies: {flow({'metrics': self.watched, 'severity': 'error'})}")
         outputs = [f"outputs: {flow({'root': root})}"] if root else []
