@@ -194,6 +194,28 @@ def test_the_history_is_listed_shown_and_exported(root, capsys, tmp_path):
     assert json.loads((tmp_path / "m.jsonl").read_text().splitlines()[0])["dataset"] == "d"
 
 
+def test_a_metric_is_shown_by_the_batches_asked_for_alone(root, capsys):
+    shown = ("history", "show", "Mean", "--dataset", "d", "--root", root.root, "--last", "3")
+    before = out(capsys, *shown)
+    for n in range(17):
+        root.delete([layout.history_file("metrics", "d", f"run-{n}-{2 * n}")])
+    assert out(capsys, *shown) == before
+    with pytest.raises(StorageError, match="and it is gone"):
+        quality.History(root.root, "d").batches()
+
+
+def test_a_metric_of_earlier_batches_is_known(root, capsys):
+    add(root, 20, 1.0, columns_then=5)
+    for n in range(21, 24):
+        add(root, n, 1.0)
+    text = out(capsys, "history", "show", "ColumnCount", "--dataset", "d", "--root", root.root, "--last", "2")
+    assert [line.split() for line in text.splitlines()] == [
+        ["ColumnCount(*)"],
+        ["2024-01-23", "-"],
+        ["2024-01-24", "-"],
+    ]
+
+
 def test_what_cannot_be_shown_is_told(root, capsys):
     place = ("--dataset", "d", "--root", root.root)
     results = out(capsys, "history", "export", "d", "--table", "results", "--root", root.root, "-o", "a.csv", code=3)
