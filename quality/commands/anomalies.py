@@ -59,7 +59,7 @@ def _anomalies(options: argparse.Namespace) -> int:
 
 
 def _accept(options: argparse.Namespace, dataset: str) -> int:
-    from quality.anomalies import accept
+    from quality.anomalies import accept, is_held
     from quality.storage.store import open_store
 
     if not options.batch:
@@ -71,6 +71,8 @@ def _accept(options: argparse.Namespace, dataset: str) -> int:
         return 0
     what = ", ".join(options.metric) or "everything that moved"
     print(f"{options.batch} of {dataset} is the new normal for {what}; it counts from the next batch on")
+    if is_held(store, dataset, options.batch):
+        print("it is held, and no part of the history before it is published ('quality publish')")
     return 0
 
 

@@ -21,7 +21,7 @@ from quality.errors import EngineError, StorageError, UsageError
 from quality.model import BatchStatus, Decision, RuleStatus, Severity
 from quality.rule_types.rules import AnomalySettings
 from quality.sensitive import NOTHING
-from quality.storage import layout
+from quality.storage import backfills, commit, layout
 from quality.storage.store import LocalStore
 from tests.past import START, add
 
@@ -120,6 +120,36 @@ def test_a_held_batch_is_judged_when_it_is_named(root, capsys):
     bad = add(root, 20, 50.0, nulls=200, **HELD)
     assert "Completeness(price)" in out(capsys, "anomalies", "d", "--root", root.root, "--batch", bad)
     assert "nothing unusual" in out(capsys, "anomalies", "d", "--root", root.root)
+
+
+def test_a_batch_that_is_held_counts_once_it_is_published(root, capsys):
+    bad = add(root, 20, 90.0, **HELD)
+    words = ("anomalies", "accept", "d", "--root", root.root, "--batch", bad)
+    assert "no part of the history before it is published" in out(capsys, *words)
+    add(root, 21, 90.5)
+    assert "Mean(price) is 90.5" in out(capsys, "anomalies", "d", "--root", root.root)
+    add(root, 20, 90.0)
+    assert "published" not in out(capsys, *words)
+    assert "nothing unusual" in out(capsys, "anomalies", "d", "--root", root.root)
+
+
+def test_a_past_that_was_measured_alone_is_judged_and_accepted(tmp_path, capsys):
+    store, runs = LocalStore(str(tmp_path)), LocalStore(str(tmp_path / "runs"))
+    rng = np.random.default_rng(1)
+    for n in range(22):
+        batch = add(runs, n, (90 if n > 19 else 50) + rng.normal())
+        record = commit.latest(runs, "d", batch)
+        assert record is not None
+        store.put(record.history[0], runs.read(record.history[0]))
+        backfills.add(store, replace(record, decision=Decision.NONE))
+    assert "2024-01-22 of d, by 21 batches" in (text := out(capsys, "anomalies", "d", "--root", store.root))
+    assert "Mean(price) is" in text
+    accepted = out(capsys, "anomalies", "accept", "d", "--root", store.root, "--batch", "2024-01-21")
+    assert "published" not in accepted
+    assert "nothing unusual" in out(capsys, "anomalies", "d", "--root", store.root)
+    assert "has no batch '2024-01-33'" in out(
+        capsys, "anomalies", "d", "--root", store.root, "--batch", "2024-01-33", code=2
+    )
 
 
 def test_early_batches_are_not_judged(root, capsys):
