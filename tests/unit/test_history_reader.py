@@ -168,6 +168,16 @@ def test_a_new_normal_is_accepted_and_kept(root, capsys):
     assert (note["by"], note["reason"], note["metrics"]) == ("ann", "new prices", ["Mean(price)"])
 
 
+def test_a_rule_file_tells_where_and_how(root, capsys, rule_file):
+    add(root, 20, 90.0)
+    head = f"version: 1\ndataset: d\ninput: {{path: a.csv}}\nrules: [row_count: {{at_least: 1}}]\noutputs: {{root: {root.root}}}\n"
+    asked = str(rule_file(f"{head}anomalies: {{metrics: [Mean]}}\n"))
+    assert "1 of 1 metrics is unusual" in out(capsys, "anomalies", "d", "--rules", asked)
+    assert "has no data set 'd'" in out(capsys, "anomalies", "d", "--rules", asked, "--root", "nowhere", code=2)
+    none = str(rule_file(head, "none.yml"))
+    assert "none.yml: has no section 'anomalies'" in out(capsys, "anomalies", "d", "--rules", none, code=2)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     (
