@@ -19,7 +19,7 @@ from quality.referenced import readable, with_references
 from quality.rule_types.rules import AnomalySettings
 from quality.rulefile.calendar import load_calendar
 from quality.sensitive import NOTHING, Sensitive, is_value
-from quality.storage import commit, layout, readers
+from quality.storage import backfills, commit, layout, readers
 from quality.storage.commit import parse_utc, utc_text
 from quality.storage.store import Store
 
@@ -129,12 +129,12 @@ def _shown(batch: Batch, sensitive: Sensitive) -> Batch:
 
 
 def judge_stored(store: Store, dataset: str, batch: str | None, settings: AnomalySettings) -> tuple[Batch, Judgement]:
-    """The newest live batch, or a named one (its last run, held or not), judged as a run would. UsageError for a batch that is
+    """The newest live batch, or a named one (its last run, held or not, or its backfill), judged as a run would. UsageError for a batch that is
     not there, and for a metric that no batch has."""
     if batch is None:
-        live = commit.live_records(store, dataset)
-        readers.known_batches(store, dataset)
+        live = history_reader.records(store, dataset)
         if not live:
+            readers.known_batches(store, dataset)
             raise InputError(f"data set '{dataset}' has no live batch; name a held one with --batch")
         record = live[-1]
     else:
@@ -147,10 +147,11 @@ def judge_stored(store: Store, dataset: str, batch: str | None, settings: Anomal
 
 
 def _record(store: Store, dataset: str, batch: str) -> commit.CommitRecord:
-    known = readers.known_batches(store, dataset)
-    found = commit.latest(store, dataset, batch) if batch in known else None
+    past = {record.batch: record for record in backfills.records(store, dataset)}
+    judged = commit.batches(store, dataset) if past else readers.known_batches(store, dataset)
+    found = commit.latest(store, dataset, batch) if batch in judged else past.get(batch)
     if found is None:
-        newest = list(reversed(known))
+        newest = sorted({*judged, *past}, reverse=True)
         raise UsageError(f"data set '{dataset}' has no batch '{batch}'; {did_you_mean(batch, newest, 'batches')}")
     return found
 
@@ -183,6 +184,11 @@ def accept(
     if not store.put_if_absent(key, (json.dumps(note, ensure_ascii=False) + "\n").encode()):
         raise StorageError(f"{store.uri(key)}: is there already; try again")
     return key
+
+
+def is_held(store: Store, dataset: str, batch: str) -> bool:
+    """Whether a batch is no part of the history: no run of it is live, nor a backfill known."""
+    return all(record.batch != batch for record in history_reader.records(store, dataset))
 
 
 def _refuse_unknown(batch: Batch, metrics: Sequence[str]) -> None:

@@ -28,7 +28,9 @@ def add_anomalies(commands: Any) -> None:
     )
     parser.add_argument("--batch", help="the batch; default: the newest that is live")
     parser.add_argument(
-        "--root", default=os.environ.get("QUALITY_ROOT", "quality-data"), metavar="PATH", help="where results are kept"
+        "--root",
+        metavar="PATH",
+        help="where results are kept; default: what the rule file says, else QUALITY_ROOT, else quality-data",
     )
     parser.add_argument(
         "--metric",
@@ -59,18 +61,20 @@ def _anomalies(options: argparse.Namespace) -> int:
 
 
 def _accept(options: argparse.Namespace, dataset: str) -> int:
-    from quality.anomalies import accept
+    from quality.anomalies import accept, is_held
     from quality.storage.store import open_store
 
     if not options.batch:
         raise UsageError("--batch is missing: the batch that is the new normal")
-    store = open_store(options.root)
+    store = open_store(_root(options, _loaded(options)))
     key = accept(store, dataset, options.batch, metrics=options.metric, by=options.by, reason=options.reason)
     if options.json:
         print(json.dumps({"accepted": options.batch, "metrics": options.metric, "note": store.uri(key)}, indent=1))
         return 0
     what = ", ".join(options.metric) or "everything that moved"
     print(f"{options.batch} of {dataset} is the new normal for {what}; it counts from the next batch on")
+    if is_held(store, dataset, options.batch):
+        print("it is held, and no part of the history before it is published ('quality publish')")
     return 0
 
 
@@ -78,8 +82,9 @@ def _judge(options: argparse.Namespace, dataset: str) -> int:
     from quality.anomalies import judge_stored
     from quality.storage.store import open_store
 
-    store = open_store(options.root)
-    tested, found = judge_stored(store, dataset, options.batch, _settings(options))
+    rule_set = _loaded(options)
+    store = open_store(_root(options, rule_set))
+    tested, found = judge_stored(store, dataset, options.batch, _settings(options, rule_set))
     if options.json:
         print(json.dumps({"dataset": dataset, "batch": tested.id, **found.to_dict()}, ensure_ascii=False, indent=1))
         return 0
@@ -89,18 +94,29 @@ def _judge(options: argparse.Namespace, dataset: str) -> int:
     return 0
 
 
-def _settings(options: argparse.Namespace) -> Any:
+def _loaded(options: argparse.Namespace) -> Any:
+    """The rule file, where one is named."""
+    from quality.rulefile import load
+    from quality.rulefile.references import unread_input
+
+    return load(options.rules, input_path=unread_input(options.rules)) if options.rules else None
+
+
+def _root(options: argparse.Namespace, rule_set: Any) -> str:
+    said = rule_set.outputs.root if rule_set else os.environ.get("QUALITY_ROOT", "quality-data")
+    return str(options.root or said)
+
+
+def _settings(options: argparse.Namespace, rule_set: Any) -> Any:
     """What the rule file says, and what the options say instead."""
     from dataclasses import replace
 
     from quality.rule_types.rules import AnomalySettings
-    from quality.rulefile import load
     from quality.rulefile.anomalies import read_options
-    from quality.rulefile.references import unread_input
 
-    settings = AnomalySettings()
-    if options.rules:
-        settings = load(options.rules, input_path=unread_input(options.rules)).anomalies or settings
+    if rule_set and rule_set.anomalies is None:
+        raise UsageError(f"--rules {options.rules}: has no section 'anomalies'")
+    settings = rule_set.anomalies if rule_set else AnomalySettings()
     given = {
         "metrics": list(options.metric) or None,
         "false_alarms": options.false_alarms,

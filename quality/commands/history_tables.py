@@ -111,9 +111,14 @@ def _positive(count: int) -> int:
 def _show(options: argparse.Namespace) -> int:
     from quality.history_reader import History
 
-    batches = History(options.root, options.dataset).batches(include_held=options.include_held)
-    series = _series(options.metric, batches)
-    shown = [(batch, batch.points.get(series)) for batch in batches[-_positive(options.last) :]]
+    last, history = _positive(options.last), History(options.root, options.dataset)
+    batches = history.batches(include_held=options.include_held, last=last, sketches=False)
+    try:
+        series = _series(options.metric, batches)
+    except UsageError:
+        # one that is measured no more, or a word that is none
+        series = _series(options.metric, history.batches(include_held=options.include_held, sketches=False))
+    shown = [(batch, batch.points.get(series)) for batch in batches]
     values = [(batch, point.value if point else None) for batch, point in shown]
     if options.json:
         found = [{"batch": b.id, "batch_time": b.time.isoformat(), "value": value} for b, value in values]

@@ -8,6 +8,7 @@ from typing import Any
 
 from quality.model import number_text
 from quality.profiles import ColumnProfile, Profile
+from quality.report import clean, count
 from quality.sensitive import MASKED
 
 _HEAD = ("column", "type", "present", "distinct", "smallest", "5 %", "median", "95 %", "largest", "most frequent")
@@ -21,7 +22,8 @@ def render(found: Profile) -> str:
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
     lines = [_line(row, widths) for row in rows]
     copies = f"; {found.duplicate_ratio:.2%} of the rows are copies of another" if found.duplicate_ratio else ""
-    return "\n".join([f"{found.rows:,} rows, {len(found.columns)} columns{copies}", "", *lines])
+    size = f"{count(found.rows, 'row')}, {count(len(found.columns), 'column')}"
+    return "\n".join([f"{size}{copies}", "", *lines])
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -36,7 +38,7 @@ def _cells(column: ColumnProfile) -> tuple[str, ...]:
     numbers, texts, temporal = column.tally.numbers, column.tally.texts, column.tally.temporal
     kind = column.type if column.inferred in (column.type, "Text") else f"{column.type} ({column.inferred})"
     share = "-" if column.completeness is None else f"{math.floor(1000 * column.completeness) / 10:g}%"
-    count = "" if column.distinct is None else f"{'' if column.top_exact else '~'}{column.distinct:,}"
+    several = "" if column.distinct is None else f"{'' if column.top_exact else '~'}{column.distinct:,}"
     low: Any = ""
     high: Any = ""
     if column.hiding and not texts:
@@ -49,7 +51,7 @@ def _cells(column: ColumnProfile) -> tuple[str, ...]:
         low, high = f"{texts.shortest} characters", f"{texts.longest} characters"
     middle = [column.quantiles.get(q) for q in (0.05, 0.5, 0.95)]
     shown = [(column.moment(value) or "") if temporal else _number(value) for value in middle]
-    return (_cut(column.name), _cut(kind), share, count, low, *shown, high, _frequent(column))
+    return (_cut(column.name), _cut(kind), share, several, low, *shown, high, _frequent(column))
 
 
 def _number(value: float | None) -> str:
@@ -60,11 +62,11 @@ def _frequent(column: ColumnProfile) -> str:
     if not column.top or column.tally.present == 0 or (column.distinct or 0) >= column.tally.present:
         return ""
     often = [
-        (text, count / column.tally.present) for text, count in column.top[:3] if count >= 0.005 * column.tally.present
+        (text, rows / column.tally.present) for text, rows in column.top[:3] if rows >= 0.005 * column.tally.present
     ]
     return ", ".join(f"{_cut(text) or '(empty)'} {share:.0%}" for text, share in often)
 
 
 def _cut(text: str) -> str:
-    line = text.replace("\n", "\\n").replace("\t", "\\t")
+    line = clean(text)
     return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"

@@ -21,7 +21,7 @@ from quality.errors import EngineError, StorageError, UsageError
 from quality.model import BatchStatus, Decision, RuleStatus, Severity
 from quality.rule_types.rules import AnomalySettings
 from quality.sensitive import NOTHING
-from quality.storage import layout
+from quality.storage import backfills, commit, layout
 from quality.storage.store import LocalStore
 from tests.past import START, add
 
@@ -122,6 +122,36 @@ def test_a_held_batch_is_judged_when_it_is_named(root, capsys):
     assert "nothing unusual" in out(capsys, "anomalies", "d", "--root", root.root)
 
 
+def test_a_batch_that_is_held_counts_once_it_is_published(root, capsys):
+    bad = add(root, 20, 90.0, **HELD)
+    words = ("anomalies", "accept", "d", "--root", root.root, "--batch", bad)
+    assert "no part of the history before it is published" in out(capsys, *words)
+    add(root, 21, 90.5)
+    assert "Mean(price) is 90.5" in out(capsys, "anomalies", "d", "--root", root.root)
+    add(root, 20, 90.0)
+    assert "published" not in out(capsys, *words)
+    assert "nothing unusual" in out(capsys, "anomalies", "d", "--root", root.root)
+
+
+def test_a_past_that_was_measured_alone_is_judged_and_accepted(tmp_path, capsys):
+    store, runs = LocalStore(str(tmp_path)), LocalStore(str(tmp_path / "runs"))
+    rng = np.random.default_rng(1)
+    for n in range(22):
+        batch = add(runs, n, (90 if n > 19 else 50) + rng.normal())
+        record = commit.latest(runs, "d", batch)
+        assert record is not None
+        store.put(record.history[0], runs.read(record.history[0]))
+        backfills.add(store, replace(record, decision=Decision.NONE))
+    assert "2024-01-22 of d, by 21 batches" in (text := out(capsys, "anomalies", "d", "--root", store.root))
+    assert "Mean(price) is" in text
+    accepted = out(capsys, "anomalies", "accept", "d", "--root", store.root, "--batch", "2024-01-21")
+    assert "published" not in accepted
+    assert "nothing unusual" in out(capsys, "anomalies", "d", "--root", store.root)
+    assert "has no batch '2024-01-33'" in out(
+        capsys, "anomalies", "d", "--root", store.root, "--batch", "2024-01-33", code=2
+    )
+
+
 def test_early_batches_are_not_judged(root, capsys):
     text = out(capsys, "anomalies", "d", "--root", root.root, "--batch", "2024-01-03")
     assert "not judged: 2 earlier batches, 7 are needed" in text
@@ -136,6 +166,16 @@ def test_a_new_normal_is_accepted_and_kept(root, capsys):
     assert "nothing unusual" in out(capsys, "anomalies", "d", "--root", root.root)
     (note,) = [json.loads(root.read(entry.key)) for entry in root.list(layout.accepted_dir("d"))]
     assert (note["by"], note["reason"], note["metrics"]) == ("ann", "new prices", ["Mean(price)"])
+
+
+def test_a_rule_file_tells_where_and_how(root, capsys, rule_file):
+    add(root, 20, 90.0)
+    head = f"version: 1\ndataset: d\ninput: {{path: a.csv}}\nrules: [row_count: {{at_least: 1}}]\noutputs: {{root: {root.root}}}\n"
+    asked = str(rule_file(f"{head}anomalies: {{metrics: [Mean]}}\n"))
+    assert "1 of 1 metrics is unusual" in out(capsys, "anomalies", "d", "--rules", asked)
+    assert "has no data set 'd'" in out(capsys, "anomalies", "d", "--rules", asked, "--root", "nowhere", code=2)
+    none = str(rule_file(head, "none.yml"))
+    assert "none.yml: has no section 'anomalies'" in out(capsys, "anomalies", "d", "--rules", none, code=2)
 
 
 @pytest.mark.parametrize(
@@ -192,6 +232,28 @@ def test_the_history_is_listed_shown_and_exported(root, capsys, tmp_path):
         assert text.startswith("40 rows of metrics written to ")
     assert len((tmp_path / "m.csv").read_text().splitlines()) == 41
     assert json.loads((tmp_path / "m.jsonl").read_text().splitlines()[0])["dataset"] == "d"
+
+
+def test_a_metric_is_shown_by_the_batches_asked_for_alone(root, capsys):
+    shown = ("history", "show", "Mean", "--dataset", "d", "--root", root.root, "--last", "3")
+    before = out(capsys, *shown)
+    for n in range(17):
+        root.delete([layout.history_file("metrics", "d", f"run-{n}-{2 * n}")])
+    assert out(capsys, *shown) == before
+    with pytest.raises(StorageError, match="and it is gone"):
+        quality.History(root.root, "d").batches()
+
+
+def test_a_metric_of_earlier_batches_is_known(root, capsys):
+    add(root, 20, 1.0, columns_then=5)
+    for n in range(21, 24):
+        add(root, n, 1.0)
+    text = out(capsys, "history", "show", "ColumnCount", "--dataset", "d", "--root", root.root, "--last", "2")
+    assert [line.split() for line in text.splitlines()] == [
+        ["ColumnCount(*)"],
+        ["2024-01-23", "-"],
+        ["2024-01-24", "-"],
+    ]
 
 
 def test_what_cannot_be_shown_is_told(root, capsys):

@@ -134,7 +134,7 @@ def test_a_profile_without_rows_says_nothing_it_does_not_know():
     found = profile(empty, (Column("n", "int"),))
     assert found.columns[0].completeness is None
     assert found.columns[0].to_dict()["minimum"] is None
-    assert "0 rows, 1 columns" in render(found)
+    assert "0 rows, 1 column\n" in render(found)
     assert {m.key.name for m in metrics(found) if m.value is not None} >= {"Size", "ZerosCount"}
 
 
@@ -144,6 +144,12 @@ def test_a_profile_is_shown_a_line_a_column():
     assert shown[3].split() == ["n", "int", "80%", "4", "0", "0", "1", "5", "5"]
     assert shown[5].endswith("false 60%, true 40%")
     assert shown[6].split() == ["x", "binary", "0%"]
+
+
+def test_what_would_move_the_cursor_is_spelled_out():
+    named = (Column("a\r\x1b[2J", "int"), Column("b\nc", "string"), *COLUMNS[2:])
+    shown = render(profile(tallied(), named)).splitlines()
+    assert [line.partition("  ")[0] for line in shown[3:5]] == ["a\\r\\x1b[2J", "b\\nc"]
 
 
 def test_rows_that_are_copies_are_told_and_kept():
