@@ -225,6 +225,19 @@ def test_a_share_that_is_always_the_same_may_not_move_as_chance_would_let_it():
     assert not judge(past, reported(TODAY, 25)).anomalies
 
 
+def test_warm_days_do_not_hide_values_that_never_were():
+    # every ninth day is warmer than all before: a third of its values are new, all of them beyond the range
+    def measured(batch, beyond, inside):
+        shares = {"NewValueRatio": beyond + inside, "OutOfRangeRatio": beyond, "NewInRangeRatio": inside}
+        points = {Series(name, "temperature"): Point(share) for name, share in shares.items()}
+        return replace(batch, points={**batch.points, **points})
+
+    past = [measured(batch, 0.35 if n % 9 == 8 else 0.0, 0.0) for n, batch in enumerate(PAST)]
+    assert not judge(past, measured(TODAY, 0.35, 0.0)).anomalies
+    found = judge(past, measured(TODAY, 0.0, 0.1)).anomalies
+    assert found[0].series.name == "NewInRangeRatio", found
+
+
 @pytest.mark.parametrize("alpha", (0.05, 0.01, 0.001))
 def test_the_threshold_is_the_score_of_the_chance_it_stands_for(alpha):
     past = np.random.default_rng(7).exponential(0.6, 150)
