@@ -252,15 +252,18 @@ def test_what_moved_in_five_of_a_hundred_batches_is_as_odd_as_that():
     assert rare.most(np.array([[once] * 3]), past)[0, 0] == pytest.approx(np.log10(51 / 2.5) + 0.3)
 
 
-def test_one_row_where_there_sometimes_was_one_is_no_alarm_and_thirty_are():
+def test_one_row_where_there_was_one_before_is_as_odd_as_that_and_thirty_are_odder():
     beyond = Series("OutOfRangeRatio", "amount")
 
     def with_beyond(batch, count):
-        return replace(batch, points={**batch.points, beyond: Point(count / 1000)})
+        return replace(batch, points={**batch.points, beyond: Point(count / batch.rows)})
 
-    past = [with_beyond(batch, int(n in (20, 35, 50))) for n, batch in enumerate(PAST)]
-    assert not judge(past, with_beyond(TODAY, 1)).anomalies
-    assert judge(past, with_beyond(TODAY, 30)).anomalies[0].series == beyond
+    past = [with_beyond(batch, int(n == 3)) for n, batch in enumerate(PAST)]
+    one, thirty = (judge(past, with_beyond(TODAY, count)).anomalies[0] for count in (1, 30))
+    assert (one.series, thirty.series) == (beyond, beyond)
+    # once in sixty batches, of some thousand rows each
+    assert 1.5 < one.score < 2.3
+    assert thirty.score > 4
 
 
 @pytest.mark.parametrize("alpha", (0.05, 0.01, 0.001))
