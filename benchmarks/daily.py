@@ -187,7 +187,9 @@ class Profile:
                 )
             if not text:
                 low, high = self._range[name]
-                found[Series("OutOfRangeRatio", name)] = float(((known < low) | (known > high)).mean())
+                beyond = float(((known < low) | (known > high)).mean())
+                found[Series("OutOfRangeRatio", name)] = beyond
+                found[Series("NewInRangeRatio", name)] = max(found[Series("NewValueRatio", name)] - beyond, 0.0)
         return found
 
     def learn(self, batch: Columns) -> None:

@@ -2,8 +2,9 @@
 
 How evenly values occur (entropy, the share that occurs once) and the share of the most frequent shape are told by the batch
 itself. The share of values, of shapes of texts, and of sets of NULL columns that no earlier batch had; the share of numbers beyond
-those of all earlier ones; the distance of a column from the last batches together; the share of rows with values of two columns
-that were never seen together, in the sampled rows. No Spark: sketches merge in memory.
+those of all earlier ones, and of new ones between them; the distance of a column from the last batches together; the share of
+rows with values of two columns that were never seen together, though each was there, in the sampled rows. No Spark: sketches
+merge in memory.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Earlier:
                 points |= {Series("UnseenPairRatio", f"{a},{b}"): Point(value) for (a, b), value in found.items()}
             else:
                 points |= self._seen.get(series, _Seen()).of(series, *read)
-        return points
+        return points | _in_range(points)
 
     def learn(self, batch: Batch) -> None:
         """The batch is one of them from now on."""
@@ -73,6 +74,17 @@ class Earlier:
                 self._pairs.learn(read)
             else:
                 self._seen.setdefault(series, _Seen()).learn(series, *read)
+
+
+def _in_range(points: Mapping[Series, Point]) -> dict[Series, Point]:
+    """Of numbers: the share that no earlier batch had though they lie between those that were there. One beyond them is always
+    new, and comes with any warmer day: that says little of the values in between."""
+    found = {}
+    for series, point in points.items():
+        beyond = points.get(replace(series, name="OutOfRangeRatio")) if series.name == "NewValueRatio" else None
+        if beyond and beyond.value is not None and point.value is not None:
+            found[replace(series, name="NewInRangeRatio")] = Point(max(point.value - beyond.value, 0.0))
+    return found
 
 
 class _Seen:

@@ -59,6 +59,7 @@ KINDS: Mapping[str, Kind] = {
     "NewValueRatio": _NEW,
     "NewPatternRatio": _NEW,
     "OutOfRangeRatio": _NEW,
+    "NewInRangeRatio": _NEW,
     "UnseenNullPatternRatio": _FLAW,
     "UnseenPairRatio": Kind(RATIO, rare=True, says=TOGETHER),
     "ApproxCountDistinct": Kind(LOG),

@@ -7,10 +7,37 @@ from __future__ import annotations
 
 import numpy as np
 
+from quality.anomaly.scales import quantiles
 from quality.anomaly.table import Bools, Floats
 
 #: Batches looked back at, how fast they are forgotten, and the rate above which a ratio is judged as any other.
 WINDOW, MEMORY, SELDOM = 60, 0.97, 0.02
+#: A metric that moved in at most this share of batches moves seldom; the power that goes with how much farther than usual it
+#: went, on the scale of roots; what a move surprises beyond how often there are such, because it may be the first of its size.
+OFTEN, FALL, MORE = 0.2, 6.0, 0.3
+_EXACT, _LEAST = 1e-9, 8
+
+
+def most(numbers: Floats, past: Floats) -> Floats:
+    """The most that ratios can surprise, by how often they moved at all: k times in n batches is no wonder the next time, as far
+    as they usually went then. Chance alone takes a single row in ten thousand for one, again and again: one beyond the range,
+    two that are equal. Both evened; NaN in `past` is left out. inf where a ratio never moved, or often does."""
+    known = np.isfinite(past)
+    count = known.sum(axis=0)
+    usual = _middle(past)
+    off = np.where(known, np.abs(past - usual), 0.0)
+    moves = off > _EXACT
+    times = moves.sum(axis=0)
+    typical = _middle(np.where(moves, off, np.nan))
+    farther = np.maximum(np.abs(numbers - usual) / np.maximum(typical, _EXACT), 1.0)
+    found = np.log10((count + 1) / (times + 0.5)) + FALL * np.log10(farther) + MORE
+    seldom = (count >= _LEAST) & (times > 0) & (times <= OFTEN * count)
+    return np.asarray(np.where(seldom & np.isfinite(numbers), found, np.inf))
+
+
+def _middle(values: Floats) -> Floats:
+    """The median of each column without its NaN; 0 where there is nothing else."""
+    return quantiles(values, 0.5)[0]
 
 
 class RareCounts:

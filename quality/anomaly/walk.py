@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quality.anomaly import combine, recurring, scales, tails
+from quality.anomaly import combine, rare, recurring, scales, tails
 from quality.anomaly.forecast import SEASON_FROM, Forecast
 from quality.anomaly.kinds import SHARES, group_of
 from quality.anomaly.neighbours import Neighbours
@@ -139,6 +139,7 @@ class Walk:
         if self._conditional is not None and self._usual_residuals is not None:
             own = 0.5 * (own + self._usual_residuals.surprise(self._conditional.residual(deviation)))
         own = np.minimum(own, np.minimum(self._most(y), self._recurring.most(y, self._base, self._kept[-PAST:])))
+        own[:, self._rare] = np.minimum(own[:, self._rare], rare.most(y[:, self._rare], self._calm()))
         own = np.where(self._known >= 4, np.maximum(own, 0), 0)
         special = bool(self._special[self.t])
         if special:
@@ -231,8 +232,8 @@ class Walk:
         y = np.where(np.isfinite(y), y, self.forecast)
         found = (y - self.forecast) / self.scale
         if len(self._rare):
-            rare = self.counts.deviation(values[:, self._rare], rows)
-            found[:, self._rare] = np.where(self.counts.applies & np.isfinite(rare), rare, found[:, self._rare])
+            off = self.counts.deviation(values[:, self._rare], rows)
+            found[:, self._rare] = np.where(self.counts.applies & np.isfinite(off), off, found[:, self._rare])
         return found
 
     def _of_constants(self, y: Floats, deviation: Floats, own: Floats) -> Floats:
@@ -246,6 +247,11 @@ class Walk:
         own = own.copy()
         own[:, j] = np.where(self.columns.rare[j], np.maximum(own[:, j], hazard), hazard)
         return own
+
+    def _calm(self) -> Floats:
+        """The rare metrics of earlier batches, NaN where they were wild: a fault that comes again is no less of one."""
+        places = np.ix_(np.array(self._kept[-PAST:]), self._rare)
+        return np.where(np.isfinite(self._usual[places]), self.evened[places], np.nan)
 
     def _most(self, y: Floats) -> Floats:
         """The most that a value can surprise: one that was there in k of n batches, wild or not, has a chance of k in n."""

@@ -23,7 +23,7 @@ from tests.written import Place
 
 DAYS = 9
 #: Of these the sketch has bins, and the benchmark its own coarser ones.
-BINNED = ("ApproxQuantile", "Drift", "OutOfRangeRatio")
+BINNED = ("ApproxQuantile", "Drift", "OutOfRangeRatio", "NewInRangeRatio")
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,9 @@ def test_copies_signs_and_new_pairs_are_those_of_pandas(measured):
     for one, value in pairs.items():
         both = one.instance.split(",")
         known = earlier[both].drop_duplicates().assign(known=True)
-        new = last[both].merge(known, how="left", on=both)["known"].isna()
-        assert value == pytest.approx(new.mean()), one
+        new = last[both].merge(known, how="left", on=both)["known"].isna().to_numpy()
+        there = np.all([last[name].isin(earlier[name]).to_numpy() for name in both], axis=0)
+        assert value == pytest.approx((new & there).mean()), one
     assert all("UnseenPairRatio" not in {one.name for one in batch.points} for batch in found[:7])
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quality.anomaly import rare
 from quality.anomaly.calendar import Calendar, Event
 from quality.anomaly.combine import Conditional, Level, Usual
 from quality.anomaly.judging import Accepted, Options, before, judge, phases
@@ -223,6 +224,46 @@ def test_a_share_that_is_always_the_same_may_not_move_as_chance_would_let_it():
     past = [reported(batch, 24 + (rng.random() < 0.2)) for batch in PAST]
     assert judge(past, reported(TODAY, 36)).anomalies[0].series == share
     assert not judge(past, reported(TODAY, 25)).anomalies
+
+
+def test_warm_days_do_not_hide_values_that_never_were():
+    # every ninth day is warmer than all before: a third of its values are new, all of them beyond the range
+    def measured(batch, beyond, inside):
+        shares = {"NewValueRatio": beyond + inside, "OutOfRangeRatio": beyond, "NewInRangeRatio": inside}
+        points = {Series(name, "temperature"): Point(share) for name, share in shares.items()}
+        return replace(batch, points={**batch.points, **points})
+
+    past = [measured(batch, 0.35 if n % 9 == 8 else 0.0, 0.0) for n, batch in enumerate(PAST)]
+    assert not judge(past, measured(TODAY, 0.35, 0.0)).anomalies
+    found = judge(past, measured(TODAY, 0.0, 0.1)).anomalies
+    assert found[0].series.name == "NewInRangeRatio", found
+
+
+def test_what_moved_in_five_of_a_hundred_batches_is_as_odd_as_that():
+    once, four = np.arcsin(np.sqrt(1 / 1000)), np.arcsin(np.sqrt(4 / 1000))
+    past = np.zeros((100, 3))
+    past[::20, 0] = once
+    past[::2, 2] = once
+    # twice the root: two to the power of six times rarer
+    found = rare.most(np.array([[once] * 3, [four] * 3]), past)
+    assert found[:, 0] == pytest.approx([np.log10(101 / 5.5) + 0.3, np.log10(101 / 5.5 * 2**6) + 0.3], abs=5e-3)
+    assert np.isinf(found[:, 1:]).all(), "one that never moved, and one that often does"
+    past[:50, 0] = np.nan
+    assert rare.most(np.array([[once] * 3]), past)[0, 0] == pytest.approx(np.log10(51 / 2.5) + 0.3)
+
+
+def test_one_row_where_there_was_one_before_is_as_odd_as_that_and_thirty_are_odder():
+    beyond = Series("OutOfRangeRatio", "amount")
+
+    def with_beyond(batch, count):
+        return replace(batch, points={**batch.points, beyond: Point(count / batch.rows)})
+
+    past = [with_beyond(batch, int(n == 3)) for n, batch in enumerate(PAST)]
+    one, thirty = (judge(past, with_beyond(TODAY, count)).anomalies[0] for count in (1, 30))
+    assert (one.series, thirty.series) == (beyond, beyond)
+    # once in sixty batches, of some thousand rows each
+    assert 1.5 < one.score < 2.3
+    assert thirty.score > 4
 
 
 @pytest.mark.parametrize("alpha", (0.05, 0.01, 0.001))

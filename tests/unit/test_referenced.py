@@ -68,6 +68,24 @@ def test_numbers_beyond_all_earlier_ones_and_how_far_apart(days):
         assert found[n]["Drift(n, measure=ks)"] == pytest.approx(apart)
 
 
+@given(st.lists(st.lists(st.integers(-5, 5), min_size=1, max_size=8), min_size=2, max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_new_numbers_between_those_that_were_there_are_told_from_those_beyond(days):
+    values = Series("Histogram", "n")
+    found = values_of(with_references([batch(n, {values: top(day), NUMBERS: bins(day)}) for n, day in enumerate(days)]))
+    assert "NewInRangeRatio(n)" not in found[0]
+    for n, day in enumerate(days[1:], 1):
+        earlier = {value for before in days[:n] for value in before}
+        inside = [value not in earlier and min(earlier) < value < max(earlier) for value in day]
+        assert found[n]["NewInRangeRatio(n)"] == pytest.approx(np.mean(inside), abs=1e-12)
+
+
+def test_texts_have_no_range():
+    found = values_of(with_references([batch(n, {VALUES: top(["a", str(n)])}) for n in range(2)]))
+    assert found[1]["NewValueRatio(c)"] == 0.5
+    assert "NewInRangeRatio(c)" not in found[1]
+
+
 def test_drift_is_measured_against_the_last_four_weeks():
     days = [batch(n, {VALUES: top(["a"] if n < 5 else ["b"])}) for n in range(40)]
     found = values_of(with_references(days))
