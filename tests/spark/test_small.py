@@ -9,6 +9,7 @@ import threading
 import time
 from contextvars import ContextVar
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -226,11 +227,12 @@ def doubled_by(frame, names, most, monkeypatch, hiding=None):
     batch = Batch(frame, columns, Row(columns, {}, "UTC"), False, small=True)
     complete = " and ".join(f"{name} is not null" for name in names)
     key = KeyPass(names, names, complete)
-    launched = []
+    launched: list[int] = []
+    none: Any = None
     found = KeyCounter(frame.sparkSession, launched.append, []).count(batch, key)
     assert launched == [0]
     assert (found.listed is not None) == (0 < found.duplicated <= most)
-    check = RowCheck(None, complete, "true", names[0], None, key, hiding)
+    check = RowCheck(none, complete, "true", names[0], none, key, hiding)
     marked = duplicates(frame, [check], {key: found})
     return marked.joined.where(failing_sql(check, marked.markers))
 
