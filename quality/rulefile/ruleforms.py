@@ -308,8 +308,7 @@ class RuleReader:
         found = self.read(kind, {**given, "column": choice.node}, modifiers, at)
         if choice.selector:
             found = [over(rule, choice.selector, choice.said) for rule in found]
-        elif count > 1 and modifiers.keys() & {"id", "name"}:
-            # several rules of one name
+        elif count > 1 and modifiers.keys() & {"id", "name"}:  # several rules of one name
             found = [renamed(rule, f"{rule.id}.{rule.check.columns()[0]}") for rule in found]
         return found
 
