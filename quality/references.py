@@ -111,7 +111,7 @@ class References:
             records = commit.live_records(self.store, reference.dataset)
             paths = tuple(self.store.uri(file.path) for record in records for file in record.passed)
             if not paths:
-                raise InputError(f"no batch of data set '{reference.dataset}' is published in {self.store.uri('')}")
+                raise InputError(f"no batch of data set '{reference.dataset}' is published in {self.store.root}")
             source = replace(source, path=paths)
         return Reader(self.engine.spark, source, {})
 

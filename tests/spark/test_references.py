@@ -127,18 +127,19 @@ def test_a_reference_that_cannot_be_asked_makes_its_rules_an_error_alone(place):
             rule("missing", ["t"], "gone", ["x"], severity="warning"),
             rule("misspelt", ["t"], "typed", ["rtt"], severity="warning"),
             rule("clock", ["t"], "moving", ["rt"], severity="warning"),
+            rule("unpublished", ["t"], "ours", ["t"], severity="warning"),
             rule("fine", ["t"], "typed", ["rt"], severity="warning"),
         ],
         more=f"  moving: {{path: {place.path}/typed.parquet, where: \"timestamp(rt) < 'today'\"}}\n",
     )
     told = "reference 'moving': 'where': 'today' as a date or time depends on the clock; write {{ run_time }} or"
     assert told in result.rule("clock")["message"]
+    none = f"reference 'ours': no batch of data set 'left' is published in {place.path}/kept"
+    assert none in result.rule("unpublished")["message"]
     assert "reference 'gone': no file matches" in result.rule("missing")["message"]
     assert "did you mean 'rt'" in result.rule("misspelt")["message"]
-    assert [result.rule(name)["status"] for name in ("missing", "misspelt", "clock", "fine")] == [
-        *["error"] * 3,
-        "failed",
-    ]
+    statuses = {name: result.rule(name)["status"] for name in ("missing", "misspelt", "clock", "unpublished", "fine")}
+    assert statuses == {**dict.fromkeys(statuses, "error"), "fine": "failed"}
     assert result.data["rows"]["passed"] == len(LEFT)
 
 
