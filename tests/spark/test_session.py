@@ -279,7 +279,8 @@ class TestUnusualEnds:
         assert (done.stdout, done.returncode) == ("2\nend\n", 0), done.stderr
 
     def test_errors_of_sparks_own_are_still_printed(self, done):
-        assert done.stderr.endswith("ERROR SparkContext: the disk is gone\n")
+        # py4j may say something of the server that is shut down
+        assert "ERROR SparkContext: the disk is gone\n" in done.stderr
         assert "of no interest" not in done.stderr
 
 
