@@ -17,7 +17,6 @@ from typing import Any, cast
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.column import Column as SparkColumn
 
 from quality.analyzers import Analyzer
 from quality.backends.reading import Batch
@@ -30,8 +29,6 @@ from quality.verification import ratio_metric
 
 #: Up to so many duplicated keys are kept, and sent to every executor; beyond, both sides are shuffled.
 BROADCAST_KEYS = 500_000
-#: So few doubled keys of a small batch are looked up in a list for each row: a join takes a job of its own.
-LISTED_KEYS = 64
 #: Groups with doubled keys are looked at one by one only while they hold at most this share of the rows.
 _FEW = 0.1
 
@@ -43,8 +40,7 @@ _GROUP = f"{RESERVED_PREFIX}group"
 class Frequencies:
     """How often the keys of a pass occur. `rows` in scope that have a key; `keys` distinct, `once` of them occurring once,
     both counting keys with some NULL part; `duplicated` keys without NULL that occur more than once, on `duplicate_rows`
-    rows. `doubled` holds those keys (columns `k0`...) until the engine lets go; None when they are none, or too many to keep.
-    `listed` is an array of them as structs, where they are few; plans show what is in it."""
+    rows. `doubled` holds those keys (columns `k0`...) until the engine lets go; None when they are none, or too many to keep."""
 
     rows: int
     keys: int
@@ -52,7 +48,6 @@ class Frequencies:
     duplicated: int
     duplicate_rows: int
     doubled: DataFrame | None = field(default=None, compare=False, repr=False)
-    listed: SparkColumn | None = field(default=None, compare=False, repr=False)
 
 
 def metric_of_keys(analyzer: Analyzer, frequencies: Frequencies) -> Metric:
@@ -168,22 +163,10 @@ class KeyCounter:
         found = Frequencies(*numbers)
         if not 0 < found.duplicated <= BROADCAST_KEYS:
             return found
-        jvm, session = cast("Any", self.spark._jvm), cast("Any", self.spark._jsparkSession)
+        session = cast("Any", self.spark._jsparkSession)
         schema = cast("Any", counted.select(*_names(key)))._jdf.schema()
-        place = len(_FREQUENCIES)
-        doubled = DataFrame(session.createDataFrame(row.getList(place), schema), self.spark)
-        listed = None
-        if found.duplicated <= LISTED_KEYS:
-            kind = jvm.org.apache.spark.sql.types.ArrayType(schema, False)
-            values = jvm.org.apache.spark.sql.catalyst.expressions.Literal.create(row.get(place), kind)
-            listed = SparkColumn(jvm.org.apache.spark.sql.Column(values))
-        return replace(found, doubled=doubled, listed=listed)
-
-
-def is_listed(listed: SparkColumn, key: KeyPass) -> SparkColumn:
-    """Whether the key of a row is one of a list; NULL or false where a part of it is NULL."""
-    parts = [F.expr(reference).alias(name) for reference, name in zip(key.references, _names(key), strict=True)]
-    return F.array_contains(listed, F.struct(*parts))
+        doubled = session.createDataFrame(row.getList(len(_FREQUENCIES)), schema)
+        return replace(found, doubled=DataFrame(doubled, self.spark))
 
 
 def key_counts(frame: DataFrame, key: KeyPass) -> DataFrame:

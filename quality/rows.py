@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from quality.backends.reading import Batch
 from quality.checks import KeyPass, RowCheck
 from quality.engine import Findings
-from quality.keys import Frequencies, doubled_keys, is_listed
+from quality.keys import Frequencies, doubled_keys
 from quality.rule_types.base import MALFORMED, MALFORMED_LINE, QUALITY_COLUMN, RESERVED_PREFIX
 from quality.sensitive import Hiding, Sensitive, hidden_sql, pads
 from quality.sql import disjunction, literal, quote
@@ -56,16 +56,9 @@ class Marked:
 def duplicates(frame: DataFrame, checks: Iterable[RowCheck], frequencies: Mapping[KeyPass, Frequencies]) -> Marked:
     """Mark the rows of doubled keys. The keys were kept when they were counted; only too many are counted again, and then
     both sides of the join are shuffled."""
-    doubled = [check for check in checks if check.key and frequencies[check.key].duplicated]
-    keys = dict.fromkeys(check.key for check in doubled if check.key)
-    markers = {key: f"{RESERVED_PREFIX}duplicate_{index}" for index, key in enumerate(keys)}
-    hidden = {check.key for check in doubled if check.hiding}
+    doubled = [check.key for check in checks if check.key and frequencies[check.key].duplicated]
+    markers = {key: f"{RESERVED_PREFIX}duplicate_{index}" for index, key in enumerate(dict.fromkeys(doubled))}
     for key, marker in markers.items():
-        listed = frequencies[key].listed
-        # a list would show values in plans
-        if listed is not None and key not in hidden:
-            frame = frame.select("*", F.when(is_listed(listed, key), True).alias(marker))
-            continue
         kept = frequencies[key].doubled
         names = [f"{marker}_{index}" for index in range(len(key.references))]
         found = (doubled_keys(frame, key) if kept is None else kept).toDF(*names).selectExpr("*", f"true as {marker}")

@@ -26,7 +26,6 @@ from quality.keys import KeyCounter
 from quality.model import Column
 from quality.rows import duplicates, failing_sql
 from quality.rule_types.base import Row
-from quality.sensitive import Hiding
 from tests.written import Place
 
 CSV = {"input": "options: {header: true}"}
@@ -48,8 +47,8 @@ def test_a_small_batch_takes_few_jobs_and_no_shuffle(place):
     result = place.run(RULES, top=f"{TYPED}\noutputs: {{root: {place.root}}}", **CSV)
     assert place.passed("n") == [4]
     assert place.reasons("n") == {1: ["n.above"], 2: ["t.unique"], 3: ["t.unique"]}
-    # metrics, keys, passed, quarantine, samples
-    assert result.data["passes"]["actual"]["jobs"] == 5
+    # metrics, keys, passed and quarantine, each after the keys it is joined with, samples
+    assert result.data["passes"]["actual"]["jobs"] == 7
     assert result.data["passes"]["actual"]["shuffles"] == 0
 
 
@@ -220,33 +219,19 @@ DOUBLED = {
 }  # fmt: skip
 
 
-def doubled_by(frame, names, most, monkeypatch, hiding=None):
-    """The frame beside the marker of doubled keys, which are in a list where they are at most so many."""
-    monkeypatch.setattr("quality.keys.LISTED_KEYS", most)
+@pytest.mark.parametrize("names", DOUBLED, ids=" ".join)
+def test_doubled_keys_of_every_type_are_found_in_one_reading(spark, names):
+    frame = spark.sql(KEYS).coalesce(1)
     columns = tuple(Column(field.name, field.dataType.simpleString()) for field in frame.schema.fields)
     batch = Batch(frame, columns, Row(columns, {}, "UTC"), False, small=True)
     complete = " and ".join(f"{name} is not null" for name in names)
     key = KeyPass(names, names, complete)
     launched: list[int] = []
-    none: Any = None
-    found = KeyCounter(frame.sparkSession, launched.append, []).count(batch, key)
+    found = KeyCounter(spark, launched.append, []).count(batch, key)
     assert launched == [0]
-    assert (found.listed is not None) == (0 < found.duplicated <= most)
-    check = RowCheck(none, complete, "true", names[0], none, key, hiding)
+    assert found.duplicate_rows == len(DOUBLED[names])
+    unasked: Any = None
+    check = RowCheck(unasked, complete, "true", names[0], unasked, key)
     marked = duplicates(frame, [check], {key: found})
-    return marked.joined.where(failing_sql(check, marked.markers))
-
-
-@pytest.mark.parametrize("most", (0, 64))
-def test_doubled_keys_of_every_type_are_joined_or_looked_up(spark, monkeypatch, most):
-    frame = spark.sql(KEYS).coalesce(1)
-    found = {names: doubled_by(frame, names, most, monkeypatch) for names in DOUBLED}
-    assert {names: sorted(row.id for row in rows.collect()) for names, rows in found.items()} == DOUBLED
-
-
-@pytest.mark.parametrize("how", (None, *Hiding))
-def test_a_doubled_key_of_a_sensitive_column_is_in_no_plan(spark, monkeypatch, how):
-    frame = spark.createDataFrame([("qzvasecret",), ("qzvasecret",), ("b",)], "text string")
-    failing = doubled_by(frame, ("text",), 64, monkeypatch, how)
-    assert ("qzvasecret" in failing._jdf.queryExecution().toString()) == (how is None)
-    assert [row.text for row in failing.collect()] == ["qzvasecret"] * 2
+    rows = marked.joined.where(failing_sql(check, marked.markers)).collect()
+    assert sorted(row.id for row in rows) == DOUBLED[names]
