@@ -168,11 +168,13 @@ def rounds(bench: Bench, cases: Cases, warm_up: Cases | None = None) -> list[dic
     """Interleaved: what else the machine does falls on all alike."""
     found = []
     for number in range(bench.options.repeat + 1):
-        for (name, case), action in (cases if number or warm_up is None else warm_up).items():
+        warming = number == 0 and warm_up is not None
+        rows = bench.options.warm_up if warming else bench.options.rows
+        for (name, case), action in (warm_up if warming and warm_up else cases).items():
             shutil.rmtree(bench.folder / "written", ignore_errors=True)
             bench.spark._jvm.System.gc()
             spent, _ = meter.spent(action)
-            found.append({"workload": name, "case": case, "rows": bench.options.rows, "round": number, **vars(spent)})
+            found.append({"workload": name, "case": case, "rows": rows, "round": number, **vars(spent)})
     return found
 
 

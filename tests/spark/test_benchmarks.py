@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 SHAPES = (
     ((), {"read", "copy", "checks", "quarantine", "profile", "all"}),
     (("--growth", "rules"), {"copy", "run"}),
+    (("--warm-up", "1000", "--workload", "copy"), {"copy"}),
 )
 
 
@@ -23,7 +24,7 @@ def run(*words: str) -> str:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("words", "workloads"), SHAPES, ids=("workloads", "rules"))
+@pytest.mark.parametrize(("words", "workloads"), SHAPES, ids=("workloads", "rules", "warm-up"))
 def test_the_engine_is_measured(tmp_path, words, workloads):
     measured = tmp_path / "measured.json"
     table = run(
@@ -33,8 +34,10 @@ def test_the_engine_is_measured(tmp_path, words, workloads):
     assert {row["workload"] for row in rows} == workloads
     assert {row["round"] for row in rows} == {0, 1}
     assert all(row["wall"] > 0 for row in rows)
-    # a line for each workload and case, beside the head
-    assert len(table.strip().splitlines()) == 2 + len({(row["workload"], row["case"]) for row in rows})
+    first = 1000 if "--warm-up" in words else 3000
+    assert {(row["round"], row["rows"]) for row in rows} == {(0, first), (1, 3000)}
+    # a line for each workload and case of a round that counts, beside the head
+    assert len(table.strip().splitlines()) == 2 + len({(row["workload"], row["case"]) for row in rows if row["round"]})
 
 
 @pytest.mark.full
